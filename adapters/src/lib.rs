@@ -1,1 +1,12 @@
-//! Placeholder.
+//! The outside world, one module per agency or protocol.
+//!
+//! Owns the two ports (`source`, `endpoint`), the types that make forbidden deliveries impossible (`class`,
+//! `passage`) and the adapters. Must not know the store, and no agency knows another.
+
+pub mod atom;
+pub mod class;
+pub mod endpoint;
+pub mod http;
+pub mod passage;
+pub mod settings;
+pub mod source;

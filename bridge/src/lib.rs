@@ -1,1 +1,6 @@
-//! The bridge.
+//! The bridge: pipeline, translation, store, relay.
+//!
+//! The daemon is the only user of this library besides the tests. See ARCHITECTURE.md for the map.
+
+pub mod envelope;
+pub mod store;

@@ -1,0 +1,227 @@
+//! The port that alerts go out by.
+//!
+//! Owns what an author of an endpoint writes, and `Outbound`, which only a `Passage` can make. The adapter decides
+//! whether a failure is temporary or permanent; the relay obeys.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use cap_schema::MsgType;
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::class::Relayable;
+use crate::http::HttpClient;
+use crate::passage::Passage;
+use crate::settings::{Faults, Files};
+use crate::source::Clock;
+
+/// What an author of an endpoint implements.
+pub trait Endpoint: Sized + Send + Sync + 'static {
+    /// The table of the configuration, `deny_unknown_fields`.
+    type Settings: DeserializeOwned;
+
+    /// Checks the settings and reads the secret files that they name. Opens nothing.
+    ///
+    /// # Errors
+    /// Every fault at once.
+    fn validate(settings: Self::Settings, files: &dyn Files) -> Result<Self, Faults>;
+
+    /// What the bridge has to prepare for it.
+    fn wants(&self) -> Wants;
+
+    /// Hands over one message, once.
+    ///
+    /// # Errors
+    /// Temporary or permanent, as the reply was read.
+    fn deliver(
+        &self,
+        cx: &EndpointContext,
+        message: &Message,
+    ) -> impl Future<Output = Result<Receipt, DeliveryError>> + Send;
+}
+
+/// All that an endpoint is given.
+#[derive(Clone)]
+pub struct EndpointContext {
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The one HTTP client, with the address rules of the configuration.
+    pub http: HttpClient,
+}
+
+/// What an endpoint wants to be given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wants {
+    /// The profile of the CAP message.
+    pub profile: Profile,
+    /// What the body is.
+    pub body: BodyForm,
+    /// The age of `sent` (of the rendering) above which the message must be stamped again before an attempt.
+    pub fresh_for: Option<Duration>,
+    /// The registered sender that messages to this endpoint carry; `None`: the bridge's own.
+    pub sender: Option<String>,
+}
+
+/// The form of CAP that an endpoint takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Profile {
+    /// As it was received, byte for byte.
+    AsReceived,
+    /// The Canadian profile.
+    CapCp,
+    /// The US IPAWS profile.
+    Ipaws,
+}
+
+/// What the body of a message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BodyForm {
+    /// The CAP document itself.
+    Cap,
+    /// A JSON document that holds the CAP document, its class, trail and translation report.
+    Json,
+}
+
+/// One message for one endpoint: constant over retries, restarts and failovers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// `msg_` and 26 characters of base32; the `webhook-id`.
+    pub id: String,
+    /// CAP `msgType` of the message.
+    pub msg_type: MsgType,
+    /// CAP reference of the message itself: `sender,identifier,sent`.
+    pub reference: String,
+    /// The bytes, identical on every attempt unless stamped again (see `Wants::fresh_for`).
+    pub body: Bytes,
+    /// The media type of `body`.
+    pub content_type: String,
+    /// 1 for the first attempt.
+    pub attempt: u32,
+    /// An earlier attempt may have arrived: its answer was lost.
+    pub maybe_delivered: bool,
+    /// What this endpoint already took of the same chain, oldest first.
+    pub prior: Vec<Prior>,
+}
+
+/// An earlier message of the same chain that this endpoint took.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Prior {
+    /// Its CAP reference.
+    pub reference: String,
+    /// Where the endpoint keeps it, from its receipt (a MASAS `edit-media` address).
+    pub location: Option<String>,
+}
+
+/// A message that may go to one endpoint. There is no way to make one without a `Passage`.
+#[derive(Clone, Debug)]
+pub struct Outbound<C: Relayable> {
+    passage: Passage<C>,
+    message: Message,
+}
+
+impl<C: Relayable> Outbound<C> {
+    /// Joins the right to go with what goes.
+    pub fn new(passage: Passage<C>, message: Message) -> Self {
+        Outbound { passage, message }
+    }
+
+    /// The message.
+    pub fn message(&self) -> &Message {
+        &self.message
+    }
+
+    /// The passage.
+    pub fn passage(&self) -> &Passage<C> {
+        &self.passage
+    }
+}
+
+/// What the endpoint answered.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// The status code of the transport, if there is one.
+    pub status_code: Option<u16>,
+    /// Where the endpoint keeps the message, for later updates.
+    pub location: Option<String>,
+    /// The name that the endpoint gave it.
+    pub remote_id: Option<String>,
+    /// Taken, but not everywhere it was meant for: `notes` says where not. A person should look.
+    pub partial: bool,
+    /// What the endpoint said, one line each.
+    pub notes: Vec<String>,
+    /// When it was taken, by the bridge's clock.
+    pub delivered_at: Option<Timestamp>,
+}
+
+/// Why an attempt failed.
+#[derive(Debug, thiserror::Error)]
+pub enum DeliveryError {
+    /// Try again later.
+    #[error("the endpoint did not take the message for now")]
+    Temporary {
+        /// What the endpoint asked us to wait.
+        retry_after: Option<Duration>,
+        /// The answer was lost: the message may have arrived.
+        outcome_unknown: bool,
+        /// Why.
+        #[source]
+        cause: Refusal,
+    },
+    /// Trying again will not help: dead letter.
+    #[error("the endpoint will not take the message")]
+    Permanent {
+        /// The endpoint asked never to be called again (410).
+        disable: bool,
+        /// Why.
+        #[source]
+        cause: Refusal,
+    },
+}
+
+/// What an endpoint said or failed to say.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// The request failed on the way.
+    #[error("the request failed")]
+    Transport {
+        /// What went wrong.
+        #[source]
+        cause: crate::http::HttpError,
+    },
+    /// The endpoint answered with a status that is not success.
+    #[error("status {status_code}: {said}")]
+    Status {
+        /// The HTTP status code.
+        status_code: u16,
+        /// The beginning of the body, control characters escaped.
+        said: String,
+    },
+    /// The endpoint answered in its own protocol.
+    #[error("{protocol} refused it: {said}")]
+    Protocol {
+        /// The protocol.
+        protocol: &'static str,
+        /// Its codes and texts.
+        said: String,
+    },
+    /// The answer could not be read.
+    #[error("the answer of {protocol} could not be read: {said}")]
+    UnreadableReply {
+        /// The protocol.
+        protocol: &'static str,
+        /// What could be seen of it.
+        said: String,
+    },
+    /// The message cannot be expressed for this endpoint.
+    #[error("the message does not fit the endpoint: {said}")]
+    Unfit {
+        /// Why.
+        said: String,
+    },
+}

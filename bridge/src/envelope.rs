@@ -1,0 +1,159 @@
+//! Our record around an alert: what it is, where it came from, what we made of it.
+//!
+//! Owns the stored shapes of the pipeline's early stages. Stored values carry a version (`v`). Must not hold
+//! anything that a store cannot write down.
+
+use bytes::Bytes;
+use cap_schema::MsgType;
+use capbridge_adapters::class::Classified;
+use capbridge_adapters::passage::{Origin, Provenance};
+use capbridge_adapters::source::Form;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// The key of an alert: lower-case hex of SHA-256 over sender, identifier and sent, joined by NUL.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct AlertKey(pub String);
+
+/// The key of a chain: the `AlertKey` of its first known message.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ChainKey(pub String);
+
+/// A CAP reference (`sender,identifier,sent`) as owned text.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Reference {
+    /// CAP `sender`.
+    pub sender: String,
+    /// CAP `identifier`.
+    pub identifier: String,
+    /// CAP `sent`, as written.
+    pub sent: String,
+}
+
+impl std::fmt::Display for Reference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{},{},{}", self.sender, self.identifier, self.sent)
+    }
+}
+
+/// Which lane a delivery waits in. `Urgent` is CBRNE and Extreme or Immediate; it never waits behind `Routine`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Lane {
+    /// CBRNE, Extreme severity or Immediate urgency, and every Update and Cancel of such a chain.
+    Urgent,
+    /// Everything else.
+    Routine,
+}
+
+/// An accepted alert as the store keeps it. The original bytes are beside it, not in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Envelope {
+    /// Version of this record.
+    pub v: u8,
+    /// The key.
+    pub key: AlertKey,
+    /// The chain that it belongs to. Before `Store::accept`, its own key; the store answers with the real one.
+    pub chain: ChainKey,
+    /// Its CAP reference.
+    pub reference: Reference,
+    /// CAP `msgType`.
+    pub msg_type: MsgType,
+    /// The messages that it refers to.
+    pub refers_to: Vec<Reference>,
+    /// Where it came from and whom it is for.
+    pub provenance: Provenance,
+    /// What the document was.
+    pub form: Form,
+    /// The name that the source gave it.
+    pub remote_id: Option<String>,
+    /// When it came.
+    pub received_at: Timestamp,
+    /// When the store took it.
+    pub accepted_at: Timestamp,
+    /// CAP `sent` as an instant.
+    pub sent_at: Timestamp,
+    /// The latest `expires` of its infos.
+    pub expires_at: Option<Timestamp>,
+    /// Its class and exercise.
+    pub class: Classified,
+    /// The lane of its deliveries.
+    pub lane: Lane,
+    /// SHA-256 of the original bytes, lower-case hex.
+    pub digest: String,
+    /// SHA-256 of what it says (the written model without signatures), lower-case hex: equal for the same alert
+    /// through two sources.
+    pub content_digest: String,
+    /// The key under which the same alert is found when another system gives it another identifier (NWS alerts with
+    /// and without `.IPAWS`).
+    pub twin: Option<AlertKey>,
+    /// State of the signature on the original bytes.
+    pub signature: String,
+    /// Findings of reading and validating, as JSON objects of design 7.
+    pub findings: Vec<serde_json::Value>,
+    /// What the classifier and the router go by: event codes, categories and so on are read again from the bytes;
+    /// this is the headline for people.
+    pub headline: Option<String>,
+}
+
+/// An alert with its bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredAlert {
+    /// The record.
+    pub envelope: Envelope,
+    /// The original bytes.
+    pub raw: Bytes,
+    /// The CAP document that was made of them, where the original is not CAP.
+    pub derived: Option<Bytes>,
+}
+
+impl StoredAlert {
+    /// The CAP document: the derived one, else the original.
+    pub fn cap(&self) -> &Bytes {
+        self.derived.as_ref().unwrap_or(&self.raw)
+    }
+}
+
+/// Something kept aside.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quarantined {
+    /// Version of this record.
+    pub v: u8,
+    /// `q_` and 26 characters.
+    pub id: String,
+    /// The source.
+    pub origin: Origin,
+    /// What the document was.
+    pub form: Form,
+    /// The name that the source gave it.
+    pub remote_id: Option<String>,
+    /// When it came.
+    pub received_at: Timestamp,
+    /// Its CAP reference, as far as it could be read.
+    pub reference: Option<Reference>,
+    /// SHA-256 of the bytes, lower-case hex. The same bytes from the same source with the same reason are one entry.
+    pub digest: String,
+    /// Why, as one of a closed set (`document`, `signature`, `conflict`, `stale`, `future`, `enclosure`, ...).
+    pub reason: String,
+    /// Why, in words.
+    pub detail: String,
+    /// Findings, as JSON objects of design 7.
+    pub findings: Vec<serde_json::Value>,
+    /// How often the same bytes came.
+    pub times: u64,
+    /// Who released it and when, if somebody did.
+    pub released: Option<Release>,
+}
+
+/// An operator's decision to let a quarantined document through.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Release {
+    /// Who.
+    pub operator: String,
+    /// Why.
+    pub reason: String,
+    /// When.
+    pub released_at: Timestamp,
+}

@@ -1,0 +1,427 @@
+//! The store: one trait in domain words, two engines.
+//!
+//! Owns what is promised: every method that changes something returns when the change is durable, and each change is
+//! one atomic step. Nothing outside `store/` knows which engine runs. All times come in as arguments; the store reads
+//! no clock. See `docs/adr/0001-store.md`.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use capbridge_adapters::endpoint::Receipt;
+use capbridge_adapters::passage::{EndpointName, Origin};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::envelope::{AlertKey, ChainKey, Envelope, Lane, Quarantined, Reference, Release, StoredAlert};
+
+/// What `Store::accept` found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stored {
+    /// New; it joined this chain.
+    New(ChainKey),
+    /// The same key and the same bytes: counted on the first.
+    Repeat,
+    /// The same alert through another source (same key and content, or its twin): counted and shown in the journey of
+    /// the alert with this key.
+    Linked(AlertKey),
+    /// The same key, and it says something else. Nothing was stored.
+    Conflict,
+}
+
+/// A delivery that routing asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewDelivery {
+    /// Constant: derived from endpoint and alert (`msg_` and 26 characters).
+    pub id: DeliveryId,
+    /// To whom.
+    pub endpoint: EndpointName,
+    /// The rule that asked for it.
+    pub rule: String,
+    /// When it may be tried first.
+    pub due_at: Timestamp,
+    /// When it is given up.
+    pub give_up_at: Timestamp,
+}
+
+/// The id of a delivery: the `webhook-id`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct DeliveryId(pub String);
+
+/// The states of a delivery (docs/delivery.md).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Stored; behind others of its chain or not tried yet.
+    Queued,
+    /// A worker has it.
+    Attempting,
+    /// The next attempt has a time.
+    Waiting,
+    /// The endpoint took it.
+    Delivered,
+    /// Given up, kept, and an operator was told: dead letter.
+    Dead,
+    /// Its time was over before the endpoint took it.
+    Expired,
+}
+
+impl State {
+    /// Whether nothing more will happen to it.
+    pub fn is_final(self) -> bool {
+        match self {
+            State::Queued | State::Attempting | State::Waiting => false,
+            State::Delivered | State::Dead | State::Expired => true,
+        }
+    }
+}
+
+/// A delivery as stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivery {
+    /// Version of this record.
+    pub v: u8,
+    /// Id.
+    pub id: DeliveryId,
+    /// To whom.
+    pub endpoint: EndpointName,
+    /// Which alert.
+    pub alert: AlertKey,
+    /// Its chain; order is kept per (endpoint, chain).
+    pub chain: ChainKey,
+    /// Its lane.
+    pub lane: Lane,
+    /// The rule that asked for it.
+    pub rule: String,
+    /// State.
+    pub state: State,
+    /// How many attempts began.
+    pub attempts: u32,
+    /// When it was made.
+    pub queued_at: Timestamp,
+    /// When the next attempt is due.
+    pub due_at: Timestamp,
+    /// When it is given up.
+    pub give_up_at: Timestamp,
+    /// When the last attempt began.
+    pub attempted_at: Option<Timestamp>,
+    /// When it reached a final state.
+    pub ended_at: Option<Timestamp>,
+    /// Why the last attempt failed, or why it ended, in words.
+    pub error: Option<String>,
+    /// An attempt's answer was lost: it may have arrived.
+    pub maybe_delivered: bool,
+    /// What the endpoint answered.
+    pub receipt: Option<Receipt>,
+}
+
+/// What was (or is about to be) sent: stored before the first attempt, so that every retry sends the same bytes and
+/// our own output is known when it comes back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rendering {
+    /// Version of this record.
+    pub v: u8,
+    /// The CAP reference that the message carries at the endpoint.
+    pub reference: Reference,
+    /// The references of earlier stampings of the same message, oldest first.
+    pub earlier: Vec<Reference>,
+    /// Our own: made by translation. `false` where the original goes out as received.
+    pub translated: bool,
+    /// The bytes.
+    pub body: Bytes,
+    /// Their media type.
+    pub content_type: String,
+    /// When it was stamped.
+    pub rendered_at: Timestamp,
+    /// The translation report, JSON; null where nothing was translated.
+    pub report: serde_json::Value,
+}
+
+/// A delivery handed to a worker, with what an attempt needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// The delivery, state `Attempting`, `attempts` counted up.
+    pub delivery: Delivery,
+    /// What was rendered before, if it was.
+    pub rendering: Option<Rendering>,
+}
+
+/// How an attempt ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AttemptEnd {
+    /// Taken.
+    Delivered(Receipt),
+    /// To be tried again.
+    Waiting {
+        /// When.
+        due_at: Timestamp,
+        /// Why it failed.
+        error: String,
+        /// The answer was lost.
+        maybe_delivered: bool,
+    },
+    /// Dead letter.
+    Dead {
+        /// Why.
+        error: String,
+    },
+    /// Too late.
+    Expired {
+        /// Why.
+        error: String,
+    },
+}
+
+/// A message that an endpoint took, for the references of what follows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Issued {
+    /// The original.
+    pub alert: AlertKey,
+    /// Reference of the original.
+    pub original: Reference,
+    /// The reference that it carries at the endpoint.
+    pub reference: Reference,
+    /// Where the endpoint keeps it.
+    pub location: Option<String>,
+}
+
+/// One line of an alert's journey or of the audit log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// When.
+    pub at: Timestamp,
+    /// What happened: `accepted`, `repeat`, `linked`, `loop`, `routed`, `attempt`, `delivered`, `waiting`, `dead`,
+    /// `expired`, `replayed`, `quarantined`, `released`, `started`, `stopped`, `gap`.
+    pub what: String,
+    /// The alert, if it is about one.
+    pub alert: Option<AlertKey>,
+    /// The delivery, if it is about one.
+    pub delivery: Option<DeliveryId>,
+    /// Facts (never bodies): origin, endpoint, attempt, status_code, error, rule, operator, digest.
+    pub facts: serde_json::Map<String, serde_json::Value>,
+}
+
+/// Everything that is known of one alert.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Journey {
+    /// The record.
+    pub envelope: Envelope,
+    /// Its deliveries, each with its rendering's report, oldest first.
+    pub deliveries: Vec<JourneyDelivery>,
+    /// Its events, oldest first.
+    pub events: Vec<Event>,
+    /// How often the same bytes came again.
+    pub repeats: u64,
+    /// The references of the other members of its chain, in order of acceptance.
+    pub chain: Vec<Reference>,
+}
+
+/// A delivery in a journey.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JourneyDelivery {
+    /// The delivery.
+    pub delivery: Delivery,
+    /// The reference that the message carries at the endpoint, once rendered.
+    pub reference: Option<Reference>,
+    /// The translation report, JSON.
+    pub report: serde_json::Value,
+}
+
+/// Counts and ages, for metrics and health. Each is read in constant time.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Depth {
+    /// Accepted alerts that are not routed.
+    pub unrouted: u64,
+    /// Deliveries not in a final state, by lane.
+    pub urgent: u64,
+    /// Deliveries not in a final state, by lane.
+    pub routine: u64,
+    /// When the oldest unfinished delivery was queued.
+    pub oldest_queued_at: Option<Timestamp>,
+    /// Dead letters kept.
+    pub dead: u64,
+    /// Documents in quarantine that nobody released.
+    pub quarantined: u64,
+}
+
+/// A page of something, newest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// How many at most; 1 to 1,000.
+    pub limit: u32,
+    /// How many to skip.
+    pub skip: u32,
+}
+
+/// Why the store failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The engine could not be reached or answered with an error. Nothing changed, or the change may be repeated.
+    #[error("the {engine} store failed to {step}")]
+    Engine {
+        /// `embedded` or `redis`.
+        engine: &'static str,
+        /// The step, as a verb phrase.
+        step: &'static str,
+        /// What it said.
+        #[source]
+        cause: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A stored value is of a version that this program does not know, or is damaged.
+    #[error("the stored {what} {id} cannot be read")]
+    Unreadable {
+        /// Kind of the value.
+        what: &'static str,
+        /// Its id.
+        id: String,
+        /// Why.
+        #[source]
+        cause: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Nothing by that id.
+    #[error("no {what} {id}")]
+    Missing {
+        /// Kind of the value.
+        what: &'static str,
+        /// The id asked for.
+        id: String,
+    },
+    /// The engine is set up so that it would lose data.
+    #[error("the {engine} store would lose data: {fault}")]
+    Unsafe {
+        /// `embedded` or `redis`.
+        engine: &'static str,
+        /// What is wrong and what to do.
+        fault: String,
+    },
+}
+
+/// Where alerts, deliveries and the record of both are kept.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Stores bytes, record, dedup key and position in the chain in one step. The chain is that of the first of
+    /// `refers_to` that is known (by sender and identifier, else by identifier alone), else its own.
+    async fn accept(&self, alert: StoredAlert) -> Result<Stored, StoreError>;
+
+    /// Keeps a document aside. The same digest, origin and reason again counts up.
+    async fn quarantine(&self, entry: Quarantined, raw: Bytes) -> Result<(), StoreError>;
+
+    /// Marks a quarantined document as released; the caller then runs it through the pipeline again.
+    async fn release(&self, id: &str, release: Release) -> Result<(Quarantined, Bytes), StoreError>;
+
+    /// Accepted alerts that nobody routed, oldest first. An alert handed out is not handed out again before
+    /// `lease_until`, so that several instances can share the work.
+    async fn unrouted(
+        &self,
+        now: Timestamp,
+        lease_until: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<StoredAlert>, StoreError>;
+
+    /// Marks an alert as routed and stores its deliveries in one step. A second call for the same alert changes
+    /// nothing. Behind an unfinished delivery of the same (endpoint, chain) a new one waits.
+    async fn route(
+        &self,
+        alert: &AlertKey,
+        routed_at: Timestamp,
+        deliveries: Vec<NewDelivery>,
+    ) -> Result<(), StoreError>;
+
+    /// Takes due deliveries of a lane, oldest due first, at most one of each (endpoint, chain), counts the attempt and
+    /// leases them. Those whose lease ran out are due again with `maybe_delivered` set.
+    async fn claim(
+        &self,
+        lane: Lane,
+        now: Timestamp,
+        lease_until: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Claim>, StoreError>;
+
+    /// When the next delivery of a lane is due, if any is waiting.
+    async fn next_due(&self, lane: Lane) -> Result<Option<Timestamp>, StoreError>;
+
+    /// Stores what is about to be sent, before it is sent; its reference (and those of `earlier`) is ours from now on.
+    async fn render(&self, delivery: &DeliveryId, rendering: Rendering) -> Result<(), StoreError>;
+
+    /// Ends an attempt. A final state lets the next of the same (endpoint, chain) become due at once.
+    async fn finish(
+        &self,
+        delivery: &DeliveryId,
+        ended_at: Timestamp,
+        end: AttemptEnd,
+    ) -> Result<(), StoreError>;
+
+    /// Gives a claimed delivery back untried (drain): due at once, attempt not counted.
+    async fn give_back(&self, delivery: &DeliveryId) -> Result<(), StoreError>;
+
+    /// Puts a dead or expired delivery back in its queue, by an operator, with a new `give_up_at`.
+    async fn replay(
+        &self,
+        delivery: &DeliveryId,
+        now: Timestamp,
+        give_up_at: Timestamp,
+    ) -> Result<(), StoreError>;
+
+    /// What an endpoint took of a chain, oldest first.
+    async fn issued(&self, endpoint: &EndpointName, chain: &ChainKey) -> Result<Vec<Issued>, StoreError>;
+
+    /// The alert that a message of ours was made from, by the sender and identifier that it carries.
+    async fn ours(&self, sender: &str, identifier: &str) -> Result<Option<AlertKey>, StoreError>;
+
+    /// An alert with its bytes.
+    async fn alert(&self, key: &AlertKey) -> Result<Option<StoredAlert>, StoreError>;
+
+    /// A delivery.
+    async fn delivery(&self, id: &DeliveryId) -> Result<Option<Delivery>, StoreError>;
+
+    /// The keys of alerts by CAP identifier or key prefix of at least 8 characters.
+    async fn find(&self, identifier_or_key: &str) -> Result<Vec<AlertKey>, StoreError>;
+
+    /// Everything that is known of an alert.
+    async fn journey(&self, key: &AlertKey) -> Result<Option<Journey>, StoreError>;
+
+    /// Accepted alerts, newest first.
+    async fn alerts(&self, page: Page) -> Result<Vec<Envelope>, StoreError>;
+
+    /// Deliveries in a state, newest first.
+    async fn deliveries(&self, state: Option<State>, page: Page) -> Result<Vec<Delivery>, StoreError>;
+
+    /// Quarantined documents, newest first.
+    async fn quarantined(&self, page: Page) -> Result<Vec<Quarantined>, StoreError>;
+
+    /// One quarantined document with its bytes.
+    async fn quarantined_document(&self, id: &str) -> Result<Option<(Quarantined, Bytes)>, StoreError>;
+
+    /// Appends to the audit log, hash-chained; events about an alert are part of its journey.
+    async fn record(&self, events: Vec<Event>) -> Result<(), StoreError>;
+
+    /// Recomputes the hash chain of the audit log; the number of entries, or the first one that does not fit.
+    async fn verify_record(&self) -> Result<Result<u64, u64>, StoreError>;
+
+    /// A source's checkpoint.
+    async fn checkpoint(&self, origin: &Origin) -> Result<Option<String>, StoreError>;
+
+    /// Moves a source's checkpoint.
+    async fn set_checkpoint(&self, origin: &Origin, value: &str) -> Result<(), StoreError>;
+
+    /// Takes or renews a named lease for `holder` (pollers share the sources of one Redis). `false`: another holds it.
+    async fn lease(
+        &self,
+        name: &str,
+        holder: &str,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<bool, StoreError>;
+
+    /// Gives a lease back.
+    async fn unlease(&self, name: &str, holder: &str) -> Result<(), StoreError>;
+
+    /// Counts and ages.
+    async fn depth(&self) -> Result<Depth, StoreError>;
+
+    /// Writes and reads something small, durably.
+    async fn probe(&self) -> Result<(), StoreError>;
+
+    /// Deletes what is older than its retention: alerts (with deliveries and renderings) that expired or were accepted
+    /// before `before` and have no unfinished delivery. Dedup keys and our own references stay. The number deleted.
+    async fn sweep(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
+}
