@@ -364,6 +364,10 @@ pub trait Store: Send + Sync + 'static {
     /// What an endpoint took of a chain, oldest first.
     async fn issued(&self, endpoint: &EndpointName, chain: &ChainKey) -> Result<Vec<Issued>, StoreError>;
 
+    /// The endpoints that any message of a chain was queued for, each with the rule of its newest delivery: corrections
+    /// go to everybody that got what they correct.
+    async fn followers(&self, chain: &ChainKey) -> Result<Vec<(EndpointName, String)>, StoreError>;
+
     /// The alert that a message of ours was made from, by the sender and identifier that it carries.
     async fn ours(&self, sender: &str, identifier: &str) -> Result<Option<AlertKey>, StoreError>;
 

@@ -1,0 +1,339 @@
+//! The text of a configuration file: tables, lines, and faults that point at them.
+//!
+//! Owns the way from TOML to typed tables that reports every fault, not just the first. Must not know what the
+//! settings mean.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use capbridge_adapters::settings::{Fault, Faults, Files, Secret};
+use serde::de::{DeserializeOwned, IntoDeserializer};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// How many faults one table may add before the reader gives up on it.
+const MAX_FAULTS_PER_TABLE: usize = 50;
+
+/// A fault with its place in the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlacedFault {
+    /// The file, as it was named.
+    pub file: String,
+    /// The line, from 1; 0 where the fault is about something that is absent from the file.
+    pub line: usize,
+    /// The column, from 1.
+    pub column: usize,
+    /// The full key, such as `source.nb.masas.base_url`.
+    pub key: String,
+    /// What is wrong.
+    pub problem: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+impl fmt::Display for PlacedFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.file)?;
+        if self.line > 0 {
+            write!(f, ":{}:{}", self.line, self.column)?;
+        }
+        if !self.key.is_empty() {
+            write!(f, ": {}", self.key)?;
+        }
+        write!(f, ": {}", self.problem)?;
+        if !self.remedy.is_empty() {
+            write!(f, "\n    {}", self.remedy)?;
+        }
+        Ok(())
+    }
+}
+
+/// A parsed file that collects faults while its tables are taken out.
+pub struct File<'t> {
+    name: String,
+    text: &'t str,
+    root: DeTable<'t>,
+    faults: Vec<PlacedFault>,
+    spans: Vec<(String, Range<usize>)>,
+}
+
+impl<'t> File<'t> {
+    /// Parses the text. Syntax errors are faults, all of them.
+    pub fn parse(name: &str, text: &'t str) -> Self {
+        let (root, errors) = DeTable::parse_recoverable(text);
+        let mut file = File {
+            name: name.to_owned(),
+            text,
+            root: DeTable::new(),
+            faults: Vec::new(),
+            spans: Vec::new(),
+        };
+        for error in errors {
+            file.place(error.span(), "", error.message(), "mend the TOML at this place");
+        }
+        let root = root.into_inner();
+        remember_spans("", &root, &mut file.spans);
+        file.root = root;
+        file
+    }
+
+    /// The names of the tables under a top-level key, in file order.
+    pub fn names(&self, key: &str) -> Vec<String> {
+        let Some(table) = self.root.get(key).and_then(|v| v.get_ref().as_table()) else { return Vec::new() };
+        let mut names: Vec<(usize, String)> =
+            table.keys().map(|k| (k.span().start, k.get_ref().to_string())).collect();
+        names.sort();
+        names.into_iter().map(|(_, name)| name).collect()
+    }
+
+    /// Reports top-level keys that are not among `known`.
+    pub fn only(&mut self, known: &[&str]) {
+        let unknown: Vec<(Range<usize>, String)> = self
+            .root
+            .keys()
+            .filter(|k| !known.contains(&k.get_ref().as_ref()))
+            .map(|k| (k.span(), k.get_ref().to_string()))
+            .collect();
+        for (span, key) in unknown {
+            self.place(
+                Some(span),
+                &key,
+                "is not a table of the configuration",
+                &format!("the tables are {}", known.join(", ")),
+            );
+        }
+    }
+
+    /// Takes a table such as `relay` or `source.nb`. `None` with faults, or where there is none and no default.
+    pub fn table<T: DeserializeOwned>(&mut self, path: &[&str]) -> Option<T> {
+        let key = path.join(".");
+        let mut value = match self.find(path) {
+            Some(value) => value,
+            None => {
+                let empty = Spanned::new(0..0, DeValue::Table(DeTable::new()));
+                return match T::deserialize(empty.into_deserializer()) {
+                    Ok(value) => Some(value),
+                    Err(error) => {
+                        self.place(None, &key, error.message(), "add the table");
+                        None
+                    }
+                };
+            }
+        };
+        let mut sound = true;
+        for _ in 0..MAX_FAULTS_PER_TABLE {
+            match T::deserialize(value.clone().into_deserializer()) {
+                Ok(typed) => return sound.then_some(typed),
+                Err(error) => {
+                    sound = false;
+                    let span = error.span();
+                    let at = span.clone().and_then(|s| self.key_at(&s)).unwrap_or_else(|| key.clone());
+                    let missing = error.message().starts_with("missing field");
+                    let remedy = if missing { "add the key to this table" } else { "see docs/configuration.md" };
+                    self.place(span.clone(), &at, error.message().lines().next().unwrap_or(""), remedy);
+                    // Take the offending entry away and look for the next fault.
+                    let removed = !missing && span.is_some_and(|s| remove_at(&mut value, &s));
+                    if !removed {
+                        return None;
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// Adds faults found by an adapter or a validation under a table.
+    pub fn add(&mut self, table: &str, faults: Faults) {
+        for Fault { key, problem, remedy } in faults.0 {
+            let full = if key.is_empty() { table.to_owned() } else { format!("{table}.{key}") };
+            self.fault(&full, &problem, &remedy);
+        }
+    }
+
+    /// Adds a fault at a key.
+    pub fn fault(&mut self, key: &str, problem: &str, remedy: &str) {
+        let span = self.span_of(key);
+        self.place(span, key, problem, remedy);
+    }
+
+    /// The faults so far, in file order.
+    pub fn into_faults(mut self) -> Vec<PlacedFault> {
+        self.faults.sort_by_key(|f| (f.line, f.column));
+        self.faults.dedup();
+        self.faults
+    }
+
+    /// Whether there are none.
+    pub fn is_sound(&self) -> bool {
+        self.faults.is_empty()
+    }
+
+    fn find(&self, path: &[&str]) -> Option<Spanned<DeValue<'t>>> {
+        let (first, rest) = path.split_first()?;
+        let mut value = self.root.get(*first)?;
+        for step in rest {
+            value = value.get_ref().as_table()?.get(*step)?;
+        }
+        Some(value.clone())
+    }
+
+    /// The span of the longest known prefix of a key.
+    fn span_of(&self, key: &str) -> Option<Range<usize>> {
+        let mut key = key;
+        loop {
+            if let Some((_, span)) = self.spans.iter().find(|(k, _)| k == key) {
+                return Some(span.clone());
+            }
+            key = key.rsplit_once('.')?.0;
+        }
+    }
+
+    fn key_at(&self, span: &Range<usize>) -> Option<String> {
+        self.spans
+            .iter()
+            .filter(|(_, s)| s.start <= span.start && span.end <= s.end)
+            .min_by_key(|(_, s)| s.end - s.start)
+            .map(|(k, _)| k.clone())
+    }
+
+    fn place(&mut self, span: Option<Range<usize>>, key: &str, problem: &str, remedy: &str) {
+        let (line, column) = match span {
+            Some(span) => line_and_column(self.text, span.start),
+            None => (0, 0),
+        };
+        self.faults.push(PlacedFault {
+            file: self.name.clone(),
+            line,
+            column,
+            key: key.to_owned(),
+            problem: problem.to_owned(),
+            remedy: remedy.to_owned(),
+        });
+    }
+}
+
+fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
+    let before = text.get(..offset.min(text.len())).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
+    (line, column)
+}
+
+fn remember_spans(prefix: &str, table: &DeTable<'_>, spans: &mut Vec<(String, Range<usize>)>) {
+    for (key, value) in table {
+        let path =
+            if prefix.is_empty() { key.get_ref().to_string() } else { format!("{prefix}.{}", key.get_ref()) };
+        spans.push((path.clone(), key.span().start..value.span().end.max(key.span().end)));
+        if let Some(inner) = value.get_ref().as_table() {
+            remember_spans(&path, inner, spans);
+        }
+    }
+}
+
+/// Removes the entry whose key or value lies at the span, as deep as it is.
+fn remove_at(value: &mut Spanned<DeValue<'_>>, span: &Range<usize>) -> bool {
+    let DeValue::Table(table) = value.get_mut() else { return false };
+    let within = |outer: &Range<usize>| outer.start <= span.start && span.end <= outer.end;
+    let exact = table.iter().find(|(k, v)| within(&k.span()) || v.span() == *span).map(|(k, _)| k.clone());
+    if let Some(key) = exact {
+        return table.remove(&key).is_some();
+    }
+    for (_, inner) in table.iter_mut() {
+        if matches!(inner.get_ref(), DeValue::Table(_)) && remove_at(inner, span) {
+            return true;
+        }
+    }
+    let around = table.iter().find(|(_, v)| within(&v.span())).map(|(k, _)| k.clone());
+    around.is_some_and(|key| table.remove(&key).is_some())
+}
+
+/// Reads the files that settings name, relative to the folder of the configuration file.
+pub struct ConfigFiles {
+    /// The folder.
+    pub folder: PathBuf,
+}
+
+impl Files for ConfigFiles {
+    fn text(&self, key: &str, path: &Path) -> Result<String, Fault> {
+        let full = self.folder.join(path);
+        std::fs::read_to_string(&full).map_err(|error| {
+            Fault::new(key, format!("{} cannot be read: {error}", full.display()), "check the path and its rights")
+        })
+    }
+
+    fn secret(&self, key: &str, path: &Path) -> Result<Secret, Fault> {
+        let full = self.folder.join(path);
+        refuse_open_rights(key, &full)?;
+        let text = self.text(key, path)?;
+        let value = text.trim();
+        if value.is_empty() {
+            return Err(Fault::new(
+                key,
+                format!("{} is empty", full.display()),
+                "write the secret into the file",
+            ));
+        }
+        Ok(Secret::new(value.to_owned()))
+    }
+}
+
+#[cfg(unix)]
+fn refuse_open_rights(key: &str, path: &Path) -> Result<(), Fault> {
+    use std::os::unix::fs::PermissionsExt;
+    let Ok(metadata) = std::fs::metadata(path) else { return Ok(()) };
+    if metadata.permissions().mode() & 0o007 == 0 {
+        return Ok(());
+    }
+    Err(Fault::new(
+        key,
+        format!("{} can be read by every user of this machine", path.display()),
+        format!("chmod o-rwx {}", path.display()),
+    ))
+}
+
+#[cfg(not(unix))]
+fn refuse_open_rights(_key: &str, _path: &Path) -> Result<(), Fault> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Table {
+        #[serde(default)]
+        port: u16,
+        #[serde(default)]
+        name: String,
+    }
+
+    #[test]
+    fn every_fault_of_a_table_is_reported_with_its_line() {
+        let text = "[relay]\nprot = 1\nport = \"x\"\nnmae = 2\nname = \"n\"\n";
+        let mut file = File::parse("c.toml", text);
+        assert!(file.table::<Table>(&["relay"]).is_none());
+        let lines: Vec<usize> = file.into_faults().iter().map(|f| f.line).collect();
+        assert_eq!(lines, [2, 3, 4]);
+    }
+
+    #[test]
+    fn a_fault_points_at_its_key_or_the_nearest_table() {
+        let text = "[source.nb]\nsystem = \"x\"\n[source.nb.masas]\nbase_url = \"y\"\n";
+        let mut file = File::parse("c.toml", text);
+        file.fault("source.nb.masas.base_url", "is not a URL", "write https://");
+        file.fault("source.nb.masas.secret_file", "is not set", "set it");
+        let faults = file.into_faults();
+        assert_eq!(faults.iter().map(|f| f.line).collect::<Vec<_>>(), [3, 4]);
+        assert!(faults[1].to_string().starts_with("c.toml:4:1: source.nb.masas.base_url: is not a URL"));
+    }
+
+    #[test]
+    fn all_syntax_errors_are_reported() {
+        let file = File::parse("c.toml", "a = \nb = [1\n[x\n");
+        assert!(file.into_faults().len() >= 2);
+    }
+}

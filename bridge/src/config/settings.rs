@@ -1,0 +1,214 @@
+//! The tables of the configuration, one struct each, with their defaults.
+//!
+//! Owns names and defaults; `config.default.toml` shows the same and a test compares. Must not read files.
+
+use std::path::PathBuf;
+
+use capbridge_adapters::class::Class;
+use serde::{Deserialize, Serialize};
+
+/// `[bridge]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BridgeTable {
+    /// Name of this bridge: part of derived identifiers, of store keys and of the loop guard. Instances that share a
+    /// store share the name.
+    pub name: String,
+    /// CAP `sender` of the messages that the bridge issues.
+    pub sender: String,
+    /// CAP `source` of the messages that the bridge issues, at most 30 characters.
+    pub source: String,
+    /// CAP `senderName` of the messages that the bridge issues.
+    pub sender_name: String,
+    /// Folder of the embedded store.
+    pub data_dir: PathBuf,
+    /// How long a clean stop may take, seconds.
+    pub shutdown_secs: u64,
+}
+
+impl Default for BridgeTable {
+    fn default() -> Self {
+        BridgeTable {
+            name: "capbridge".into(),
+            sender: "capbridge@localhost.invalid".into(),
+            source: "capbridge".into(),
+            sender_name: "capbridge".into(),
+            data_dir: "capbridge-data".into(),
+            shutdown_secs: 10,
+        }
+    }
+}
+
+/// `[store]`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StoreTable {
+    /// `redis://` or `rediss://` URL; absent: the embedded store in `data_dir`.
+    pub redis_url: Option<String>,
+    /// ACL user's password file.
+    pub redis_password_file: Option<PathBuf>,
+    /// Replicas that must confirm a write before it counts; absent: none.
+    pub wait_replicas: Option<u32>,
+    /// Run on a Redis that may lose the last second.
+    pub dangerous_allow_everysec: bool,
+}
+
+/// `[admin]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AdminTable {
+    /// Address and port of the admin socket.
+    pub listen: String,
+    /// File with the bearer token that every call but health must carry; needed when not on loopback.
+    pub token_file: Option<PathBuf>,
+}
+
+impl Default for AdminTable {
+    fn default() -> Self {
+        AdminTable { listen: "127.0.0.1:8650".into(), token_file: None }
+    }
+}
+
+/// `[log]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogTable {
+    /// `text` or `json`.
+    pub format: LogFormat,
+    /// A tracing filter, such as `info` or `capbridge=debug`.
+    pub level: String,
+}
+
+/// The form of log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+impl Default for LogTable {
+    fn default() -> Self {
+        LogTable { format: LogFormat::Text, level: "info".into() }
+    }
+}
+
+/// `[network]`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NetworkTable {
+    /// Private addresses (CIDR) or host names that sources and endpoints may have. Shown at start.
+    pub allow_private: Vec<String>,
+    /// Extra root certificates, PEM.
+    pub extra_roots_file: Option<PathBuf>,
+}
+
+/// `[clock]`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ClockTable {
+    /// The clock follows the messages of a replay. Never with live endpoints of an agency.
+    pub dangerous_follow_messages: bool,
+}
+
+/// `[intake]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct IntakeTable {
+    /// `sent` may be this far ahead of the clock, seconds.
+    pub future_secs: u64,
+    /// A message older than this and past its `expires` is stale, seconds.
+    pub stale_secs: u64,
+    /// How long a source may be silent (no successful contact) before readiness is lost, seconds.
+    pub contact_secs: u64,
+}
+
+impl Default for IntakeTable {
+    fn default() -> Self {
+        IntakeTable { future_secs: 900, stale_secs: 86_400, contact_secs: 600 }
+    }
+}
+
+/// `[relay]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RelayTable {
+    /// Attempts under way at once, per lane.
+    pub in_flight: u32,
+    /// A worker's lease on a delivery, seconds; longer than the slowest attempt.
+    pub lease_secs: u64,
+    /// Urgent deliveries are tried until `expires`, at least this long, seconds.
+    pub give_up_floor_secs: u64,
+    /// No delivery is tried for longer than this, seconds.
+    pub give_up_cap_secs: u64,
+}
+
+impl Default for RelayTable {
+    fn default() -> Self {
+        RelayTable { in_flight: 2_048, lease_secs: 60, give_up_floor_secs: 7_200, give_up_cap_secs: 86_400 }
+    }
+}
+
+/// `[retention]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RetentionTable {
+    /// Alerts and deliveries are deleted this long after they were accepted or expired, days.
+    pub alerts_days: u32,
+}
+
+impl Default for RetentionTable {
+    fn default() -> Self {
+        RetentionTable { alerts_days: 30 }
+    }
+}
+
+/// `[route.NAME]`: what may go where. An empty list narrows nothing; `from`, `to` and `class` must be named.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RouteTable {
+    /// Sources.
+    pub from: Vec<String>,
+    /// Endpoints.
+    pub to: Vec<String>,
+    /// The class that the rule is for.
+    pub class: Option<Class>,
+    /// CAP categories.
+    #[serde(default)]
+    pub categories: Vec<String>,
+    /// Event codes (any valueName).
+    #[serde(default)]
+    pub events: Vec<String>,
+    /// CAP severities.
+    #[serde(default)]
+    pub severities: Vec<String>,
+    /// CAP urgencies.
+    #[serde(default)]
+    pub urgencies: Vec<String>,
+    /// CAP certainties.
+    #[serde(default)]
+    pub certainties: Vec<String>,
+    /// Languages, matched by prefix: `fr` matches `fr-CA`.
+    #[serde(default)]
+    pub languages: Vec<String>,
+    /// CAP scopes: `Public`, `Restricted`, `Private`.
+    #[serde(default)]
+    pub scopes: Vec<String>,
+    /// CBRNE only.
+    #[serde(default)]
+    pub cbrne: bool,
+    /// Only alerts whose geometry touches this polygon, as in CAP.
+    pub area: Option<String>,
+    /// Public channels of the endpoint that messages of this rule may open, such as `EAS`. Each is named; there is
+    /// no wildcard.
+    #[serde(default)]
+    pub open_channels: Vec<String>,
+    /// Also alerts that touch nothing on the far side of the border.
+    #[serde(default)]
+    pub untouched: bool,
+    /// Alerts that name places by code only are told to the neighbours across the border (border-pair table).
+    #[serde(default)]
+    pub notify_neighbours: bool,
+}

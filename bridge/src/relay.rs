@@ -1,0 +1,11 @@
+//! Stage 7: the relay. In order per (endpoint, chain), at least once, with the same id.
+//!
+//! Owns the delivery state machine: queued → attempting → delivered | waiting | dead | expired (docs/delivery.md).
+
+pub mod attempt;
+pub mod dead_letter;
+pub mod expiry;
+pub mod retry;
+pub mod worker;
+
+pub use worker::Relay;

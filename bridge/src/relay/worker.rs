@@ -1,0 +1,267 @@
+//! The workers of a lane: claim what is due, try it, store how it ended.
+//!
+//! Owns the bound on attempts under way and the drain. Each lane has its own workers, so that a storm of routine alerts
+//! does not delay an urgent one. Must not read the clock except through `clock`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use capbridge_adapters::endpoint::{DeliveryError, EndpointContext, Message, Receipt};
+use capbridge_adapters::passage::EndpointName;
+use capbridge_adapters::registry::AnyEndpoint;
+use capbridge_adapters::source::Clock;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, info};
+
+use super::attempt::{admit, is_stale, prior};
+use super::{dead_letter, retry};
+use crate::clock::BridgeClock;
+use crate::config::{RelayTable, Rule};
+use crate::envelope::{Lane, StoredAlert};
+use crate::rendering::Renderer;
+use crate::store::{AttemptEnd, Claim, Delivery, Event, Rendering, Store, StoreError};
+use crate::telemetry::{ErrorChain, Metrics, chain};
+
+/// The longest nap of an idle lane: deliveries that another instance queued or left behind are seen after it.
+const IDLE: Duration = Duration::from_millis(500);
+/// How many deliveries are claimed at once.
+const BATCH: u32 = 128;
+
+/// What the workers share.
+pub struct Relay {
+    /// Where everything is kept.
+    pub store: Arc<dyn Store>,
+    /// The time.
+    pub clock: BridgeClock,
+    /// The endpoints.
+    pub endpoints: Arc<BTreeMap<EndpointName, AnyEndpoint>>,
+    /// The rules, for what they open.
+    pub rules: BTreeMap<String, Rule>,
+    /// Makes the messages.
+    pub renderer: Arc<Renderer>,
+    /// What endpoints are given.
+    pub context: EndpointContext,
+    /// Bounds.
+    pub settings: RelayTable,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+}
+
+impl Relay {
+    /// Works a lane until shutdown, then waits for the attempts under way.
+    pub async fn run(self: Arc<Self>, lane: Lane, routed: Arc<Notify>, shutdown: CancellationToken) {
+        let mut attempts: JoinSet<()> = JoinSet::new();
+        let bound = usize::try_from(self.settings.in_flight).unwrap_or(usize::MAX).max(1);
+        while !shutdown.is_cancelled() {
+            let woken = routed.notified();
+            tokio::pin!(woken);
+            woken.as_mut().enable();
+            while attempts.try_join_next().is_some() {}
+            let room = u32::try_from(bound.saturating_sub(attempts.len())).unwrap_or(BATCH).min(BATCH);
+            let claims = match self.claim(lane, room).await {
+                Ok(claims) => claims,
+                Err(error) => {
+                    error!(error = %ErrorChain(&error), "the relay waits for the store");
+                    Vec::new()
+                }
+            };
+            let idle = claims.is_empty();
+            for claim in claims {
+                let relay = Arc::clone(&self);
+                attempts.spawn(async move { relay.work(claim).await });
+            }
+            if !idle {
+                continue;
+            }
+            let nap = self.nap(lane).await;
+            tokio::select! {
+                () = &mut woken => {}
+                Some(_) = attempts.join_next(), if !attempts.is_empty() => {}
+                () = tokio::time::sleep(nap) => {}
+                () = shutdown.cancelled() => {}
+            }
+        }
+        while attempts.join_next().await.is_some() {}
+    }
+
+    async fn claim(&self, lane: Lane, room: u32) -> Result<Vec<Claim>, StoreError> {
+        if room == 0 {
+            return Ok(Vec::new());
+        }
+        let now = self.clock.now();
+        self.store.claim(lane, now, after(now, self.settings.lease_secs), room).await
+    }
+
+    async fn nap(&self, lane: Lane) -> Duration {
+        match self.store.next_due(lane).await {
+            Ok(Some(due)) => {
+                let wait = due.duration_since(self.clock.now());
+                Duration::try_from(wait).unwrap_or(Duration::ZERO).clamp(Duration::from_millis(5), IDLE)
+            }
+            Ok(None) | Err(_) => IDLE,
+        }
+    }
+
+    /// One claimed delivery to the end of its attempt.
+    async fn work(&self, claim: Claim) {
+        let id = claim.delivery.id.clone();
+        let delivery = claim.delivery.clone();
+        let started = crate::clock::instant();
+        let end = match self.attempt(claim).await {
+            Ok(end) => end,
+            Err(error) => {
+                error!(delivery = %id.0, error = %ErrorChain(&error), "the attempt waits for the store");
+                // The lease runs out and the delivery is claimed again.
+                return;
+            }
+        };
+        self.metrics.attempted(&delivery, &end, started.elapsed());
+        if let Err(error) = self.conclude(&delivery, end).await {
+            error!(delivery = %id.0, error = %ErrorChain(&error), "the end of an attempt was not stored");
+        }
+    }
+
+    async fn attempt(&self, claim: Claim) -> Result<AttemptEnd, StoreError> {
+        let delivery = &claim.delivery;
+        let now = self.clock.now();
+        let Some(stored) = self.store.alert(&delivery.alert).await? else {
+            return Ok(AttemptEnd::Dead { error: "its alert is no longer kept".into() });
+        };
+        if delivery.give_up_at <= now {
+            return Ok(AttemptEnd::Expired { error: "no endpoint took it before its time was over".into() });
+        }
+        let (Some(endpoint), Some(rule)) =
+            (self.endpoints.get(&delivery.endpoint), self.rules.get(&delivery.rule))
+        else {
+            return Ok(AttemptEnd::Dead { error: "its endpoint or rule is no longer configured".into() });
+        };
+        let admission = match admit(endpoint, &stored.envelope) {
+            Ok(admission) => admission,
+            Err(barred) => return Ok(AttemptEnd::Dead { error: barred.to_string() }),
+        };
+        let issued = self.store.issued(&delivery.endpoint, &delivery.chain).await?;
+        let rendering = match self.rendering(&claim, &stored, endpoint, rule, now, &issued).await? {
+            Ok(rendering) => rendering,
+            Err(error) => return Ok(AttemptEnd::Dead { error }),
+        };
+        let message = Message {
+            id: delivery.id.0.clone(),
+            msg_type: stored.envelope.msg_type,
+            reference: rendering.reference.to_string(),
+            body: rendering.body,
+            content_type: rendering.content_type,
+            attempt: delivery.attempts,
+            maybe_delivered: delivery.maybe_delivered,
+            prior: prior(&issued),
+        };
+        let answer = admission.deliver(&self.context, message).await;
+        Ok(self.judge(delivery, answer))
+    }
+
+    /// What was rendered before, or a new rendering, stored before anything is sent.
+    async fn rendering(
+        &self,
+        claim: &Claim,
+        stored: &StoredAlert,
+        endpoint: &AnyEndpoint,
+        rule: &Rule,
+        now: Timestamp,
+        issued: &[crate::store::Issued],
+    ) -> Result<Result<Rendering, String>, StoreError> {
+        let wants = endpoint.wants();
+        if let Some(kept) = &claim.rendering
+            && !is_stale(kept.rendered_at, now, wants.fresh_for)
+        {
+            return Ok(Ok(kept.clone()));
+        }
+        match self.renderer.render(stored, &wants, rule, now, issued, &claim.delivery.id) {
+            Ok(mut fresh) => {
+                if let Some(kept) = &claim.rendering {
+                    fresh.earlier.clone_from(&kept.earlier);
+                    fresh.earlier.push(kept.reference.clone());
+                }
+                self.store.render(&claim.delivery.id, fresh.clone()).await?;
+                Ok(Ok(fresh))
+            }
+            Err(not_sent) => Ok(Err(not_sent.to_string())),
+        }
+    }
+
+    fn judge(&self, delivery: &Delivery, answer: Result<Receipt, DeliveryError>) -> AttemptEnd {
+        let now = self.clock.now();
+        match answer {
+            Ok(mut receipt) => {
+                receipt.delivered_at = Some(now);
+                AttemptEnd::Delivered(receipt)
+            }
+            Err(DeliveryError::Temporary { retry_after, outcome_unknown, cause }) => {
+                let dice = fastrand::u64(..);
+                let wait = retry::wait(delivery.lane, delivery.attempts, retry_after, dice);
+                let due_at = now
+                    .checked_add(SignedDuration::try_from(wait).unwrap_or(SignedDuration::from_secs(60)))
+                    .unwrap_or(Timestamp::MAX);
+                if due_at >= delivery.give_up_at {
+                    return AttemptEnd::Expired { error: chain(&cause) };
+                }
+                AttemptEnd::Waiting { due_at, error: chain(&cause), maybe_delivered: outcome_unknown }
+            }
+            Err(DeliveryError::Permanent { disable, cause }) => {
+                let asked = if disable { "the endpoint asked never to be called again: " } else { "" };
+                AttemptEnd::Dead { error: format!("{asked}{}", chain(&cause)) }
+            }
+        }
+    }
+
+    async fn conclude(&self, delivery: &Delivery, end: AttemptEnd) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let (endpoint, attempt) = (&delivery.endpoint, delivery.attempts);
+        let (what, facts) = match &end {
+            AttemptEnd::Delivered(receipt) => {
+                info!(%endpoint, delivery = %delivery.id.0, attempt, partial = receipt.partial, "delivered");
+                if receipt.partial {
+                    error!(%endpoint, delivery = %delivery.id.0, notes = ?receipt.notes, "taken in part only: a person must look");
+                }
+                let status = receipt.status_code;
+                ("delivered", json!({"endpoint": endpoint, "attempt": attempt, "status_code": status,
+                    "partial": receipt.partial, "notes": receipt.notes}))
+            }
+            AttemptEnd::Waiting { due_at, error, .. } => {
+                debug!(%endpoint, delivery = %delivery.id.0, attempt, error, "to be tried again");
+                let facts = json!({"endpoint": endpoint, "attempt": attempt, "error": error,
+                    "due_at": due_at.to_string()});
+                ("waiting", facts)
+            }
+            AttemptEnd::Dead { error } => {
+                dead_letter::report(delivery, error);
+                ("dead", json!({"endpoint": endpoint, "attempt": attempt, "error": error}))
+            }
+            AttemptEnd::Expired { error } => {
+                error!(%endpoint, delivery = %delivery.id.0, attempt, error, "expired undelivered");
+                ("expired", json!({"endpoint": endpoint, "attempt": attempt, "error": error}))
+            }
+        };
+        let facts = match facts {
+            serde_json::Value::Object(map) => map,
+            _ => serde_json::Map::new(),
+        };
+        let event = Event {
+            at: now,
+            what: what.to_owned(),
+            alert: Some(delivery.alert.clone()),
+            delivery: Some(delivery.id.clone()),
+            facts,
+        };
+        self.store.finish(&delivery.id, now, end).await?;
+        self.store.record(vec![event]).await
+    }
+}
+
+fn after(now: Timestamp, secs: u64) -> Timestamp {
+    let secs = i64::try_from(secs).unwrap_or(60);
+    now.checked_add(SignedDuration::from_secs(secs)).unwrap_or(Timestamp::MAX)
+}

@@ -1,0 +1,223 @@
+//! What an endpoint is sent: the stored alert in the form that the endpoint wants.
+//!
+//! Owns the choice between translation and the original bytes, and the JSON body of webhooks. Pure apart from its
+//! tables; called once by the router (to know whether a message can be made) and once by the relay (to make it).
+
+use base64::Engine;
+use bytes::Bytes;
+use cap_schema::{Alert, Limits};
+use capbridge_adapters::endpoint::{BodyForm, Profile, Wants};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::config::{BridgeTable, Rule};
+use crate::envelope::{Reference, StoredAlert};
+use crate::store::{DeliveryId, Issued, Rendering};
+use crate::translate::{self, NotSent, Settings, Tables, Target};
+
+/// The media type of CAP (RFC 3023 name registered by OASIS).
+const CAP_TYPE: &str = "application/cap+xml";
+
+/// Makes renderings.
+pub struct Renderer {
+    /// Codes, names and boundaries.
+    pub tables: Tables,
+    /// Who we are.
+    pub bridge: BridgeTable,
+    /// Limits of the reader.
+    pub limits: Limits,
+}
+
+/// Why nothing is sent.
+#[derive(Debug, thiserror::Error)]
+pub enum NotRendered {
+    /// The translation says so.
+    #[error("{0}")]
+    NotSent(NotSent),
+    /// The stored document no longer reads.
+    #[error("the stored document no longer reads")]
+    Unreadable,
+}
+
+/// A CAP message for an endpoint, before it is wrapped.
+struct Made {
+    reference: Reference,
+    xml: Bytes,
+    report: Value,
+    translated: bool,
+}
+
+impl Renderer {
+    /// Whether a message could be made now.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn try_render(
+        &self,
+        stored: &StoredAlert,
+        alert: &Alert<'_>,
+        wants: &Wants,
+        rule: &Rule,
+        now: Timestamp,
+        issued: &[Issued],
+    ) -> Result<(), NotRendered> {
+        self.make(stored, alert, wants, rule, now, issued).map(|_| ())
+    }
+
+    /// Makes the message of a delivery.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn render(
+        &self,
+        stored: &StoredAlert,
+        wants: &Wants,
+        rule: &Rule,
+        now: Timestamp,
+        issued: &[Issued],
+        id: &DeliveryId,
+    ) -> Result<Rendering, NotRendered> {
+        let parsed = cap_schema::parse_owned(stored.cap(), &self.limits).map_err(|_| NotRendered::Unreadable)?;
+        let made = self.make(stored, &parsed.alert, wants, rule, now, issued)?;
+        let (body, content_type) = match wants.body {
+            BodyForm::Cap => (made.xml.clone(), CAP_TYPE.to_owned()),
+            BodyForm::Json => {
+                let body = json_body(stored, &parsed.alert, wants, &made, now, id);
+                (Bytes::from(body.to_string()), "application/json".to_owned())
+            }
+        };
+        Ok(Rendering {
+            v: 1,
+            reference: made.reference,
+            earlier: Vec::new(),
+            translated: made.translated,
+            body,
+            content_type,
+            rendered_at: now,
+            report: made.report,
+        })
+    }
+
+    fn make(
+        &self,
+        stored: &StoredAlert,
+        alert: &Alert<'_>,
+        wants: &Wants,
+        rule: &Rule,
+        now: Timestamp,
+        issued: &[Issued],
+    ) -> Result<Made, NotRendered> {
+        let target = match wants.profile {
+            Profile::AsReceived => {
+                return Ok(Made {
+                    reference: stored.envelope.reference.clone(),
+                    xml: stored.cap().clone(),
+                    report: Value::Null,
+                    translated: false,
+                });
+            }
+            Profile::CapCp => Target::CapCp,
+            Profile::Ipaws => Target::Ipaws,
+        };
+        let settings = self.settings(wants, rule);
+        let issued: Vec<(Reference, Reference)> =
+            issued.iter().map(|i| (i.original.clone(), i.reference.clone())).collect();
+        let request = translate::Request {
+            alert,
+            origin_key: &stored.envelope.key.0,
+            target,
+            at: now,
+            issued: &issued,
+            settings: &settings,
+            tables: &self.tables,
+        };
+        let translated = translate::translate(&request).map_err(NotRendered::NotSent)?;
+        Ok(Made {
+            reference: translated.reference,
+            xml: Bytes::from(translated.xml),
+            report: serde_json::to_value(&translated.report).unwrap_or(Value::Null),
+            translated: true,
+        })
+    }
+
+    fn settings(&self, wants: &Wants, rule: &Rule) -> Settings {
+        Settings {
+            bridge_name: self.bridge.name.clone(),
+            sender: wants.sender.clone().unwrap_or_else(|| self.bridge.sender.clone()),
+            source_name: self.bridge.source.clone(),
+            sender_name: self.bridge.sender_name.clone(),
+            open_channels: rule.open_channels.clone(),
+            untouched: rule.untouched,
+            notify_neighbours: rule.notify_neighbours,
+            ..Settings::default()
+        }
+    }
+}
+
+/// The body of a webhook: Standard Webhooks 1.0.0 payload (`type`, `timestamp`, `data`).
+fn json_body(
+    stored: &StoredAlert,
+    alert: &Alert<'_>,
+    wants: &Wants,
+    made: &Made,
+    now: Timestamp,
+    id: &DeliveryId,
+) -> Value {
+    let envelope = &stored.envelope;
+    // The original may be in another encoding than UTF-8: then it goes as base64, byte for byte.
+    let (cap, encoding) = match std::str::from_utf8(&made.xml) {
+        Ok(text) => (text.to_owned(), "utf-8"),
+        Err(_) => (base64::engine::general_purpose::STANDARD.encode(&made.xml), "base64"),
+    };
+    json!({
+        "type": "alert.relayed",
+        "timestamp": now.to_string(),
+        "data": {
+            "id": id,
+            "usage": {"class": envelope.class.class(), "exercise": envelope.class.exercise()},
+            "msg_type": envelope.msg_type,
+            "reference": made.reference.to_string(),
+            "profile": wants.profile,
+            "cap": cap,
+            "cap_encoding": encoding,
+            "trail": {
+                "origin": envelope.provenance.origin,
+                "system": envelope.provenance.system,
+                "reference": envelope.reference.to_string(),
+                "digest_sha256": envelope.digest,
+                "signature": envelope.signature,
+                "received_at": envelope.received_at.to_string(),
+                "accepted_at": envelope.accepted_at.to_string(),
+                "translated": made.translated,
+            },
+            "report": made.report,
+            "geometry": geometry(alert),
+        }
+    })
+}
+
+/// The areas as a GeoJSON FeatureCollection (RFC 7946: longitude first). A circle is a Point with `radius_km`.
+fn geometry(alert: &Alert<'_>) -> Value {
+    let mut features = Vec::new();
+    for (index, info) in alert.info.iter().enumerate() {
+        for area in &info.area {
+            let properties = json!({"info": index, "areaDesc": area.area_desc});
+            for polygon in &area.polygon {
+                let Ok(points) = polygon.points() else { continue };
+                let ring: Vec<[f64; 2]> = points.iter().map(|p| [p.lon, p.lat]).collect();
+                features.push(json!({"type": "Feature", "properties": properties,
+                    "geometry": {"type": "Polygon", "coordinates": [ring]}}));
+            }
+            for circle in &area.circle {
+                let (Ok(center), Ok(radius_km)) = (circle.center(), circle.radius_km()) else { continue };
+                let mut with_radius = properties.clone();
+                if let Some(map) = with_radius.as_object_mut() {
+                    map.insert("radius_km".into(), json!(radius_km));
+                }
+                features.push(json!({"type": "Feature", "properties": with_radius,
+                    "geometry": {"type": "Point", "coordinates": [center.lon, center.lat]}}));
+            }
+        }
+    }
+    json!({"type": "FeatureCollection", "features": features})
+}

@@ -1,0 +1,204 @@
+//! Logs and metrics.
+//!
+//! Owns the set-up of tracing, the metric names (one struct, no other place makes one) and the printing of error
+//! chains. Labels come from closed sets or from the configuration; no identifier of an alert is a label.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use capbridge_adapters::passage::Origin;
+use capbridge_adapters::source::Acceptance;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{LogFormat, LogTable};
+use crate::pipeline::Reason;
+use crate::store::{AttemptEnd, Delivery, Depth};
+
+/// Prints an error with all its causes.
+pub struct ErrorChain<'e>(pub &'e dyn Error);
+
+impl fmt::Display for ErrorChain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
+/// An error with all its causes as text.
+pub fn chain(error: &dyn Error) -> String {
+    ErrorChain(error).to_string()
+}
+
+/// Starts logging to standard error.
+pub fn start_logging(settings: &LogTable) {
+    let filter = EnvFilter::try_new(&settings.level).unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A second start (tests) keeps the first.
+    let _ = match settings.format {
+        LogFormat::Text => builder.try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    };
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReceivedLabels {
+    origin: String,
+    outcome: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabel {
+    reason: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EndpointLabels {
+    endpoint: String,
+    outcome: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LaneLabel {
+    lane: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OriginLabel {
+    origin: String,
+}
+
+/// All metrics of the bridge.
+pub struct Metrics {
+    registry: Registry,
+    received: Family<ReceivedLabels, Counter>,
+    quarantined: Family<ReasonLabel, Counter>,
+    attempts: Family<EndpointLabels, Counter>,
+    attempt_seconds: Family<LaneLabel, Histogram>,
+    delivery_seconds: Family<LaneLabel, Histogram>,
+    unrouted: Gauge,
+    unfinished: Family<LaneLabel, Gauge>,
+    oldest_seconds: Gauge<f64, AtomicU64>,
+    dead_letters: Gauge,
+    quarantine: Gauge,
+    contact_age: Family<OriginLabel, Gauge<f64, AtomicU64>>,
+    gaps: Family<OriginLabel, Counter>,
+}
+
+impl Metrics {
+    /// Registers everything once.
+    pub fn new() -> Arc<Self> {
+        let seconds = || Histogram::new([0.005, 0.02, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 120.0, 600.0, 3_600.0]);
+        let mut metrics = Metrics {
+            registry: Registry::with_prefix("capbridge"),
+            received: Family::default(),
+            quarantined: Family::default(),
+            attempts: Family::default(),
+            attempt_seconds: Family::new_with_constructor(seconds),
+            delivery_seconds: Family::new_with_constructor(seconds),
+            unrouted: Gauge::default(),
+            unfinished: Family::default(),
+            oldest_seconds: Gauge::default(),
+            dead_letters: Gauge::default(),
+            quarantine: Gauge::default(),
+            contact_age: Family::default(),
+            gaps: Family::default(),
+        };
+        let r = &mut metrics.registry;
+        r.register("received", "Documents by source and what became of them", metrics.received.clone());
+        r.register("quarantined", "Documents put in quarantine by reason", metrics.quarantined.clone());
+        r.register("attempts", "Delivery attempts by endpoint and how they ended", metrics.attempts.clone());
+        r.register_with_unit("attempt", "Time of one attempt", Unit::Seconds, metrics.attempt_seconds.clone());
+        r.register_with_unit("delivery", "Time from queued to delivered", Unit::Seconds, metrics.delivery_seconds.clone());
+        r.register("unrouted_alerts", "Accepted alerts that are not routed", metrics.unrouted.clone());
+        r.register("unfinished_deliveries", "Deliveries without a final state", metrics.unfinished.clone());
+        r.register_with_unit("oldest_delivery", "Age of the oldest unfinished delivery", Unit::Seconds, metrics.oldest_seconds.clone());
+        r.register("dead_letters", "Deliveries given up and kept", metrics.dead_letters.clone());
+        r.register("quarantine_documents", "Documents in quarantine that nobody released", metrics.quarantine.clone());
+        r.register_with_unit("source_contact_age", "Time since a source last answered", Unit::Seconds, metrics.contact_age.clone());
+        r.register("source_gaps", "Times a source was silent longer than its window", metrics.gaps.clone());
+        Arc::new(metrics)
+    }
+
+    /// A document was taken.
+    pub fn received(&self, origin: &Origin, outcome: Acceptance) {
+        let outcome = match outcome {
+            Acceptance::Accepted => "accepted",
+            Acceptance::Repeat => "repeat",
+            Acceptance::Linked => "linked",
+            Acceptance::Loop => "loop",
+            Acceptance::Quarantined => "quarantined",
+        };
+        let labels = ReceivedLabels { origin: origin.0.clone(), outcome: outcome.into() };
+        self.received.get_or_create(&labels).inc();
+    }
+
+    /// A document was set aside.
+    pub fn quarantined(&self, reason: Reason) {
+        self.quarantined.get_or_create(&ReasonLabel { reason: reason.as_str().into() }).inc();
+    }
+
+    /// An attempt ended.
+    pub fn attempted(&self, delivery: &Delivery, end: &AttemptEnd, took: Duration) {
+        let outcome = match end {
+            AttemptEnd::Delivered(_) => "delivered",
+            AttemptEnd::Waiting { .. } => "waiting",
+            AttemptEnd::Dead { .. } => "dead",
+            AttemptEnd::Expired { .. } => "expired",
+        };
+        let labels = EndpointLabels { endpoint: delivery.endpoint.0.clone(), outcome: outcome.into() };
+        self.attempts.get_or_create(&labels).inc();
+        let lane = LaneLabel { lane: format!("{:?}", delivery.lane).to_lowercase() };
+        self.attempt_seconds.get_or_create(&lane).observe(took.as_secs_f64());
+        if let AttemptEnd::Delivered(receipt) = end
+            && let Some(at) = receipt.delivered_at
+        {
+            let waited = at.duration_since(delivery.queued_at).as_secs_f64();
+            self.delivery_seconds.get_or_create(&lane).observe(waited.max(0.0));
+        }
+    }
+
+    /// A source was silent for longer than its window.
+    pub fn gap(&self, origin: &Origin) {
+        self.gaps.get_or_create(&OriginLabel { origin: origin.0.clone() }).inc();
+    }
+
+    /// Sets the gauges from the store.
+    pub fn depth(&self, depth: &Depth, now: jiff::Timestamp) {
+        let signed = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+        self.unrouted.set(signed(depth.unrouted));
+        for (lane, n) in [("urgent", depth.urgent), ("routine", depth.routine)] {
+            self.unfinished.get_or_create(&LaneLabel { lane: lane.into() }).set(signed(n));
+        }
+        let age = depth.oldest_queued_at.map_or(0.0, |at| now.duration_since(at).as_secs_f64().max(0.0));
+        self.oldest_seconds.set(age);
+        self.dead_letters.set(signed(depth.dead));
+        self.quarantine.set(signed(depth.quarantined));
+    }
+
+    /// Sets the age of a source's last contact.
+    pub fn contact(&self, origin: &Origin, age: Duration) {
+        self.contact_age.get_or_create(&OriginLabel { origin: origin.0.clone() }).set(age.as_secs_f64());
+    }
+
+    /// All metrics in the OpenMetrics text format.
+    pub fn encode(&self) -> String {
+        let mut text = String::new();
+        // Writing to a String does not fail.
+        let _ = prometheus_client::encoding::text::encode(&mut text, &self.registry);
+        text
+    }
+}
