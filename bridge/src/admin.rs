@@ -1,0 +1,290 @@
+//! The admin socket: health, metrics, and the questions that an operator asks.
+//!
+//! Owns the HTTP surface for operators. On loopback unless told otherwise. Errors are problem documents (RFC 9457).
+//! Must not change anything without leaving an audit entry.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Path, Query, Request, State as Ctx};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use capbridge_adapters::settings::Secret;
+use capbridge_adapters::source::{Clock, Received};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+
+use crate::clock::BridgeClock;
+use crate::contact::Contacts;
+use crate::envelope::{AlertKey, Release};
+use crate::pipeline::{Pardon, Pipeline};
+use crate::relay::dead_letter;
+use crate::store::{DeliveryId, Event, Page, State, Store, StoreError};
+use crate::telemetry::{ErrorChain, Metrics, chain};
+
+/// How long the store may take to answer a readiness probe.
+const PROBE: Duration = Duration::from_secs(3);
+
+/// What the handlers see.
+pub struct AdminState {
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// For released documents.
+    pub pipeline: Arc<Pipeline>,
+    /// For readiness.
+    pub contacts: Arc<Contacts>,
+    /// Metrics.
+    pub metrics: Arc<Metrics>,
+    /// The time.
+    pub clock: BridgeClock,
+    /// The bearer token, if one is set.
+    pub token: Option<Secret>,
+    /// How long a source may be silent.
+    pub contact_limit: Duration,
+    /// How long a replayed delivery is tried, seconds.
+    pub replay_secs: u64,
+}
+
+type Shared = Ctx<Arc<AdminState>>;
+
+/// Serves until told to stop.
+pub async fn serve(listener: TcpListener, state: AdminState, stop: CancellationToken) {
+    let app = router(Arc::new(state));
+    let served = axum::serve(listener, app).with_graceful_shutdown(async move { stop.cancelled().await }).await;
+    if let Err(error) = served {
+        error!(%error, "the admin socket ended");
+    }
+}
+
+fn router(state: Arc<AdminState>) -> Router {
+    let guarded = Router::new()
+        .route("/metrics", get(metrics))
+        .route("/v1/alerts", get(alerts))
+        .route("/v1/alerts/{id}/journey", get(journey))
+        .route("/v1/deliveries", get(deliveries))
+        .route("/v1/deliveries/{id}/replay", post(replay))
+        .route("/v1/quarantine", get(quarantine))
+        .route("/v1/quarantine/{id}", get(quarantined))
+        .route("/v1/quarantine/{id}/document", get(quarantined_document))
+        .route("/v1/quarantine/{id}/release", post(release))
+        .route("/v1/audit/verify", get(verify_audit))
+        .layer(middleware::from_fn_with_state(Arc::clone(&state), authorise));
+    Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(readyz))
+        .merge(guarded)
+        .with_state(state)
+}
+
+/// A bearer token if one is set, and JSON for everything that changes something: a web page in an operator's browser
+/// cannot send that without being asked first.
+async fn authorise(Ctx(state): Shared, headers: HeaderMap, request: Request, next: Next) -> Response {
+    if let Some(token) = &state.token {
+        let given = headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok()).unwrap_or("");
+        let given = given.strip_prefix("Bearer ").unwrap_or("");
+        let equal = aws_lc_rs::constant_time::verify_slices_are_equal(given.as_bytes(), token.expose().as_bytes());
+        if equal.is_err() {
+            return problem(StatusCode::UNAUTHORIZED, "this socket needs the bearer token of admin.token_file");
+        }
+    }
+    let json = headers.get(header::CONTENT_TYPE).is_some_and(|v| v.as_bytes().starts_with(b"application/json"));
+    if request.method() == axum::http::Method::POST && !json {
+        return problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "send application/json");
+    }
+    next.run(request).await
+}
+
+fn problem(status: StatusCode, detail: &str) -> Response {
+    let body = json!({"type": "about:blank", "title": status.canonical_reason(), "status": status.as_u16(), "detail": detail});
+    let mut response = (status, body.to_string()).into_response();
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/problem+json"));
+    response
+}
+
+fn failed(error: &StoreError) -> Response {
+    match error {
+        StoreError::Missing { .. } => problem(StatusCode::NOT_FOUND, &error.to_string()),
+        StoreError::Engine { .. } | StoreError::Unreadable { .. } | StoreError::Unsafe { .. } => {
+            error!(error = %ErrorChain(error), "an admin call failed");
+            problem(StatusCode::SERVICE_UNAVAILABLE, &chain(error))
+        }
+    }
+}
+
+async fn readyz(Ctx(state): Shared) -> Response {
+    let mut faults = state.contacts.faults(state.contact_limit);
+    match tokio::time::timeout(PROBE, state.store.probe()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => faults.push(format!("store: {}", chain(&error))),
+        Err(_) => faults.push(format!("store: no answer in {} s", PROBE.as_secs())),
+    }
+    let sources: BTreeMap<String, Value> =
+        state.contacts.states().into_iter().map(|(o, s)| (o.0, json!(s))).collect();
+    let status = if faults.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(json!({"ready": faults.is_empty(), "faults": faults, "sources": sources}))).into_response()
+}
+
+async fn metrics(Ctx(state): Shared) -> Response {
+    match state.store.depth().await {
+        Ok(depth) => state.metrics.depth(&depth, state.clock.now()),
+        Err(error) => return failed(&error),
+    }
+    state.contacts.publish();
+    let mut response = state.metrics.encode().into_response();
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        header::HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8"),
+    );
+    response
+}
+
+#[derive(Deserialize)]
+struct Listing {
+    limit: Option<u32>,
+    skip: Option<u32>,
+    state: Option<State>,
+}
+
+impl Listing {
+    fn page(&self) -> Page {
+        Page { limit: self.limit.unwrap_or(50).clamp(1, 1_000), skip: self.skip.unwrap_or(0) }
+    }
+}
+
+async fn alerts(Ctx(state): Shared, Query(listing): Query<Listing>) -> Response {
+    match state.store.alerts(listing.page()).await {
+        Ok(alerts) => Json(alerts).into_response(),
+        Err(error) => failed(&error),
+    }
+}
+
+async fn deliveries(Ctx(state): Shared, Query(listing): Query<Listing>) -> Response {
+    match state.store.deliveries(listing.state, listing.page()).await {
+        Ok(deliveries) => Json(deliveries).into_response(),
+        Err(error) => failed(&error),
+    }
+}
+
+async fn quarantine(Ctx(state): Shared, Query(listing): Query<Listing>) -> Response {
+    match state.store.quarantined(listing.page()).await {
+        Ok(entries) => Json(entries).into_response(),
+        Err(error) => failed(&error),
+    }
+}
+
+/// Accepts a CAP identifier, the beginning of a key, a full reference, or the id of a delivery.
+async fn find(state: &AdminState, id: &str) -> Result<Vec<AlertKey>, StoreError> {
+    if let Some(delivery) = state.store.delivery(&DeliveryId(id.to_owned())).await? {
+        return Ok(vec![delivery.alert]);
+    }
+    let identifier = id.split(',').nth(1).unwrap_or(id);
+    state.store.find(identifier).await
+}
+
+async fn journey(Ctx(state): Shared, Path(id): Path<String>) -> Response {
+    let keys = match find(&state, &id).await {
+        Ok(keys) => keys,
+        Err(error) => return failed(&error),
+    };
+    let mut journeys = Vec::new();
+    for key in keys {
+        match state.store.journey(&key).await {
+            Ok(Some(journey)) => journeys.push(journey),
+            Ok(None) => {}
+            Err(error) => return failed(&error),
+        }
+    }
+    if journeys.is_empty() {
+        return problem(StatusCode::NOT_FOUND, "no alert with this identifier, key or delivery id");
+    }
+    Json(journeys).into_response()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Decision {
+    operator: String,
+    reason: String,
+}
+
+async fn replay(Ctx(state): Shared, Path(id): Path<String>, Json(decision): Json<Decision>) -> Response {
+    let id = DeliveryId(id);
+    match dead_letter::replay(&*state.store, &state.clock, &id, &decision.operator, state.replay_secs).await {
+        Ok(()) => Json(json!({"replayed": id})).into_response(),
+        Err(error) => failed(&error),
+    }
+}
+
+async fn quarantined(Ctx(state): Shared, Path(id): Path<String>) -> Response {
+    match state.store.quarantined_document(&id).await {
+        Ok(Some((entry, _))) => Json(entry).into_response(),
+        Ok(None) => problem(StatusCode::NOT_FOUND, "no such quarantined document"),
+        Err(error) => failed(&error),
+    }
+}
+
+async fn quarantined_document(Ctx(state): Shared, Path(id): Path<String>) -> Response {
+    match state.store.quarantined_document(&id).await {
+        // Never as XML: a browser would render what somebody else wrote.
+        Ok(Some((_, raw))) => {
+            ([(header::CONTENT_TYPE, "application/octet-stream"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")], raw)
+                .into_response()
+        }
+        Ok(None) => problem(StatusCode::NOT_FOUND, "no such quarantined document"),
+        Err(error) => failed(&error),
+    }
+}
+
+async fn release(Ctx(state): Shared, Path(id): Path<String>, Json(decision): Json<Decision>) -> Response {
+    if decision.operator.trim().is_empty() || decision.reason.trim().is_empty() {
+        return problem(StatusCode::UNPROCESSABLE_ENTITY, "name the operator and the reason");
+    }
+    let now = state.clock.now();
+    let made = Release { operator: decision.operator.clone(), reason: decision.reason.clone(), released_at: now };
+    let (entry, raw) = match state.store.release(&id, made).await {
+        Ok(found) => found,
+        Err(error) => return failed(&error),
+    };
+    let mut facts = serde_json::Map::new();
+    facts.insert("quarantine".into(), json!(id));
+    facts.insert("operator".into(), json!(decision.operator));
+    facts.insert("reason".into(), json!(decision.reason));
+    let event = Event { at: now, what: "released".into(), alert: None, delivery: None, facts };
+    if let Err(error) = state.store.record(vec![event]).await {
+        return failed(&error);
+    }
+    let received = Received {
+        raw,
+        form: entry.form,
+        received_at: entry.received_at,
+        remote_id: entry.remote_id.clone(),
+        problem: None,
+    };
+    let pardon = Pardon { operator: decision.operator };
+    match state.pipeline.take(&entry.origin, received, Some(&pardon)).await {
+        Ok(outcome) => {
+            info!(quarantine = id, operator = pardon.operator, ?outcome, "document released from quarantine");
+            Json(json!({"released": id, "outcome": outcome})).into_response()
+        }
+        Err(error) => failed(&error),
+    }
+}
+
+async fn verify_audit(Ctx(state): Shared) -> Response {
+    match state.store.verify_record().await {
+        Ok(Ok(entries)) => Json(json!({"intact": true, "entries": entries})).into_response(),
+        Ok(Err(first)) => {
+            (StatusCode::CONFLICT, Json(json!({"intact": false, "first_bad_entry": first}))).into_response()
+        }
+        Err(error) => failed(&error),
+    }
+}

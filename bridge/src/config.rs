@@ -1,0 +1,481 @@
+//! The configuration: parse → validate → build. This module does the first two and the only reading of files.
+//!
+//! Owns `Config`, the typed value that the rest uses. Every fault is reported at once, each with file, line and what to
+//! do. Must not open sockets or stores.
+
+mod file;
+mod settings;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use cap_schema::signature::{Policy, TrustStore};
+use cap_schema::{Alert, Limits, Point, Polygon};
+use capbridge_adapters::class::Class;
+use capbridge_adapters::http::HttpSettings;
+use capbridge_adapters::passage::{EndpointName, Origin, Reach};
+use capbridge_adapters::registry::{AnyEndpoint, EndpointTable, ReadySource, SourceTable};
+use capbridge_adapters::settings::{Files, Secret};
+
+pub use capbridge_adapters::registry::{SignatureRule, Strictness};
+pub use file::{ConfigFiles, File, PlacedFault};
+pub use settings::{
+    AdminTable, BridgeTable, ClockTable, IntakeTable, LogFormat, LogTable, NetworkTable, RelayTable,
+    RetentionTable, RouteTable, StoreTable,
+};
+
+use crate::pipeline::SourceProfile;
+use crate::pipeline::verify::SourceTrust;
+
+/// The top-level tables.
+const TABLES: [&str; 11] = [
+    "bridge", "store", "admin", "log", "network", "clock", "intake", "relay", "retention", "source", "endpoint",
+];
+
+/// A validated configuration.
+pub struct Config {
+    /// `[bridge]`
+    pub bridge: BridgeTable,
+    /// `[store]`
+    pub store: StoreTable,
+    /// The password of the Redis user.
+    pub redis_password: Option<Secret>,
+    /// Where the admin socket listens.
+    pub admin_listen: SocketAddr,
+    /// The bearer token of the admin socket.
+    pub admin_token: Option<Secret>,
+    /// `[log]`
+    pub log: LogTable,
+    /// For the HTTP client.
+    pub http: HttpSettings,
+    /// `[clock]`
+    pub clock: ClockTable,
+    /// `[intake]`
+    pub intake: IntakeTable,
+    /// `[relay]`
+    pub relay: RelayTable,
+    /// `[retention]`
+    pub retention: RetentionTable,
+    /// The sources, ready to run.
+    pub sources: Vec<ReadySource>,
+    /// What the pipeline knows of them.
+    pub profiles: BTreeMap<Origin, SourceProfile>,
+    /// The endpoints.
+    pub endpoints: BTreeMap<EndpointName, AnyEndpoint>,
+    /// The rules, in the order of the file.
+    pub rules: Vec<Rule>,
+    /// Whether a file was given.
+    pub from_file: Option<PathBuf>,
+}
+
+/// A validated routing rule.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// Its name.
+    pub name: String,
+    /// Sources.
+    pub from: BTreeSet<Origin>,
+    /// Endpoints.
+    pub to: Vec<EndpointName>,
+    /// The class that it is for.
+    pub class: Class,
+    /// See `RouteTable`.
+    pub categories: Vec<String>,
+    /// See `RouteTable`.
+    pub events: Vec<String>,
+    /// See `RouteTable`.
+    pub severities: Vec<String>,
+    /// See `RouteTable`.
+    pub urgencies: Vec<String>,
+    /// See `RouteTable`.
+    pub certainties: Vec<String>,
+    /// See `RouteTable`.
+    pub languages: Vec<String>,
+    /// See `RouteTable`.
+    pub scopes: Vec<String>,
+    /// See `RouteTable`.
+    pub cbrne: bool,
+    /// See `RouteTable`.
+    pub area: Option<Coverage>,
+    /// See `RouteTable`.
+    pub open_channels: Vec<String>,
+    /// See `RouteTable`.
+    pub untouched: bool,
+    /// See `RouteTable`.
+    pub notify_neighbours: bool,
+}
+
+/// The polygon that a rule is about.
+#[derive(Clone, Debug)]
+pub struct Coverage(Vec<Point>);
+
+impl Coverage {
+    /// Whether any polygon or circle of the alert touches it. Alerts without geometry touch nothing.
+    pub fn touches(&self, alert: &Alert<'_>) -> bool {
+        crate::translate::geography::touches(&self.0, alert)
+    }
+}
+
+/// What went wrong with a configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{} cannot be read", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// The file has faults.
+    #[error("the configuration has {} fault(s)", faults.len())]
+    Faulty {
+        /// All of them.
+        faults: Vec<PlacedFault>,
+    },
+}
+
+impl Config {
+    /// Reads and validates a file; without one, the defaults: embedded store, no sources, nothing relayed.
+    ///
+    /// # Errors
+    /// The file cannot be read, or all its faults.
+    pub fn load(path: Option<&Path>) -> Result<Config, ConfigError> {
+        let Some(path) = path else { return Config::parse("(defaults)", "", Path::new("."), None) };
+        let text = std::fs::read_to_string(path)
+            .map_err(|cause| ConfigError::Unreadable { path: path.to_owned(), cause })?;
+        let folder = path.parent().unwrap_or(Path::new("."));
+        Config::parse(&path.display().to_string(), &text, folder, Some(path.to_owned()))
+    }
+
+    /// Validates the text of a file.
+    ///
+    /// # Errors
+    /// All faults.
+    pub fn parse(
+        name: &str,
+        text: &str,
+        folder: &Path,
+        from_file: Option<PathBuf>,
+    ) -> Result<Config, ConfigError> {
+        let mut file = File::parse(name, text);
+        let files = ConfigFiles { folder: folder.to_owned() };
+        let mut tables = TABLES.to_vec();
+        tables.push("route");
+        file.only(&tables);
+
+        let bridge: Option<BridgeTable> = file.table(&["bridge"]);
+        let store: Option<StoreTable> = file.table(&["store"]);
+        let admin: Option<AdminTable> = file.table(&["admin"]);
+        let log = file.table(&["log"]);
+        let network: Option<NetworkTable> = file.table(&["network"]);
+        let clock = file.table(&["clock"]);
+        let intake = file.table(&["intake"]);
+        let relay: Option<RelayTable> = file.table(&["relay"]);
+        let retention = file.table(&["retention"]);
+        if let Some(bridge) = &bridge {
+            check_bridge(&mut file, bridge);
+        }
+        if let Some(relay) = &relay {
+            check_relay(&mut file, relay);
+        }
+        let admin = admin.map(|table| check_admin(&mut file, &files, &table));
+        let redis_password = store
+            .as_ref()
+            .and_then(|s| s.redis_password_file.as_ref())
+            .and_then(|path| secret(&mut file, &files, "store.redis_password_file", path));
+        let http = network.as_ref().and_then(|table| check_network(&mut file, &files, table));
+        let (sources, profiles) = read_sources(&mut file, &files);
+        let endpoints = read_endpoints(&mut file, &files);
+        let rules = read_rules(&mut file, &profiles, &endpoints);
+
+        if let (
+            true,
+            Some(bridge),
+            Some(store),
+            Some((Some(admin_listen), admin_token)),
+            Some(log),
+            Some(http),
+            Some(clock),
+            Some(intake),
+            Some(relay),
+            Some(retention),
+        ) = (file.is_sound(), bridge, store, admin, log, http, clock, intake, relay, retention)
+        {
+            let bridge = BridgeTable { data_dir: folder.join(&bridge.data_dir), ..bridge };
+            return Ok(Config {
+                bridge,
+                store,
+                redis_password,
+                admin_listen,
+                admin_token,
+                log,
+                http,
+                clock,
+                intake,
+                relay,
+                retention,
+                sources,
+                profiles,
+                endpoints,
+                rules,
+                from_file,
+            });
+        }
+        Err(ConfigError::Faulty { faults: file.into_faults() })
+    }
+}
+
+fn secret(file: &mut File<'_>, files: &ConfigFiles, key: &str, path: &Path) -> Option<Secret> {
+    match files.secret(key, path) {
+        Ok(secret) => Some(secret),
+        Err(fault) => {
+            file.fault(key, &fault.problem, &fault.remedy);
+            None
+        }
+    }
+}
+
+fn check_bridge(file: &mut File<'_>, bridge: &BridgeTable) {
+    let bad = |text: &str| text.is_empty() || text.chars().any(|c| c.is_whitespace() || ",&<>{}\"'".contains(c));
+    if bad(&bridge.name) || bridge.name.len() > 40 {
+        file.fault("bridge.name", "is not a name of 1 to 40 characters without spaces", "choose a short name");
+    }
+    if bad(&bridge.sender) {
+        file.fault(
+            "bridge.sender",
+            "holds a character that CAP does not allow in sender",
+            "use name@domain of your agency (CAP 1.2 section 3.2.1)",
+        );
+    }
+    if bridge.source.chars().count() > 30 {
+        file.fault("bridge.source", "is longer than 30 characters", "shorten it (IPAWS profile)");
+    }
+}
+
+fn check_relay(file: &mut File<'_>, relay: &RelayTable) {
+    if relay.in_flight == 0 {
+        file.fault("relay.in_flight", "is 0: nothing would ever be delivered", "use 1 or more");
+    }
+    if relay.lease_secs < 30 {
+        file.fault("relay.lease_secs", "is shorter than an attempt can take", "use 30 or more");
+    }
+}
+
+fn check_admin(
+    file: &mut File<'_>,
+    files: &ConfigFiles,
+    table: &AdminTable,
+) -> (Option<SocketAddr>, Option<Secret>) {
+    let token =
+        table.token_file.as_ref().and_then(|path| secret(file, files, "admin.token_file", path));
+    let Ok(listen) = table.listen.parse::<SocketAddr>() else {
+        file.fault("admin.listen", "is not an address with a port", "write it as 127.0.0.1:8650");
+        return (None, token);
+    };
+    if !listen.ip().is_loopback() && table.token_file.is_none() {
+        file.fault(
+            "admin.listen",
+            "is not on loopback, and there is no token",
+            "listen on 127.0.0.1, or set admin.token_file",
+        );
+    }
+    (Some(listen), token)
+}
+
+fn check_network(file: &mut File<'_>, files: &ConfigFiles, table: &NetworkTable) -> Option<HttpSettings> {
+    let roots = match &table.extra_roots_file {
+        Some(path) => match files.text("network.extra_roots_file", path) {
+            Ok(pem) => Some(pem),
+            Err(fault) => {
+                file.fault(&fault.key, &fault.problem, &fault.remedy);
+                None
+            }
+        },
+        None => None,
+    };
+    match HttpSettings::new(&table.allow_private, roots.as_deref()) {
+        Ok(settings) => Some(settings),
+        Err(faults) => {
+            file.add("network", faults);
+            None
+        }
+    }
+}
+
+fn read_sources(
+    file: &mut File<'_>,
+    files: &ConfigFiles,
+) -> (Vec<ReadySource>, BTreeMap<Origin, SourceProfile>) {
+    let (mut sources, mut profiles) = (Vec::new(), BTreeMap::new());
+    for name in file.names("source") {
+        let Some(table) = file.table::<SourceTable>(&["source", &name]) else { continue };
+        let at = format!("source.{name}");
+        let trust_files = table.trust_files.clone();
+        match table.validate(&name, files) {
+            Ok(source) => {
+                let mut store = TrustStore::default();
+                for path in &trust_files {
+                    match files.text("trust_files", path) {
+                        Ok(pem) => {
+                            if let Err(error) = store.add_pem(&pem) {
+                                let problem = format!("{}: {error}", path.display());
+                                file.fault(&format!("{at}.trust_files"), &problem, "give PEM certificates");
+                            }
+                        }
+                        Err(fault) => file.fault(&format!("{at}.trust_files"), &fault.problem, &fault.remedy),
+                    }
+                }
+                if source.signature == SignatureRule::Required && trust_files.is_empty() {
+                    file.fault(
+                        &format!("{at}.signature"),
+                        "requires a trusted signature, and no certificate is trusted",
+                        "name the signers' certificates in trust_files",
+                    );
+                }
+                profiles.insert(source.origin.clone(), profile(&source, store));
+                sources.push(source);
+            }
+            Err(faults) => file.add(&at, faults),
+        }
+    }
+    (sources, profiles)
+}
+
+fn profile(source: &ReadySource, store: TrustStore) -> SourceProfile {
+    SourceProfile {
+        system: source.system.clone(),
+        mode: source.mode,
+        exercise: source.exercise.clone(),
+        trust: SourceTrust {
+            signature: source.signature,
+            strictness: source.strictness,
+            store,
+            policy: Policy {
+                allow_sha1: source.dangerous_allow_sha1,
+                accept_expired: source.accept_expired_certificates,
+                ..Policy::default()
+            },
+        },
+        limits: Limits { document_bytes: source.max_document_bytes, ..Limits::default() },
+        entries: source.entries.clone(),
+    }
+}
+
+fn read_endpoints(file: &mut File<'_>, files: &ConfigFiles) -> BTreeMap<EndpointName, AnyEndpoint> {
+    let mut endpoints = BTreeMap::new();
+    for name in file.names("endpoint") {
+        let Some(table) = file.table::<EndpointTable>(&["endpoint", &name]) else { continue };
+        match table.validate(&name, files) {
+            Ok(endpoint) => {
+                endpoints.insert(EndpointName(name), endpoint);
+            }
+            Err(faults) => file.add(&format!("endpoint.{name}"), faults),
+        }
+    }
+    endpoints
+}
+
+fn read_rules(
+    file: &mut File<'_>,
+    profiles: &BTreeMap<Origin, SourceProfile>,
+    endpoints: &BTreeMap<EndpointName, AnyEndpoint>,
+) -> Vec<Rule> {
+    let known_sources = file.names("source");
+    let known_endpoints = file.names("endpoint");
+    let mut rules = Vec::new();
+    for name in file.names("route") {
+        let Some(table) = file.table::<RouteTable>(&["route", &name]) else { continue };
+        let at = format!("route.{name}");
+        for source in table.from.iter().filter(|s| !known_sources.contains(s)) {
+            file.fault(&format!("{at}.from"), &format!("names no source: {source}"), &listed(&known_sources));
+        }
+        for endpoint in table.to.iter().filter(|e| !known_endpoints.contains(e)) {
+            file.fault(&format!("{at}.to"), &format!("names no endpoint: {endpoint}"), &listed(&known_endpoints));
+        }
+        let Some(class) = table.class else {
+            file.fault(&at, "names no class", "add class = \"live\", \"exercise\" or \"test\": there is no wildcard");
+            continue;
+        };
+        check_classes(file, &at, class, &table, profiles, endpoints);
+        if let Some(rule) = build_rule(file, &at, name, class, table) {
+            rules.push(rule);
+        }
+    }
+    rules
+}
+
+fn listed(names: &[String]) -> String {
+    if names.is_empty() { "there are none".into() } else { format!("there are: {}", names.join(", ")) }
+}
+
+/// A rule that can never deliver anything is a mistake that somebody would find out in an emergency.
+fn check_classes(
+    file: &mut File<'_>,
+    at: &str,
+    class: Class,
+    table: &RouteTable,
+    profiles: &BTreeMap<Origin, SourceProfile>,
+    endpoints: &BTreeMap<EndpointName, AnyEndpoint>,
+) {
+    if class == Class::Internal {
+        file.fault(&format!("{at}.class"), "internal messages are never relayed", "use live, exercise or test");
+    }
+    for endpoint in &table.to {
+        let Some(found) = endpoints.get(&EndpointName(endpoint.clone())) else { continue };
+        if found.class() != class {
+            let problem = format!("endpoint {endpoint} takes {} only, the rule is for {class}", found.class());
+            file.fault(&format!("{at}.to"), &problem, "send each class to endpoints of its own");
+        }
+        if !table.open_channels.is_empty() && found.reach() != Reach::Public {
+            let problem = format!("opens public channels of {endpoint}, which reaches responders only");
+            file.fault(&format!("{at}.open_channels"), &problem, "set reach = \"public\" on the endpoint, if it is meant");
+        }
+    }
+    for origin in &table.from {
+        let Some(found) = profiles.get(&Origin(origin.clone())) else { continue };
+        if found.mode < class {
+            let problem = format!("source {origin} is at most {}, the rule is for {class}", found.mode);
+            file.fault(&format!("{at}.from"), &problem, "a message is never raised above the mode of its source");
+        }
+    }
+}
+
+fn build_rule(file: &mut File<'_>, at: &str, name: String, class: Class, table: RouteTable) -> Option<Rule> {
+    let area = match table.area.as_deref() {
+        None => None,
+        Some(text) => match Polygon::new(text).points() {
+            Ok(points) => Some(Coverage(points)),
+            Err(error) => {
+                file.fault(&format!("{at}.area"), &error.to_string(), "write it as in CAP: lat,lon lat,lon ... closed");
+                return None;
+            }
+        },
+    };
+    for channel in &table.open_channels {
+        if !["EAS", "NWEM", "CMAS", "PUBLIC"].contains(&channel.as_str()) {
+            let problem = format!("{channel} is not a public channel");
+            file.fault(&format!("{at}.open_channels"), &problem, "the channels are EAS, NWEM, CMAS, PUBLIC");
+        }
+    }
+    Some(Rule {
+        name,
+        from: table.from.into_iter().map(Origin).collect(),
+        to: table.to.into_iter().map(EndpointName).collect(),
+        class,
+        categories: table.categories,
+        events: table.events,
+        severities: table.severities,
+        urgencies: table.urgencies,
+        certainties: table.certainties,
+        languages: table.languages,
+        scopes: table.scopes,
+        cbrne: table.cbrne,
+        area,
+        open_channels: table.open_channels,
+        untouched: table.untouched,
+        notify_neighbours: table.notify_neighbours,
+    })
+}

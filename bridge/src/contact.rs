@@ -1,0 +1,144 @@
+//! Whether the outside can be reached and the clock can be trusted: what readiness is made of.
+//!
+//! Owns the last contact with each source and the watch on the clock. "No alerts" and "source down" are different
+//! states here.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use capbridge_adapters::passage::Origin;
+use capbridge_adapters::source::{Clock, Contact, SourceError};
+use jiff::Timestamp;
+use serde::Serialize;
+use tracing::{info, warn};
+
+use crate::clock::{SystemClock, instant};
+use crate::telemetry::{Metrics, chain};
+
+/// A step of the clock larger than this is a fault.
+const STEP: Duration = Duration::from_secs(30);
+/// How long a step keeps the bridge from being ready.
+const STEP_MEMORY: Duration = Duration::from_secs(300);
+
+/// The state of one source.
+#[derive(Clone, Debug, Serialize)]
+pub struct ContactState {
+    /// When it last answered, by the machine's clock.
+    pub reached_at: Option<Timestamp>,
+    /// Why it does not answer, if it does not.
+    pub error: Option<String>,
+    #[serde(skip)]
+    reached: Option<Instant>,
+}
+
+/// What is known of all sources and of the clock.
+pub struct Contacts {
+    started: Instant,
+    metrics: Arc<Metrics>,
+    sources: Mutex<BTreeMap<Origin, ContactState>>,
+    clock: Mutex<ClockWatch>,
+}
+
+struct ClockWatch {
+    wall: Timestamp,
+    monotonic: Instant,
+    stepped: Option<(Instant, i64)>,
+}
+
+impl Contacts {
+    /// Starts with no contact to any source.
+    pub fn new(origins: impl Iterator<Item = Origin>, metrics: Arc<Metrics>) -> Arc<Self> {
+        let state = ContactState { reached_at: None, error: None, reached: None };
+        Arc::new(Contacts {
+            started: instant(),
+            metrics,
+            sources: Mutex::new(origins.map(|o| (o, state.clone())).collect()),
+            clock: Mutex::new(ClockWatch { wall: SystemClock.now(), monotonic: instant(), stepped: None }),
+        })
+    }
+
+    /// The state of every source.
+    pub fn states(&self) -> BTreeMap<Origin, ContactState> {
+        self.sources.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Why the bridge is not ready as far as sources and clock go; empty if it is.
+    pub fn faults(&self, limit: Duration) -> Vec<String> {
+        let mut faults = Vec::new();
+        for (origin, state) in self.states() {
+            let why = state.error.as_deref().unwrap_or("no answer yet");
+            match state.reached {
+                None => faults.push(format!("source {origin}: never reached: {why}")),
+                Some(at) if at.elapsed() > limit => {
+                    faults.push(format!("source {origin}: not reached for {} s: {why}", at.elapsed().as_secs()));
+                }
+                Some(_) => {}
+            }
+        }
+        let watch = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((at, secs)) = watch.stepped
+            && at.elapsed() < STEP_MEMORY
+        {
+            faults.push(format!("clock: stepped by {secs} s; check time synchronisation"));
+        }
+        faults
+    }
+
+    /// Compares the wall clock with the monotonic one since the last call.
+    pub fn watch_clock(&self) {
+        let (wall, monotonic) = (SystemClock.now(), instant());
+        let mut watch = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
+        let passed = monotonic.duration_since(watch.monotonic).as_secs_f64();
+        let shown = wall.duration_since(watch.wall).as_secs_f64();
+        if (shown - passed).abs() > STEP.as_secs_f64() {
+            #[expect(clippy::cast_possible_truncation, reason = "seconds between two readings of a clock")]
+            let secs = (shown - passed) as i64;
+            warn!(secs, "the clock stepped");
+            watch.stepped = Some((monotonic, secs));
+        }
+        (watch.wall, watch.monotonic) = (wall, monotonic);
+    }
+
+    /// Writes the ages of contact to the metrics.
+    pub fn publish(&self) {
+        for (origin, state) in self.states() {
+            let age = state.reached.map_or_else(|| self.started.elapsed(), |at| at.elapsed());
+            self.metrics.contact(&origin, age);
+        }
+    }
+
+    fn update(&self, origin: &Origin, change: impl FnOnce(&mut ContactState)) {
+        let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(state) = sources.get_mut(origin) {
+            change(state);
+        }
+    }
+}
+
+impl Contact for Contacts {
+    fn reached(&self, origin: &Origin) {
+        self.update(origin, |state| {
+            if state.error.take().is_some() || state.reached.is_none() {
+                info!(%origin, "source reached");
+            }
+            state.reached = Some(instant());
+            state.reached_at = Some(SystemClock.now());
+        });
+    }
+
+    fn failed(&self, origin: &Origin, error: &SourceError) {
+        let error = chain(error);
+        self.update(origin, |state| {
+            if state.error.as_ref() != Some(&error) {
+                warn!(%origin, error, "source not reached");
+            }
+            state.error = Some(error);
+        });
+    }
+
+    fn gap(&self, origin: &Origin, since: Timestamp) {
+        tracing::error!(%origin, since = %since, "silent for longer than its window: alerts may have been lost");
+        self.metrics.gap(origin);
+    }
+}

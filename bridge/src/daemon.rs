@@ -1,0 +1,365 @@
+//! The running bridge: builds everything, starts the long-lived tasks, drains them.
+//!
+//! Owns start and stop. The only place that spawns long-lived tasks. Must not hold logic of a stage.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use capbridge_adapters::endpoint::EndpointContext;
+use capbridge_adapters::http::HttpClient;
+use capbridge_adapters::passage::Origin;
+use capbridge_adapters::registry::ReadySource;
+use capbridge_adapters::source::{Accept, Clock, SourceContext};
+use jiff::{SignedDuration, Timestamp};
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{error, info, warn};
+
+use crate::admin::{self, AdminState};
+use crate::clock::{BridgeClock, FollowingClock, SystemClock};
+use crate::config::Config;
+use crate::contact::Contacts;
+use crate::envelope::Lane;
+use crate::pipeline::classify::TestMarks;
+use crate::pipeline::route::Router;
+use crate::pipeline::{Pipeline, verify};
+use crate::relay::Relay;
+use crate::rendering::Renderer;
+use crate::store::{Event, Store, StoreError};
+use crate::telemetry::{ErrorChain, Metrics};
+use crate::translate::Tables;
+
+/// How long a poller's lease lasts, seconds; another instance takes over after it.
+const LEASE_SECS: i64 = 9;
+/// How often it is renewed.
+const RENEW: Duration = Duration::from_secs(3);
+/// The longest wait before a failed source is started again.
+const MAX_BACKOFF: Duration = Duration::from_secs(60);
+/// How often gauges are read from the store and retention is swept.
+const HOUSEKEEPING: Duration = Duration::from_secs(5);
+
+/// Why the daemon could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The store is not there or is not safe.
+    #[error("the store cannot be used")]
+    Store(#[source] StoreError),
+    /// The admin socket cannot be opened.
+    #[error("the admin socket {listen} cannot be opened")]
+    Listen {
+        /// The address.
+        listen: SocketAddr,
+        /// Why.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// The shipped tables do not read: a bug.
+    #[error("a shipped table cannot be read")]
+    Tables(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// TLS cannot be set up.
+    #[error("the HTTP client cannot be built")]
+    Http(#[source] capbridge_adapters::http::HttpError),
+    /// Signals cannot be caught.
+    #[error("signals cannot be caught")]
+    Signals(#[source] std::io::Error),
+}
+
+/// Runs until SIGTERM or SIGINT, then drains.
+///
+/// # Errors
+/// What kept it from starting.
+pub async fn run(config: Config) -> Result<(), StartError> {
+    let stop = CancellationToken::new();
+    let running = start(config, stop.clone()).await?;
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    wait_for_signal().await.map_err(StartError::Signals)?;
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    stop.cancel();
+    running.drain().await;
+    Ok(())
+}
+
+async fn wait_for_signal() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut term = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = term.recv() => {}
+        result = tokio::signal::ctrl_c() => result?,
+    }
+    Ok(())
+}
+
+/// A started bridge.
+pub struct Running {
+    /// Where the admin socket listens.
+    pub admin: SocketAddr,
+    tracker: TaskTracker,
+    store: Arc<dyn Store>,
+    limit: Duration,
+}
+
+impl Running {
+    /// Waits for everything that was under way, at most as long as the configuration allows.
+    pub async fn drain(self) {
+        self.tracker.close();
+        if tokio::time::timeout(self.limit, self.tracker.wait()).await.is_err() {
+            warn!("not everything ended in time; what was under way is taken up again at the next start");
+        }
+        let event = life_cycle("stopped");
+        if let Err(error) = self.store.record(vec![event]).await {
+            warn!(error = %ErrorChain(&error), "the stop was not recorded");
+        }
+        info!("stopped");
+    }
+}
+
+fn life_cycle(what: &str) -> Event {
+    Event {
+        at: SystemClock.now(),
+        what: what.to_owned(),
+        alert: None,
+        delivery: None,
+        facts: serde_json::Map::new(),
+    }
+}
+
+async fn open_store(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
+    crate::store::open(&config.store, config.redis_password.clone(), &config.bridge).await
+}
+
+/// Starts everything; `stop` ends it.
+///
+/// # Errors
+/// What kept it from starting.
+pub async fn start(config: Config, stop: CancellationToken) -> Result<Running, StartError> {
+    let metrics = Metrics::new();
+    let listener = TcpListener::bind(config.admin_listen)
+        .await
+        .map_err(|cause| StartError::Listen { listen: config.admin_listen, cause })?;
+    let admin_address = listener
+        .local_addr()
+        .map_err(|cause| StartError::Listen { listen: config.admin_listen, cause })?;
+    let store = open_store(&config).await.map_err(StartError::Store)?;
+    store.record(vec![life_cycle("started")]).await.map_err(StartError::Store)?;
+    let clock = if config.clock.dangerous_follow_messages {
+        BridgeClock::Following(FollowingClock::new())
+    } else {
+        BridgeClock::System(SystemClock)
+    };
+    let http = HttpClient::new(config.http.clone()).map_err(StartError::Http)?;
+    let marks = TestMarks::builtin().map_err(|e| StartError::Tables(Box::new(e)))?;
+    let tables = Tables::builtin().map_err(|e| StartError::Tables(Box::new(e)))?;
+    announce(&config, admin_address);
+
+    let (accepted, routed) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let own_senders = own_senders(&config);
+    let pipeline = Arc::new(Pipeline {
+        store: Arc::clone(&store),
+        clock: clock.clone(),
+        sources: config.profiles,
+        intake: config.intake.clone(),
+        marks,
+        bridge: config.bridge.name.clone(),
+        own_senders,
+        metrics: Arc::clone(&metrics),
+        accepted: Arc::clone(&accepted),
+    });
+    let endpoints = Arc::new(config.endpoints);
+    let renderer = Arc::new(Renderer {
+        tables,
+        bridge: config.bridge.clone(),
+        limits: cap_schema::Limits::default(),
+    });
+    let context = EndpointContext { clock: Arc::new(clock.clone()), http: http.clone() };
+    let router = Arc::new(Router {
+        store: Arc::clone(&store),
+        clock: clock.clone(),
+        rules: config.rules.clone(),
+        endpoints: Arc::clone(&endpoints),
+        renderer: Arc::clone(&renderer),
+        relay: config.relay.clone(),
+        routed: Arc::clone(&routed),
+    });
+    let relay = Arc::new(Relay {
+        store: Arc::clone(&store),
+        clock: clock.clone(),
+        endpoints,
+        rules: config.rules.into_iter().map(|r| (r.name.clone(), r)).collect(),
+        renderer,
+        context,
+        settings: config.relay,
+        metrics: Arc::clone(&metrics),
+    });
+    let contacts = Contacts::new(config.sources.iter().map(|s| s.origin.clone()), Arc::clone(&metrics));
+
+    let tracker = TaskTracker::new();
+    for source in config.sources {
+        let context = SourceContext {
+            origin: source.origin.clone(),
+            accept: Arc::clone(&pipeline) as Arc<dyn Accept>,
+            checkpoint: Arc::new(crate::store::Checkpoints(Arc::clone(&store))),
+            contact: Arc::clone(&contacts) as _,
+            shutdown: stop.clone(),
+            clock: Arc::new(clock.clone()),
+            http: http.clone(),
+        };
+        tracker.spawn(supervise(source, context, Arc::clone(&store)));
+    }
+    let (route, route_stop) = (Arc::clone(&router), stop.clone());
+    tracker.spawn(async move { route.run(&accepted, route_stop).await });
+    for lane in [Lane::Urgent, Lane::Routine] {
+        tracker.spawn(Arc::clone(&relay).run(lane, Arc::clone(&routed), stop.clone()));
+    }
+    tracker.spawn(keep_house(Keeping {
+        store: Arc::clone(&store),
+        clock: clock.clone(),
+        metrics: Arc::clone(&metrics),
+        contacts: Arc::clone(&contacts),
+        days: config.retention.alerts_days,
+        stop: stop.clone(),
+    }));
+    let state = AdminState {
+        store: Arc::clone(&store),
+        pipeline,
+        contacts,
+        metrics,
+        clock,
+        token: config.admin_token,
+        contact_limit: Duration::from_secs(config.intake.contact_secs),
+        replay_secs: relay.settings.give_up_cap_secs,
+    };
+    tracker.spawn(admin::serve(listener, state, stop.clone()));
+    Ok(Running { admin: admin_address, tracker, store, limit: Duration::from_secs(config.bridge.shutdown_secs) })
+}
+
+/// The senders of everything that we issue.
+fn own_senders(config: &Config) -> Vec<String> {
+    let mut senders: Vec<String> = config.endpoints.values().filter_map(|e| e.wants().sender).collect();
+    senders.push(config.bridge.sender.clone());
+    senders
+}
+
+fn announce(config: &Config, admin: SocketAddr) {
+    let engine = if config.store.redis_url.is_some() { "redis" } else { "embedded" };
+    info!(%admin, store = engine, sources = config.sources.len(), endpoints = config.endpoints.len(),
+        rules = config.rules.len(), version = env!("CARGO_PKG_VERSION"), "started");
+    if config.rules.is_empty() {
+        warn!("no routes: nothing is relayed");
+    }
+    for allowed in config.http.allow_private() {
+        warn!(allowed, "private addresses are reachable");
+    }
+    if config.clock.dangerous_follow_messages {
+        warn!("the clock follows the messages: for replays only");
+    }
+    if config.store.dangerous_allow_everysec {
+        warn!("the store may lose its last second");
+    }
+    for rule in config.rules.iter().filter(|r| !r.open_channels.is_empty()) {
+        warn!(rule = rule.name, channels = rule.open_channels.join(","), "public channels are open");
+    }
+}
+
+/// Keeps one source running while this instance holds its lease.
+async fn supervise(source: ReadySource, context: SourceContext, store: Arc<dyn Store>) {
+    let holder = uuid::Uuid::new_v4().to_string();
+    let name = format!("source:{}", context.origin);
+    let stop = context.shutdown.clone();
+    let mut backoff = Duration::from_millis(500);
+    while !stop.is_cancelled() {
+        match take_lease(&*store, &name, &holder).await {
+            Ok(true) => {}
+            Ok(false) => {
+                pause(RENEW, &stop).await;
+                continue;
+            }
+            Err(error) => {
+                warn!(origin = %context.origin, error = %ErrorChain(&error), "the source waits for the store");
+                pause(RENEW, &stop).await;
+                continue;
+            }
+        }
+        let turn = stop.child_token();
+        let mut turn_context = context.clone();
+        turn_context.shutdown = turn.clone();
+        let started = crate::clock::instant();
+        let running = source.runner.run(turn_context);
+        tokio::pin!(running);
+        let ended = loop {
+            tokio::select! {
+                ended = &mut running => break ended,
+                () = tokio::time::sleep(RENEW) => {
+                    if !matches!(take_lease(&*store, &name, &holder).await, Ok(true)) {
+                        turn.cancel();
+                    }
+                }
+            }
+        };
+        match ended {
+            Ok(()) => backoff = Duration::from_millis(500),
+            Err(error) => {
+                if started.elapsed() > MAX_BACKOFF {
+                    backoff = Duration::from_millis(500);
+                }
+                warn!(origin = %context.origin, error = %ErrorChain(&error), wait_ms = backoff.as_millis(), "source ended and is started again");
+                pause(backoff, &stop).await;
+                backoff = (backoff * 2).min(MAX_BACKOFF);
+            }
+        }
+    }
+    if let Err(error) = store.unlease(&name, &holder).await {
+        warn!(error = %ErrorChain(&error), "a lease was not given back and runs out by itself");
+    }
+}
+
+async fn take_lease(store: &dyn Store, name: &str, holder: &str) -> Result<bool, StoreError> {
+    // Leases go by the machine's clock, not by that of a replay.
+    let now = SystemClock.now();
+    let until = now.checked_add(SignedDuration::from_secs(LEASE_SECS)).unwrap_or(Timestamp::MAX);
+    store.lease(name, holder, now, until).await
+}
+
+async fn pause(time: Duration, stop: &CancellationToken) {
+    tokio::select! {
+        () = tokio::time::sleep(time) => {}
+        () = stop.cancelled() => {}
+    }
+}
+
+struct Keeping {
+    store: Arc<dyn Store>,
+    clock: BridgeClock,
+    metrics: Arc<Metrics>,
+    contacts: Arc<Contacts>,
+    days: u32,
+    stop: CancellationToken,
+}
+
+/// Gauges, retention and the watchdog.
+async fn keep_house(keeping: Keeping) {
+    let Keeping { store, clock, metrics, contacts, days, stop } = keeping;
+    while !stop.is_cancelled() {
+        let now = clock.now();
+        match store.depth().await {
+            Ok(depth) => metrics.depth(&depth, now),
+            Err(error) => error!(error = %ErrorChain(&error), "the store does not answer"),
+        }
+        contacts.publish();
+        contacts.watch_clock();
+        let before = now
+            .checked_sub(SignedDuration::from_hours(24 * i64::from(days)))
+            .unwrap_or(Timestamp::MIN);
+        match store.sweep(before, 500).await {
+            Ok(0) => {}
+            Ok(swept) => info!(swept, "retention: alerts deleted"),
+            Err(error) => warn!(error = %ErrorChain(&error), "retention waits for the store"),
+        }
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
+        pause(HOUSEKEEPING, &stop).await;
+    }
+}
+
