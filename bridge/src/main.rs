@@ -1,2 +1,5 @@
-//! The daemon.
-fn main() {}
+//! The `capbridge` program.
+
+fn main() -> std::process::ExitCode {
+    capbridge::cli::main()
+}

@@ -1,0 +1,308 @@
+//! The command line (design 7). Scripts depend on names, exit codes and JSON.
+//!
+//! Owns the arguments and the exit codes. Must not hold logic that the daemon also needs.
+
+mod documents;
+mod inputs;
+mod remote;
+mod translate;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::config::{Config, ConfigError};
+use crate::telemetry::{ErrorChain, start_logging};
+
+/// Bad arguments.
+pub const USAGE: u8 = 64;
+/// A service is missing at start.
+pub const UNAVAILABLE: u8 = 69;
+/// A bug.
+pub const SOFTWARE: u8 = 70;
+/// Bad configuration.
+pub const CONFIG: u8 = 78;
+/// There is nothing to send.
+pub const NOTHING_TO_SEND: u8 = 3;
+
+/// Bridges emergency alerts between Canada (MASAS) and the United States (IPAWS).
+#[derive(Parser)]
+#[command(name = "capbridge", version, propagate_version = true)]
+#[command(after_help = "Example:\n  capbridge check --config bridge.toml && capbridge run --config bridge.toml")]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs the bridge until SIGTERM.
+    #[command(after_help = "Example:\n  capbridge run --config /etc/capbridge/capbridge.toml\n\nWithout a configuration: embedded store under ./capbridge-data, nothing relayed.\nExit codes: 0 drained, 69 a service is missing, 78 configuration.")]
+    Run {
+        /// The configuration file.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+    /// Reports all faults of a configuration at once.
+    #[command(after_help = "Example:\n  capbridge check --config bridge.toml\n\nExit codes: 0 sound, 78 faults, each with file, line and what to do.")]
+    Check {
+        /// The configuration file.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+    /// Checks CAP documents against the rules of CAP and the national profiles.
+    #[command(after_help = "Example:\n  capbridge validate --profile cap-cp alert.xml\n  capbridge validate --format json alerts/ | jq .accepted\n\nExit codes: 0 all accepted and no error-level finding, 1 otherwise, 64 usage.")]
+    Validate(ValidateArgs),
+    /// Translates an alert into the other country's profile.
+    #[command(after_help = "Example:\n  capbridge translate --to ipaws --report report.json alert.xml > message.xml\n\nExit codes: 0 translated, 1 the input was refused, 3 nothing to send (with the reason), 64 usage.")]
+    Translate(TranslateArgs),
+    /// Verifies the XML signatures of alerts.
+    #[command(after_help = "Example:\n  capbridge signature --trust certificates/ alert.xml\n\nExit codes: 0 every document is trusted, 1 otherwise, 64 usage.")]
+    Signature(SignatureArgs),
+    /// Shows an alert from arrival to each endpoint, with times.
+    #[command(after_help = "Example:\n  capbridge journey LAMBTON-2026-0001\n\nTakes a CAP identifier, a full reference, a delivery id or the beginning of a key.\nExit codes: 0 found, 1 not found, 69 the bridge does not answer.")]
+    Journey {
+        /// Which alert.
+        id: String,
+        #[command(flatten)]
+        admin: AdminArgs,
+    },
+    /// Lists, shows and releases documents in quarantine.
+    #[command(after_help = "Example:\n  capbridge quarantine list\n  capbridge quarantine release q_0123 --operator j.tremblay --reason \"confirmed by telephone\"")]
+    Quarantine {
+        #[command(subcommand)]
+        action: QuarantineAction,
+        #[command(flatten)]
+        admin: AdminArgs,
+    },
+    /// Lists deliveries.
+    #[command(after_help = "Example:\n  capbridge deliveries --state waiting")]
+    Deliveries {
+        /// Only those in a state: queued, attempting, waiting, delivered, dead, expired.
+        #[arg(long)]
+        state: Option<String>,
+        #[command(flatten)]
+        admin: AdminArgs,
+    },
+    /// Lists dead letters and puts them back in their queue.
+    #[command(name = "dead-letters", after_help = "Example:\n  capbridge dead-letters list\n  capbridge dead-letters replay msg_0123 --operator j.tremblay --reason \"endpoint repaired\"")]
+    DeadLetters {
+        #[command(subcommand)]
+        action: DeadLetterAction,
+        #[command(flatten)]
+        admin: AdminArgs,
+    },
+}
+
+#[derive(Args)]
+struct ValidateArgs {
+    /// The rules to hold documents to; `auto` goes by what a document declares.
+    #[arg(long, value_enum, default_value = "auto")]
+    profile: ProfileArg,
+    /// A folder of trusted signer certificates (PEM).
+    #[arg(long, value_name = "DIR")]
+    trust: Option<PathBuf>,
+    /// Text for people or one JSON object a line.
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+    /// Files, folders, or - for standard input.
+    #[arg(required = true, value_name = "FILE|DIR|-")]
+    inputs: Vec<String>,
+}
+
+#[derive(Args)]
+struct TranslateArgs {
+    /// The target.
+    #[arg(long, value_enum)]
+    to: TargetArg,
+    /// The time of issue (RFC 3339); default: the original's own `sent`.
+    #[arg(long, value_name = "TIME")]
+    at: Option<String>,
+    /// A boundary file made by `capbridge geodata build`.
+    #[arg(long, value_name = "FILE")]
+    geodata: Option<PathBuf>,
+    /// Where the report goes, as JSON; default: in words to standard error.
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// A file, or - for standard input.
+    #[arg(value_name = "FILE|-")]
+    input: String,
+}
+
+#[derive(Args)]
+struct SignatureArgs {
+    /// A folder of trusted signer certificates (PEM).
+    #[arg(long, value_name = "DIR")]
+    trust: Option<PathBuf>,
+    /// Text for people or one JSON object a line.
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+    /// Files, or - for standard input.
+    #[arg(required = true, value_name = "FILE|-")]
+    inputs: Vec<String>,
+}
+
+#[derive(Args)]
+struct AdminArgs {
+    /// The admin socket of the bridge.
+    #[arg(long, global = true, value_name = "URL", default_value = "http://127.0.0.1:8650", env = "CAPBRIDGE_ADMIN")]
+    admin: String,
+    /// File with the bearer token of the admin socket.
+    #[arg(long, global = true, value_name = "FILE", env = "CAPBRIDGE_ADMIN_TOKEN_FILE")]
+    token_file: Option<PathBuf>,
+    /// Text for people or JSON.
+    #[arg(long, global = true, value_enum, default_value = "text")]
+    format: Format,
+}
+
+#[derive(Subcommand)]
+enum QuarantineAction {
+    /// Lists the newest.
+    List,
+    /// Shows one with its findings.
+    Show {
+        /// The id, `q_...`.
+        id: String,
+    },
+    /// Writes the original bytes to standard output.
+    Document {
+        /// The id, `q_...`.
+        id: String,
+    },
+    /// Lets one through; recorded in the audit log.
+    Release {
+        /// The id, `q_...`.
+        id: String,
+        /// Who decides.
+        #[arg(long)]
+        operator: String,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+#[derive(Subcommand)]
+enum DeadLetterAction {
+    /// Lists the newest.
+    List,
+    /// Puts one back in its queue; recorded in the audit log.
+    Replay {
+        /// The id, `msg_...`.
+        id: String,
+        /// Who decides.
+        #[arg(long)]
+        operator: String,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ProfileArg {
+    Auto,
+    Cap,
+    CapCp,
+    Ipaws,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum TargetArg {
+    CapCp,
+    Ipaws,
+    MasasEntry,
+}
+
+/// Parses the arguments and runs the command.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
+        }
+    };
+    match cli.command {
+        Command::Run { config } => run(config),
+        Command::Check { config } => check(config),
+        Command::Validate(args) => documents::validate(&args),
+        Command::Translate(args) => translate::translate(&args),
+        Command::Signature(args) => documents::signature(&args),
+        Command::Journey { id, admin } => remote::journey(&admin, &id),
+        Command::Quarantine { action, admin } => remote::quarantine(&admin, action),
+        Command::Deliveries { state, admin } => remote::deliveries(&admin, state.as_deref()),
+        Command::DeadLetters { action, admin } => remote::dead_letters(&admin, action),
+    }
+}
+
+/// Writes a line to standard error. A closed pipe is nothing to complain about.
+fn complain(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// Writes a line to standard output.
+fn say(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+fn faults(error: &ConfigError) -> ExitCode {
+    match error {
+        ConfigError::Unreadable { .. } => complain(&format!("capbridge: {}", ErrorChain(error))),
+        ConfigError::Faulty { faults } => {
+            for fault in faults {
+                complain(&fault.to_string());
+            }
+            complain(&format!("capbridge: {} fault(s) in the configuration", faults.len()));
+        }
+    }
+    ExitCode::from(CONFIG)
+}
+
+fn check(path: Option<PathBuf>) -> ExitCode {
+    match Config::load(path.as_deref()) {
+        Ok(config) => {
+            say(&format!(
+                "sound: {} source(s), {} endpoint(s), {} route(s)",
+                config.profiles.len(),
+                config.endpoints.len(),
+                config.rules.len()
+            ));
+            ExitCode::SUCCESS
+        }
+        Err(error) => faults(&error),
+    }
+}
+
+fn run(path: Option<PathBuf>) -> ExitCode {
+    let config = match Config::load(path.as_deref()) {
+        Ok(config) => config,
+        Err(error) => return faults(&error),
+    };
+    start_logging(&config.log);
+    if config.from_file.is_none() {
+        complain("capbridge: no configuration: embedded store under ./capbridge-data, nothing is relayed");
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            complain(&format!("capbridge: the runtime cannot start: {error}"));
+            return ExitCode::from(SOFTWARE);
+        }
+    };
+    match runtime.block_on(crate::daemon::run(config)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&format!("capbridge: {}", ErrorChain(&error)));
+            ExitCode::from(UNAVAILABLE)
+        }
+    }
+}

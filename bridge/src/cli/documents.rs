@@ -1,0 +1,225 @@
+//! `validate` and `signature`.
+//!
+//! Owns the JSON of design 7 and the text that points at a place like a compiler does.
+
+use std::fmt::Write;
+use std::process::ExitCode;
+
+use cap_schema::signature::{self, Policy, State, TrustStore, Verification};
+use cap_schema::{Document, Finding, Found, Level, Limits, Parsed, Profile, Rejection};
+use serde::Serialize;
+
+use super::{Format, ProfileArg, SignatureArgs, USAGE, ValidateArgs, complain, inputs, say};
+
+/// One line of `validate --format json`.
+#[derive(Serialize)]
+struct Verdict {
+    file: String,
+    index: usize,
+    accepted: bool,
+    version: Option<&'static str>,
+    profile: Vec<&'static str>,
+    findings: Vec<Finding>,
+    signature: Verification,
+}
+
+impl Verdict {
+    fn sound(&self) -> bool {
+        self.accepted && self.findings.iter().all(|f| f.level != Level::Error)
+    }
+}
+
+/// Runs `capbridge validate`.
+pub fn validate(args: &ValidateArgs) -> ExitCode {
+    let trust = match inputs::trust(args.trust.as_deref()) {
+        Ok(trust) => trust,
+        Err(why) => {
+            complain(&format!("capbridge: the trust folder cannot be read: {why}"));
+            return ExitCode::from(USAGE);
+        }
+    };
+    let mut sound = true;
+    for name in inputs::expand(&args.inputs) {
+        let bytes = match inputs::read(&name) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                sound = false;
+                report(args.format, &unreadable(&name, &error), &[]);
+                continue;
+            }
+        };
+        for (verdict, piece) in judge(&name, &bytes, args.profile, &trust) {
+            sound &= verdict.sound();
+            report(args.format, &verdict, piece);
+        }
+    }
+    if sound { ExitCode::SUCCESS } else { ExitCode::from(1) }
+}
+
+fn unreadable(name: &str, error: &std::io::Error) -> Verdict {
+    Verdict {
+        file: name.to_owned(),
+        index: 0,
+        accepted: false,
+        version: None,
+        profile: Vec::new(),
+        findings: vec![Finding::about_file("io.unreadable", error.to_string())],
+        signature: Verification::absent(),
+    }
+}
+
+/// One verdict for each alert found, with the bytes that it is about; exactly one where none is found.
+fn judge<'b>(
+    name: &str,
+    bytes: &'b [u8],
+    profile: ProfileArg,
+    trust: &TrustStore,
+) -> Vec<(Verdict, &'b [u8])> {
+    let limits = Limits::default();
+    let rejected = |rejection: Rejection| Verdict {
+        file: name.to_owned(),
+        index: 0,
+        accepted: false,
+        version: None,
+        profile: Vec::new(),
+        findings: rejection.findings,
+        signature: Verification::absent(),
+    };
+    let found: Vec<Found> = match cap_schema::split(bytes, &limits) {
+        Ok(found) => found,
+        Err(rejection) => return vec![(rejected(rejection), bytes)],
+    };
+    let mut verdicts = Vec::new();
+    for (index, piece) in found.iter().enumerate() {
+        let part = bytes.get(piece.range.clone()).unwrap_or(bytes);
+        let parsed = Document::read(part, &limits).and_then(|d| d.parse().map(Parsed::into_owned));
+        let verdict = match parsed {
+            Ok(parsed) => verdict(name, index, parsed, profile, signature::verify(part, trust, &Policy::default())),
+            Err(rejection) => Verdict { index, ..rejected(rejection) },
+        };
+        verdicts.push((verdict, part));
+    }
+    verdicts
+}
+
+fn verdict(
+    name: &str,
+    index: usize,
+    parsed: Parsed<'static>,
+    profile: ProfileArg,
+    signature: Verification,
+) -> Verdict {
+    let accepted = parsed.accepted();
+    let alert = &parsed.alert;
+    let profiles = match profile {
+        ProfileArg::Auto => cap_schema::profiles_of(alert),
+        ProfileArg::Cap => vec![Profile::Cap],
+        ProfileArg::CapCp => vec![Profile::Cap, Profile::CapCp],
+        ProfileArg::Ipaws => vec![Profile::Cap, Profile::Ipaws],
+    };
+    let version = Some(alert.version.as_str());
+    let mut findings = parsed.findings;
+    for profile in std::iter::once(Profile::Cap).chain(profiles.iter().copied().filter(|p| *p != Profile::Cap)) {
+        findings.extend(cap_schema::validate(alert, profile));
+    }
+    if signature.state == State::Invalid {
+        findings.push(signature.finding());
+    }
+    Verdict {
+        file: name.to_owned(),
+        index,
+        accepted,
+        version,
+        profile: profiles.iter().map(|p| p.as_str()).collect(),
+        findings,
+        signature,
+    }
+}
+
+fn report(format: Format, verdict: &Verdict, bytes: &[u8]) {
+    match format {
+        Format::Json => say(&serde_json::to_string(verdict).unwrap_or_default()),
+        Format::Text => say(words(verdict, bytes).trim_end()),
+    }
+}
+
+fn words(verdict: &Verdict, bytes: &[u8]) -> String {
+    let mut text = String::new();
+    let head = if verdict.accepted { "accepted" } else { "refused" };
+    let what = match verdict.version {
+        Some(version) => format!("CAP {version}, profiles: {}", verdict.profile.join(", ")),
+        None => "no alert".into(),
+    };
+    let at = if verdict.index > 0 { format!("#{}", verdict.index) } else { String::new() };
+    let _ = writeln!(text, "{}{at}: {head} ({what}; signature: {})", verdict.file, verdict.signature.state);
+    for f in &verdict.findings {
+        let level = match f.level {
+            Level::Error => "error",
+            Level::Warning => "warning",
+            Level::Note => "note",
+        };
+        let _ = writeln!(text, "  {level}[{}]: {}", f.rule, f.message);
+        if f.line > 0 {
+            let _ = writeln!(text, "   --> {}{at}:{}:{} {}", verdict.file, f.line, f.column, f.path);
+            if let Some(line) = line_of(bytes, f.line) {
+                let _ = writeln!(text, "    | {}", shown(&line));
+            }
+        }
+    }
+    text
+}
+
+fn line_of(bytes: &[u8], number: u32) -> Option<String> {
+    let index = usize::try_from(number).ok()?.checked_sub(1)?;
+    bytes.split(|b| *b == b'\n').nth(index).map(|l| String::from_utf8_lossy(l).into_owned())
+}
+
+/// Short enough to read, and without anything that a terminal would obey.
+fn shown(line: &str) -> String {
+    let plain: String = line.trim().chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).take(160).collect();
+    plain
+}
+
+#[derive(Serialize)]
+struct SignatureLine {
+    file: String,
+    #[serde(flatten)]
+    signature: Verification,
+}
+
+/// Runs `capbridge signature`.
+pub fn signature(args: &SignatureArgs) -> ExitCode {
+    let trust = match inputs::trust(args.trust.as_deref()) {
+        Ok(trust) => trust,
+        Err(why) => {
+            complain(&format!("capbridge: the trust folder cannot be read: {why}"));
+            return ExitCode::from(USAGE);
+        }
+    };
+    let mut sound = true;
+    for name in inputs::expand(&args.inputs) {
+        let bytes = match inputs::read(&name) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                complain(&format!("capbridge: {name}: {error}"));
+                sound = false;
+                continue;
+            }
+        };
+        let found = signature::verify(&bytes, &trust, &Policy::default());
+        sound &= found.state == State::Trusted;
+        match args.format {
+            Format::Json => {
+                let line = SignatureLine { file: name, signature: found };
+                say(&serde_json::to_string(&line).unwrap_or_default());
+            }
+            Format::Text => {
+                say(&format!("{name}: {}", found.state));
+                for s in &found.signatures {
+                    say(&format!("  {} {} {}: {}", s.state, s.algorithm, s.subject, s.reason));
+                }
+            }
+        }
+    }
+    if sound { ExitCode::SUCCESS } else { ExitCode::from(1) }
+}
