@@ -1,0 +1,42 @@
+# capbridge: the commands of a working day. `make demo` and `make test` need Rust, a C compiler and make.
+CARGO ?= cargo
+.PHONY: demo test check setup fmt clippy docs deny units bench help
+
+help:
+	@echo "make demo   the main job between simulators, under a minute after the build"
+	@echo "make test   everything: make check, unit, integration and documentation tests"
+	@echo "make check  format, lints, documentation, licences"
+	@echo "make bench  benchmarks; figures in target/bench/summary.json"
+
+demo:
+	$(CARGO) build --locked --bins
+	$(CARGO) run --locked --quiet -p capbridge-exercise -- demo
+
+test: setup check units
+
+units:
+	$(CARGO) build --locked --bins
+	$(CARGO) nextest run --locked --workspace
+	$(CARGO) test --locked --workspace --doc --quiet
+
+check: fmt clippy docs deny
+
+fmt:
+	$(CARGO) fmt --all --check
+
+clippy:
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+
+docs:
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --quiet
+
+deny:
+	@if $(CARGO) deny --version >/dev/null 2>&1; \
+	then $(CARGO) deny --offline check licenses bans sources; \
+	else echo "deny: skipped, cargo-deny is not installed"; fi
+
+setup:
+	sh scripts/setup.sh
+
+bench: setup
+	$(CARGO) bench --locked --workspace
