@@ -1,1 +1,115 @@
-//! Placeholder.
+//! Test harness: an own Redis per test, the real program, `eventually()`.
+//!
+//! Owns processes that tests start and the waiting for a state. Must not know what a test is about.
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use tokio::process::{Child, Command};
+
+pub use capbridge_exercise::program::{Program, binary};
+
+/// Waits until `check` gives something, at most `limit`; then fails with what it was waiting for.
+///
+/// # Errors
+/// The state did not come.
+pub async fn eventually<T, F, Fut>(what: &str, limit: Duration, mut check: F) -> Result<T>
+where
+    F: FnMut() -> Fut,
+    Fut: Future<Output = Option<T>>,
+{
+    let begun = Instant::now();
+    loop {
+        if let Some(found) = check().await {
+            return Ok(found);
+        }
+        if begun.elapsed() > limit {
+            bail!("{what}: not within {limit:?}");
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// The folder of real messages, or `None` with one line that says so.
+pub fn corpus(test: &str) -> Option<PathBuf> {
+    let named = std::env::var_os("CAP_CORPUS").map(PathBuf::from);
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus");
+    let found = named.unwrap_or(beside);
+    if found.is_dir() {
+        return Some(found);
+    }
+    println!("{test}: skipped, CAP_CORPUS does not name the folder of real messages");
+    None
+}
+
+/// A Redis server of one test, on a Unix socket and a free port, with the shipped configuration.
+pub struct Redis {
+    child: Child,
+    folder: tempfile::TempDir,
+    port: u16,
+}
+
+impl Redis {
+    /// Starts one.
+    ///
+    /// # Errors
+    /// `redis-server` is not installed (`make setup`) or does not start.
+    pub async fn start() -> Result<Redis> {
+        let folder = tempfile::tempdir()?;
+        let port = free_port()?;
+        let child = Self::spawn(folder.path(), port)?;
+        let redis = Redis { child, folder, port };
+        redis.await_ready().await?;
+        Ok(redis)
+    }
+
+    fn spawn(folder: &Path, port: u16) -> Result<Child> {
+        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/redis/redis.conf");
+        Command::new("redis-server")
+            .arg(shipped)
+            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--daemonize", "no", "--logfile", ""])
+            .arg("--dir")
+            .arg(folder)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .context("redis-server: run `make setup`")
+    }
+
+    async fn await_ready(&self) -> Result<()> {
+        eventually("redis answers", Duration::from_secs(10), || async {
+            tokio::net::TcpStream::connect(("127.0.0.1", self.port)).await.ok()
+        })
+        .await
+        .map(|_| ())
+    }
+
+    /// Its URL.
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// SIGKILL, then a new server on the same files and port.
+    ///
+    /// # Errors
+    /// It does not start again.
+    pub async fn kill_and_restart(&mut self) -> Result<()> {
+        self.child.start_kill()?;
+        self.child.wait().await?;
+        self.child = Self::spawn(self.folder.path(), self.port)?;
+        self.await_ready().await
+    }
+}
+
+/// A port that was free a moment ago.
+///
+/// # Errors
+/// None is.
+pub fn free_port() -> Result<u16> {
+    Ok(std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+}

@@ -1,0 +1,1 @@
+//! The tests of the running program are in `it/`.
