@@ -242,8 +242,7 @@ mod tests {
     fn canonical_forms_are_those_of_the_two_recommendations() {
         let nested = r#"<a xmlns="u:d" xmlns:p="u:p" xmlns:q="u:q"><p:b z="1" q:y="&#10;" a='"'/></a>"#;
         check(nested, true, "b", r#"<p:b xmlns:p="u:p" xmlns:q="u:q" a="&quot;" z="1" q:y="&#xA;"></p:b>"#);
-        let inclusive =
-            r#"<p:b xmlns="u:d" xmlns:p="u:p" xmlns:q="u:q" a="&quot;" z="1" q:y="&#xA;"></p:b>"#;
+        let inclusive = r#"<p:b xmlns="u:d" xmlns:p="u:p" xmlns:q="u:q" a="&quot;" z="1" q:y="&#xA;"></p:b>"#;
         check(nested, false, "b", inclusive);
         let undeclared = r#"<a xmlns="u:d"><b xmlns=""><c xmlns="u:d">&gt;<![CDATA[<&]]>&#13;</c></b></a>"#;
         let same = r#"<a xmlns="u:d"><b xmlns=""><c xmlns="u:d">&gt;&lt;&amp;&#xD;</c></b></a>"#;

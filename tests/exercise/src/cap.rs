@@ -14,7 +14,18 @@ const STATUSES: [&str; 5] = ["Actual", "Exercise", "System", "Test", "Draft"];
 const MESSAGE_TYPES: [&str; 5] = ["Alert", "Update", "Cancel", "Ack", "Error"];
 const SCOPES: [&str; 3] = ["Public", "Restricted", "Private"];
 const CATEGORIES: [&str; 12] = [
-    "Geo", "Met", "Safety", "Security", "Rescue", "Fire", "Health", "Env", "Transport", "Infra", "CBRNE", "Other",
+    "Geo",
+    "Met",
+    "Safety",
+    "Security",
+    "Rescue",
+    "Fire",
+    "Health",
+    "Env",
+    "Transport",
+    "Infra",
+    "CBRNE",
+    "Other",
 ];
 const URGENCIES: [&str; 5] = ["Immediate", "Expected", "Future", "Past", "Unknown"];
 const SEVERITIES: [&str; 5] = ["Extreme", "Severe", "Moderate", "Minor", "Unknown"];
@@ -59,6 +70,8 @@ pub struct Alert {
     pub source: Option<String>,
     /// `scope`.
     pub scope: String,
+    /// `addresses`, split at white space.
+    pub addresses: Vec<String>,
     /// `code`, repeated.
     pub codes: Vec<String>,
     /// `references`, split at white space.
@@ -162,11 +175,9 @@ impl Alert {
             msg_type: listed("msgType", required("msgType")?, &MESSAGE_TYPES)?,
             source: child_text(root, ns, "source"),
             scope: listed("scope", required("scope")?, &SCOPES)?,
+            addresses: words(root, ns, "addresses"),
             codes: texts(root, ns, "code"),
-            references: texts(root, ns, "references")
-                .iter()
-                .flat_map(|list| list.split_ascii_whitespace().map(str::to_owned))
-                .collect(),
+            references: words(root, ns, "references"),
             infos: children(root, ns, "info")
                 .into_iter()
                 .map(|info| Info::read(info, ns))
@@ -207,7 +218,10 @@ impl Info {
             instruction: child_text(info, ns, "instruction"),
             parameters: pairs(info, ns, "parameter"),
             links: child_text(info, ns, "web").into_iter().chain(uris).collect(),
-            areas: children(info, ns, "area").into_iter().map(|area| Area::read(area, ns)).collect::<Result<_, _>>()?,
+            areas: children(info, ns, "area")
+                .into_iter()
+                .map(|area| Area::read(area, ns))
+                .collect::<Result<_, _>>()?,
         })
     }
 }
@@ -235,7 +249,14 @@ fn texts(parent: Node<'_, '_>, ns: &str, name: &str) -> Vec<String> {
     children(parent, ns, name).into_iter().map(text).collect()
 }
 
+fn words(parent: Node<'_, '_>, ns: &str, name: &str) -> Vec<String> {
+    texts(parent, ns, name).iter().flat_map(|list| list.split_ascii_whitespace().map(str::to_owned)).collect()
+}
+
 fn pairs(parent: Node<'_, '_>, ns: &str, name: &str) -> Vec<(String, String)> {
     let value_of = |pair, name| child(pair, ns, name).map(text).unwrap_or_default();
-    children(parent, ns, name).into_iter().map(|pair| (value_of(pair, "valueName"), value_of(pair, "value"))).collect()
+    children(parent, ns, name)
+        .into_iter()
+        .map(|pair| (value_of(pair, "valueName"), value_of(pair, "value")))
+        .collect()
 }

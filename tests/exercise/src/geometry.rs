@@ -53,16 +53,16 @@ impl Shape {
             ("point", [_, _]) | ("box", [_, _, _, _]) => paired(&values),
             ("line", [_, _, _, _, ..]) => paired(&values),
             ("polygon", [a, b, .., y, z]) => values.len() >= 8 && paired(&values) && a == y && b == z,
-            ("circle", [lat, lon, radius]) => {
-                paired(&[*lat, *lon]) && (1.0..=10_000_000.0).contains(radius)
-            }
+            ("circle", [lat, lon, radius]) => paired(&[*lat, *lon]) && (1.0..=10_000_000.0).contains(radius),
             _ => false,
         };
         if !fits {
             return Err("The geometry does not follow GeoRSS Simple (latitude before longitude)");
         }
-        let pieces: Vec<_> =
-            text.split(|c: char| c.is_ascii_whitespace() || c == ',').filter(|piece| !piece.is_empty()).collect();
+        let pieces: Vec<_> = text
+            .split(|c: char| c.is_ascii_whitespace() || c == ',')
+            .filter(|piece| !piece.is_empty())
+            .collect();
         Ok(Self { kind: kind.to_owned(), text: pieces.join(" ") })
     }
 

@@ -236,8 +236,7 @@ impl WebhookKeys {
 /// # Errors
 /// If a key cannot be made or a file cannot be written.
 pub fn write_folder(folder: &Path, cogs: &[u32], now: Timestamp) -> Result<Vec<PathBuf>, KeysError> {
-    std::fs::create_dir_all(folder)
-        .map_err(|cause| KeysError::Write { path: folder.to_owned(), cause })?;
+    std::fs::create_dir_all(folder).map_err(|cause| KeysError::Write { path: folder.to_owned(), cause })?;
     let authority = Authority::new("Exercise Device CA 1", now)?;
     let webhook = WebhookKeys::new()?;
     let mut files = vec![("ca.pem".to_owned(), authority.certificate_pem.clone())];

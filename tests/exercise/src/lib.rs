@@ -8,7 +8,7 @@ pub mod c14n;
 pub mod cap;
 pub mod clock;
 pub mod geometry;
-//pub mod ipaws_open;
+pub mod ipaws_open;
 pub mod keys;
 pub mod masas_hub;
 pub mod mischief;
@@ -18,7 +18,7 @@ pub mod signature;
 pub mod xml;
 
 pub use clock::Clock;
-//pub use ipaws_open::IpawsOpen;
+pub use ipaws_open::IpawsOpen;
 pub use masas_hub::MasasHub;
 pub use mischief::{Fault, Mischief};
 pub use responder::Responder;

@@ -9,6 +9,8 @@ mod feed;
 mod icons;
 mod multipart;
 mod settings;
+#[cfg(test)]
+mod tests;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -119,7 +121,7 @@ impl MasasHub {
     /// # Errors
     /// The status and the text of the refusal.
     pub fn post_cap(&self, secret: &str, cap: &[u8]) -> Result<Entry, (u16, String)> {
-        self.create(self.writer(secret)?, &self.from_cap(cap, None)?)
+        self.create(self.writer(secret)?, &self.read_cap(cap, None)?)
     }
 
     /// Posts an Atom entry as an account.
@@ -127,7 +129,7 @@ impl MasasHub {
     /// # Errors
     /// The status and the text of the refusal.
     pub fn post_entry(&self, secret: &str, atom: &[u8]) -> Result<Entry, (u16, String)> {
-        self.create(self.writer(secret)?, &(self.from_atom(atom)?, Vec::new()))
+        self.create(self.writer(secret)?, &(self.read_atom(atom)?, Vec::new()))
     }
 
     /// Posts an Update or Cancel of an entry that holds CAP, as `PUT <entry>/content` does.
@@ -144,7 +146,7 @@ impl MasasHub {
     /// The status and the text of the refusal.
     pub fn put_entry(&self, secret: &str, id: &str, atom: &[u8]) -> Result<Entry, (u16, String)> {
         let account = self.writer(secret)?;
-        let draft = self.from_atom(atom)?;
+        let draft = self.read_atom(atom)?;
         self.change(account, id, |entry| entry.draft = draft)
     }
 
@@ -165,7 +167,7 @@ impl MasasHub {
         }
     }
 
-    fn from_atom(&self, body: &[u8]) -> Result<Draft, Refusal> {
+    fn read_atom(&self, body: &[u8]) -> Result<Draft, Refusal> {
         let text = utf8(body).map_err(bad_xml)?;
         let parsed = document(text).map_err(bad_xml)?;
         let draft = Draft::read(parsed.root_element()).map_err(|text| (400, text.to_owned()))?;
@@ -173,10 +175,11 @@ impl MasasHub {
         Ok(draft)
     }
 
-    fn from_cap(&self, body: &[u8], earlier: Option<&Entry>) -> Result<(Draft, Vec<Enclosure>), Refusal> {
+    fn read_cap(&self, body: &[u8], earlier: Option<&Entry>) -> Result<(Draft, Vec<Enclosure>), Refusal> {
         let text = utf8(body).map_err(bad_xml)?;
         let parsed = document(text).map_err(bad_xml)?;
-        let alert = Alert::read(parsed.root_element()).map_err(|error| (400, format!("Invalid CAP: {error}")))?;
+        let alert =
+            Alert::read(parsed.root_element()).map_err(|error| (400, format!("Invalid CAP: {error}")))?;
         self.check_status(&alert.status)?;
         if let Some(earlier) = earlier {
             check_successor(&alert, earlier)?;
@@ -222,12 +225,7 @@ impl MasasHub {
     }
 
     /// Changes an entry and keeps the revision before.
-    fn change(
-        &self,
-        account: &Account,
-        id: &str,
-        change: impl FnOnce(&mut Entry),
-    ) -> Result<Entry, Refusal> {
+    fn change(&self, account: &Account, id: &str, change: impl FnOnce(&mut Entry)) -> Result<Entry, Refusal> {
         let now = self.clock.now();
         let mut state = self.state();
         let stored = state.entries.iter_mut().find(|stored| stored.now.id == id).ok_or_else(no_entry)?;
@@ -252,7 +250,7 @@ impl MasasHub {
     ) -> Result<Entry, Refusal> {
         if media_type == CAP_TYPE {
             let earlier = self.find(id)?;
-            let (mut draft, enclosures) = self.from_cap(body, Some(&earlier))?;
+            let (mut draft, enclosures) = self.read_cap(body, Some(&earlier))?;
             draft.update = earlier.draft.update;
             return self.change(account, id, |entry| (entry.draft, entry.enclosures) = (draft, enclosures));
         }
@@ -329,9 +327,8 @@ impl Site for MasasHub {
     fn answer(&self, request: &Request) -> Answer {
         match self.route(request) {
             Ok(answer) => answer,
-            Err((401, _)) if self.settings.redirects_bad_secret => {
-                Answer::refusal(302, "Invalid Access ID").with_header("location", format!("{}/login", self.base_url))
-            }
+            Err((401, _)) if self.settings.redirects_bad_secret => Answer::refusal(302, "Invalid Access ID")
+                .with_header("location", format!("{}/login", self.base_url)),
             Err((status, text)) => Answer::refusal(status, &text),
         }
     }
@@ -399,13 +396,13 @@ impl MasasHub {
         let account = self.writer(&self.authorised(request)?.secret)?;
         let media_type = request.media_type();
         let content = match media_type.as_str() {
-            ATOM_TYPE => (self.from_atom(&request.body)?, Vec::new()),
-            CAP_TYPE => self.from_cap(&request.body, None)?,
+            ATOM_TYPE => (self.read_atom(&request.body)?, Vec::new()),
+            CAP_TYPE => self.read_cap(&request.body, None)?,
             other => {
                 let full = request.header("content-type").unwrap_or_default();
                 let (entry, attachments) = self.parts(other, full, &request.body)?;
                 let entry = entry.ok_or_else(|| (400, "The first part must be the entry".to_owned()))?;
-                (self.from_atom(&entry)?, attachments)
+                (self.read_atom(&entry)?, attachments)
             }
         };
         let entry = self.create(account, &content)?;
@@ -417,7 +414,7 @@ impl MasasHub {
         if request.media_type() != ATOM_TYPE {
             return Err((415, format!("This hub does not take {} here", request.media_type())));
         }
-        let draft = self.from_atom(&request.body)?;
+        let draft = self.read_atom(&request.body)?;
         let entry = self.change(account, id, |entry| entry.draft = draft)?;
         Ok(self.entry_answer(200, &entry))
     }

@@ -159,7 +159,9 @@ impl Responder {
             return false;
         };
         let keys = |list: &[String], prefix: &str| {
-            list.iter().filter_map(|key| BASE64.decode(key.trim().strip_prefix(prefix)?).ok()).collect::<Vec<_>>()
+            list.iter()
+                .filter_map(|key| BASE64.decode(key.trim().strip_prefix(prefix)?).ok())
+                .collect::<Vec<_>>()
         };
         match version {
             "v1a" => keys(&self.settings.public_keys, "whpk_")
@@ -273,7 +275,8 @@ mod tests {
         for body in ["x", "x", "y"] {
             assert_eq!(responder.answer(&request("m1", now, "v1,AAAA", body)).status, 204);
         }
-        let seen: Vec<_> = responder.deliveries().iter().map(|one| (one.is_repeat, one.is_conflict)).collect();
+        let seen: Vec<_> =
+            responder.deliveries().iter().map(|one| (one.is_repeat, one.is_conflict)).collect();
         assert_eq!(seen, [(false, false), (true, false), (true, true)]);
         assert_eq!(responder.accepted().len(), 1);
     }

@@ -250,9 +250,8 @@ async fn connection<S: Site>(stream: TcpStream, desk: Arc<Desk<S>>) {
     let _best_effort = stream.set_nodelay(true);
     let service = service_fn(|request| desk.take(request));
     // How a connection ends is the client's affair or the mischief's.
-    let _end = hyper::server::conn::http1::Builder::new()
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
+    let _end =
+        hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
 type Body = BoxBody<Bytes, io::Error>;
@@ -305,7 +304,15 @@ impl<S: Site> Desk<S> {
         if self.log {
             // The query stays out: it may hold a secret.
             let (at, bytes) = (zulu(request.at), request.body.len());
-            tracing::info!(at, method = request.method, path = request.path, bytes, status, remark, "request");
+            tracing::info!(
+                at,
+                method = request.method,
+                path = request.path,
+                bytes,
+                status,
+                remark,
+                "request"
+            );
         }
     }
 
@@ -380,7 +387,9 @@ impl<S: Site> Desk<S> {
                 let lines: Vec<_> = memory
                     .requests
                     .iter()
-                    .map(|seen| format!("{} {} {} {}", zulu(seen.at), seen.method, seen.path, seen.body.len()))
+                    .map(|seen| {
+                        format!("{} {} {} {}", zulu(seen.at), seen.method, seen.path, seen.body.len())
+                    })
                     .collect();
                 Some(Answer::refusal(200, &lines.join("\n")))
             }

@@ -209,7 +209,8 @@ fn verify_signed_info<'a, 'input>(
     let method = child(info, DSIG, "CanonicalizationMethod").and_then(method_of);
     let method = method.ok_or(SignatureError::Algorithm("CanonicalizationMethod"))?;
     let signed = canonical(info, &method, &[]).map_err(|_| SignatureError::TooDeep)?;
-    let value = child(signature, DSIG, "SignatureValue").ok_or(SignatureError::Incomplete("SignatureValue"))?;
+    let value =
+        child(signature, DSIG, "SignatureValue").ok_or(SignatureError::Incomplete("SignatureValue"))?;
     if !verifies(&certificate.public_key, signed.as_bytes(), &base64(value, "SignatureValue")?) {
         return Err(SignatureError::Value);
     }
@@ -243,14 +244,17 @@ fn verify_reference(
 
 fn method_of(node: Node<'_, '_>) -> Option<Method> {
     let mut method = Method::named(node.attribute("Algorithm")?)?;
-    if let Some(list) = child(node, EXCLUSIVE, "InclusiveNamespaces").and_then(|n| n.attribute("PrefixList")) {
+    if let Some(list) = child(node, EXCLUSIVE, "InclusiveNamespaces").and_then(|n| n.attribute("PrefixList"))
+    {
         method.inclusive_prefixes = list.split_ascii_whitespace().map(str::to_owned).collect();
     }
     Some(method)
 }
 
 fn algorithm<'a>(parent: Node<'a, '_>, name: &'static str) -> Result<&'a str, SignatureError> {
-    child(parent, DSIG, name).and_then(|node| node.attribute("Algorithm")).ok_or(SignatureError::Incomplete(name))
+    child(parent, DSIG, name)
+        .and_then(|node| node.attribute("Algorithm"))
+        .ok_or(SignatureError::Incomplete(name))
 }
 
 fn base64(node: Node<'_, '_>, name: &'static str) -> Result<Vec<u8>, SignatureError> {
@@ -327,10 +331,13 @@ fn signed_info(uri: &str, transform: &str, digest_value: &str) -> String {
 /// If the content is no XML or the key refuses.
 pub fn sign_envelope(content: &str, user: &str, cog_id: u32, key: &CogKey) -> Result<String, SigningError> {
     let service = "http://gov.fema.ipaws.services/IPAWS_CAPService/";
-    let body = format!("<soapenv:Body xmlns:soapenv=\"{SOAP}\" xmlns:wsu=\"{WSU}\" wsu:Id=\"id-1\">{content}</soapenv:Body>");
+    let body = format!(
+        "<soapenv:Body xmlns:soapenv=\"{SOAP}\" xmlns:wsu=\"{WSU}\" wsu:Id=\"id-1\">{content}</soapenv:Body>"
+    );
     let parsed = document(&body).map_err(|cause| SigningError::Unreadable { cause })?;
     let method = Method { exclusive: true, ..Method::default() };
-    let octets = canonical(parsed.root_element(), &method, &[]).map_err(|cause| SigningError::TooDeep { cause })?;
+    let octets =
+        canonical(parsed.root_element(), &method, &[]).map_err(|cause| SigningError::TooDeep { cause })?;
     let digest_value = BASE64.encode(digest(&SHA256, octets.as_bytes()));
     let transform = format!("<Transform Algorithm=\"{EXCLUSIVE}\"></Transform>");
     let info = signed_info("#id-1", &transform, &digest_value);

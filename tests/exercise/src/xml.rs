@@ -52,21 +52,13 @@ pub fn is(node: Node<'_, '_>, namespace: &str, name: &str) -> bool {
 
 /// The first child element of that name.
 #[must_use]
-pub fn child<'a, 'input>(
-    node: Node<'a, 'input>,
-    namespace: &str,
-    name: &str,
-) -> Option<Node<'a, 'input>> {
+pub fn child<'a, 'input>(node: Node<'a, 'input>, namespace: &str, name: &str) -> Option<Node<'a, 'input>> {
     node.children().find(|child| is(*child, namespace, name))
 }
 
 /// All child elements of that name, in order.
 #[must_use]
-pub fn children<'a, 'input>(
-    node: Node<'a, 'input>,
-    namespace: &str,
-    name: &str,
-) -> Vec<Node<'a, 'input>> {
+pub fn children<'a, 'input>(node: Node<'a, 'input>, namespace: &str, name: &str) -> Vec<Node<'a, 'input>> {
     node.children().filter(|child| is(*child, namespace, name)).collect()
 }
 

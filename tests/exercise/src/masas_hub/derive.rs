@@ -43,7 +43,10 @@ pub fn draft(alert: &Alert, earlier: Option<&Draft>, now: Timestamp) -> Result<D
         content: Some(content),
         summary: None,
         related: Vec::new(),
-        shapes: vec![position(first).ok_or("The alert has no position: neither an event location nor an area with a shape")?],
+        shapes: vec![
+            position(first)
+                .ok_or("The alert has no position: neither an event location nor an area with a shape")?,
+        ],
         effective: None,
         expires_at: first.expires.as_deref().and_then(instant),
         update: None,

@@ -163,7 +163,9 @@ impl Draft {
             related: children(entry, ATOM, "link")
                 .into_iter()
                 .filter(|link| link.attribute("rel") == Some("related"))
-                .filter_map(|link| Some((attribute(link, "href")?, attribute(link, "type"), attribute(link, "title"))))
+                .filter_map(|link| {
+                    Some((attribute(link, "href")?, attribute(link, "type"), attribute(link, "title")))
+                })
                 .collect(),
             shapes: shapes(entry)?,
             effective: child_text(entry, MET, "effective"),
@@ -196,7 +198,8 @@ impl Draft {
 
     /// The terms of one of the hub's schemes.
     pub fn terms<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        let of_scheme = move |category: &&Category| category.scheme.strip_prefix("masas:category:") == Some(name);
+        let of_scheme =
+            move |category: &&Category| category.scheme.strip_prefix("masas:category:") == Some(name);
         self.categories.iter().filter(of_scheme).map(|category| category.term.as_str())
     }
 }
@@ -278,7 +281,8 @@ impl Entry {
             let _always = write!(out, "<app:edited>{updated}</app:edited>");
         }
         if let Some(update) = &self.draft.update {
-            let _always = write!(out, "<app:control><mec:update>{}</mec:update></app:control>", escape(update));
+            let _always =
+                write!(out, "<app:control><mec:update>{}</mec:update></app:control>", escape(update));
         }
         for Shape { kind, text } in &self.draft.shapes {
             let _always = write!(out, "<georss:{kind}>{text}</georss:{kind}>");
@@ -302,7 +306,8 @@ impl Entry {
 
     fn links(&self, out: &mut String, feed_url: &str) {
         let own = format!("{feed_url}/{}", self.id);
-        let _always = write!(out, "<link href=\"{own}\" rel=\"edit\" type=\"application/atom+xml;type=entry\" />");
+        let _always =
+            write!(out, "<link href=\"{own}\" rel=\"edit\" type=\"application/atom+xml;type=entry\" />");
         if !self.enclosures.is_empty() {
             let _always = write!(out, "<link href=\"{own}/content\" rel=\"edit-media\" />");
         }

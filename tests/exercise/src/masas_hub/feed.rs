@@ -75,9 +75,9 @@ impl Query {
             && !self.not_author.as_ref().is_some_and(is)
             && self.update_allow.as_ref().is_none_or(|uri| may_update(entry, uri))
             && self.bbox.is_none_or(|bbox| bounds.iter().any(|own| own.meets(&bbox)))
-            && self.around.is_none_or(|(lat, lon, radius)| {
-                bounds.iter().any(|own| own.distance_m(lat, lon) <= radius)
-            })
+            && self
+                .around
+                .is_none_or(|(lat, lon, radius)| bounds.iter().any(|own| own.distance_m(lat, lon) <= radius))
     }
 
     /// The entries of the feed, in its order.

@@ -22,7 +22,8 @@ pub struct Part {
 pub fn split(content_type: &str, body: &[u8]) -> Result<Vec<Part>, &'static str> {
     let boundary = parameter(content_type, "boundary").ok_or("The multipart type names no boundary")?;
     let delimiter = format!("--{boundary}");
-    let mut rest = after(body, delimiter.as_bytes()).ok_or("The multipart body does not begin with its boundary")?;
+    let mut rest =
+        after(body, delimiter.as_bytes()).ok_or("The multipart body does not begin with its boundary")?;
     let mut parts = Vec::new();
     loop {
         if rest.starts_with(b"--") {
@@ -30,7 +31,8 @@ pub fn split(content_type: &str, body: &[u8]) -> Result<Vec<Part>, &'static str>
         }
         let start = rest.strip_prefix(b"\r\n").ok_or("A boundary is not followed by a line end")?;
         let end_mark = format!("\r\n{delimiter}");
-        let end = find(start, end_mark.as_bytes()).ok_or("The multipart body does not end with its boundary")?;
+        let end =
+            find(start, end_mark.as_bytes()).ok_or("The multipart body does not end with its boundary")?;
         let (part, following) = start.split_at(end);
         parts.push(read(part)?);
         rest = following.get(end_mark.len()..).unwrap_or_default();

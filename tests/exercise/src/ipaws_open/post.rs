@@ -1,0 +1,129 @@
+//! `postCAP`: the checks, in their order, and the groups of the reply.
+
+use roxmltree::Node;
+
+use super::soap::{self, Logon};
+use super::{Group, IpawsOpen, Post, rules};
+use crate::c14n::{Method, canonical};
+use crate::cap::Alert;
+use crate::clock::instant;
+use crate::geometry::Shape;
+use crate::server::Answer;
+use crate::signature::{SignatureError, verify_alert};
+use crate::xml::{child_text, document};
+
+impl IpawsOpen {
+    pub(super) fn post_cap(&self, logon: &Logon, in_body: Node<'_, '_>) -> Answer {
+        let bytes = alone(in_body);
+        let namespace = in_body.tag_name().namespace().unwrap_or_default();
+        let identifier = child_text(in_body, namespace, "identifier").unwrap_or_default();
+        let (groups, is_accepted) = match self.judge(logon, &bytes) {
+            Ok(groups) => (groups, true),
+            Err(groups) => (groups, false),
+        };
+        self.state().posts.push(Post {
+            at: self.clock.now(),
+            user: logon.user.clone(),
+            cog_id: logon.cog_id,
+            alert: bytes,
+            identifier: identifier.clone(),
+            groups: groups.clone(),
+            is_accepted,
+        });
+        soap::post_reply(&identifier, &groups)
+    }
+
+    /// The groups of an accepted alert, or (as recorded) only those that failed.
+    fn judge(&self, logon: &Logon, bytes: &str) -> Result<Vec<Group>, Vec<Group>> {
+        let invalid = |detail: &str| vec![Group::named("capexch-invalid", detail)];
+        let parsed = document(bytes).map_err(|_| invalid("not well-formed"))?;
+        let root = parsed.root_element();
+        self.check_signature(logon, root)?;
+        let alert = Alert::read(root).map_err(|error| invalid(&error.to_string()))?;
+        self.check_exchange(logon, &alert)?;
+        self.check_profile(&alert, root)?;
+        let cog = self.cog(logon.cog_id).ok_or_else(|| invalid("the COG is not known"))?;
+        let mut groups = vec![Group::plain("capexch-ack"), Group::plain("capexch-signature")];
+        if alert.source.is_none() {
+            groups.push(Group::plain("capexch-no-source"));
+        }
+        groups.push(Group::plain("ipaws-ack"));
+        let (_, channels) = self.store(&alert, bytes, self.clock.now(), Some(logon.cog_id), cog);
+        groups.extend(channels);
+        Ok(groups)
+    }
+
+    fn check_signature(&self, logon: &Logon, root: Node<'_, '_>) -> Result<(), Vec<Group>> {
+        let failed = || vec![Group::plain("capexch-bad-signature"), Group::plain("capexch-invalid")];
+        let certificate = verify_alert(root).map_err(|_: SignatureError| failed())?;
+        // INFERRED: the alert must be signed with a certificate of the COG that logs on.
+        let is_good = certificate.is_valid_at(self.clock.now())
+            && self.is_known(&certificate)
+            && certificate.cog_id() == Some(logon.cog_id);
+        if is_good { Ok(()) } else { Err(failed()) }
+    }
+
+    fn check_exchange(&self, logon: &Logon, alert: &Alert) -> Result<(), Vec<Group>> {
+        let now = self.clock.now();
+        let mut failed = Vec::new();
+        let state = self.state();
+        let mut earlier = state.published.iter();
+        // INFERRED: only a message that was taken makes an identifier a duplicate.
+        if earlier.any(|one| one.identifier == alert.identifier && one.cog_id == Some(logon.cog_id)) {
+            failed.push(Group::plain("capexch-duplicate"));
+        }
+        if alert.msg_type != "Alert" && alert.references.is_empty() {
+            failed.push(Group::plain("capexch-no-references"));
+        }
+        for reference in &alert.references {
+            match state.published.iter().find(|one| one.reference == *reference) {
+                None => return Err(vec![Group::plain("ipaws-reference")]),
+                Some(one) if one.expires_at.is_some_and(|at| at <= now) => {
+                    failed.push(Group::plain("capexch-expired-reference"));
+                }
+                Some(_) => {}
+            }
+        }
+        if !rules::circles(alert).all(|circle| rules::is_good_circle(circle)) {
+            failed.push(Group::plain("capexch-circle"));
+        }
+        if !self.is_in_area(logon, alert) {
+            failed.push(Group::plain("capexch-outside"));
+        }
+        if failed.is_empty() { Ok(()) } else { Err(failed) }
+    }
+
+    fn is_in_area(&self, logon: &Logon, alert: &Alert) -> bool {
+        let Some(cog) = self.cog(logon.cog_id) else {
+            return false;
+        };
+        let circles = rules::circles(alert).filter_map(|text| Shape::from_cap("circle", text));
+        let polygons = rules::polygons(alert).filter_map(|text| Shape::from_cap("polygon", text));
+        let mut bounds = circles.chain(polygons).filter_map(|shape| shape.bounds());
+        alert.infos.iter().all(|info| info.same().all(|same| cog.covers(same)))
+            && bounds.all(|shape| cog.contains(&shape))
+    }
+
+    fn check_profile(&self, alert: &Alert, root: Node<'_, '_>) -> Result<(), Vec<Group>> {
+        let mut failed = Vec::new();
+        let apart = instant(&alert.sent).map(|sent| (self.clock.now().as_second() - sent.as_second()).abs());
+        if apart.is_none_or(|secs| secs > self.settings.sent_tolerance_secs) {
+            failed.push(Group::plain("ipaws-sent"));
+        }
+        failed.extend(rules::broken(alert, root).iter().map(|rule| Group::named("ipaws-profile", rule)));
+        if failed.is_empty() { Ok(()) } else { Err(failed) }
+    }
+}
+
+/// The alert as a document of its own: its bytes cut out, or, if it needs namespace declarations from
+/// outside, its canonical form.
+fn alone(alert: Node<'_, '_>) -> String {
+    let cut = alert.document().input_text().get(alert.range()).unwrap_or_default();
+    let stands_alone = |own: &roxmltree::Document<'_>| {
+        own.root_element().tag_name().namespace() == alert.tag_name().namespace()
+    };
+    if document(cut).is_ok_and(|own| stands_alone(&own)) {
+        return cut.to_owned();
+    }
+    canonical(alert, &Method::default(), &[]).unwrap_or_default()
+}
