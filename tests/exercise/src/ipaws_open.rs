@@ -11,6 +11,8 @@ mod post;
 mod rules;
 mod settings;
 mod soap;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -110,7 +110,7 @@ fn only_the_author_or_those_it_allows_may_change_an_entry() {
     let own = entry.draft.categories.iter().filter(|one| one.scheme.starts_with("urn:x-bridge:"));
     assert_eq!(own.count(), 2, "categories of other schemes are kept");
     let uri = hub.account_uri("two").unwrap();
-    assert_eq!(feed(&hub, &format!("update_allow={uri}")), [entry.id.clone()]);
+    assert_eq!(feed(&hub, &format!("update_allow={uri}")), std::slice::from_ref(&entry.id));
     let history = ask(&hub, "GET", &format!("/hub/feed/{}/history", entry.id), "two", ("text/plain", ""));
     assert!(String::from_utf8(history.body.to_vec()).unwrap().contains("<published>2026-03-01T17:03:11Z"));
 }
