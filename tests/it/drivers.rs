@@ -1,0 +1,148 @@
+//! Independent clients against the simulators: zeep, xmlsec1, xmllint, plain Python. None of them shares
+//! code with us, so what they and the simulators agree on is not our mistake alone.
+
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use capbridge_exercise::ipaws_open::{Cog, SOAP_PATH, Settings};
+use capbridge_exercise::keys::CogKey;
+use capbridge_exercise::masas_hub::{Account, Mode};
+use capbridge_exercise::signature::{Certificate, sign_alert};
+use capbridge_exercise::{Clock, IpawsOpen, MasasHub, Running, keys, masas_hub};
+use tokio::process::Command;
+
+const COG: u32 = 120_082;
+
+/// A file of this folder.
+fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("it/drivers").join(name)
+}
+
+/// The Python environment with zeep; made here if `make setup` has not made it.
+async fn python() -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("drivers");
+    let made = Command::new("sh").arg(script("setup.sh")).arg(&folder).output().await.unwrap();
+    assert!(made.status.success(), "setup.sh failed: {}", said(&made));
+    folder.join("bin/python")
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&[&output.stdout[..], &output.stderr[..]].concat()).into_owned()
+}
+
+#[expect(clippy::print_stdout, reason = "what is skipped is said")]
+fn has(program: &str) -> bool {
+    let found = std::process::Command::new(program).arg("--version").output().is_ok();
+    if !found {
+        println!("skipped: {program} is not installed");
+    }
+    found
+}
+
+struct Ipaws {
+    running: Running<IpawsOpen>,
+    folder: tempfile::TempDir,
+}
+
+async fn ipaws() -> Ipaws {
+    let (clock, folder) = (Clock::system(), tempfile::tempdir().unwrap());
+    keys::write_folder(folder.path(), &[COG, 120_075], clock.now()).unwrap();
+    let authority = std::fs::read_to_string(folder.path().join("ca.pem")).unwrap();
+    let authorities = vec![Certificate::from_pem(&authority).unwrap()];
+    let cogs = vec![Cog::new(COG, "Exercise COG"), Cog::new(120_075, "Other COG")];
+    let running = IpawsOpen::start(Settings::new(cogs, authorities), clock).await.unwrap();
+    Ipaws { running, folder }
+}
+
+#[tokio::test]
+async fn zeep_posts_to_ipaws_and_reads_each_reply() {
+    let Some(corpus) = capbridge_harness::corpus("zeep_posts_to_ipaws_and_reads_each_reply") else {
+        return;
+    };
+    let wsdl = corpus.join("ipaws/soap/reconstructed-wsdl/IPAWS_CAPService.wsdl");
+    let (python, ipaws) = (python().await, ipaws().await);
+    let accepted = r#""codes": ["200", "202", "300", "401", "500", "600", "801", "10"]"#;
+    let cases = [
+        ("ack", r#""ACK": "PONG""#),
+        ("good", accepted),
+        ("duplicate", r#""codes": ["201"]"#),
+        ("bad-signature", r#""codes": ["208", "221"]"#),
+        ("old-sent", r#""codes": ["303"]"#),
+        ("unsigned-body", r#""fault": "SOAPMessage is not signed."#),
+        ("tampered-body", r#""fault": "SOAPMessage improperly signed."#),
+        ("other-cog", r#""fault": "logonCogId does not match the certificate""#),
+    ];
+    for (case, wanted) in cases {
+        let mut call = Command::new(&python);
+        call.arg(script("ipaws_post.py")).arg(&wsdl).arg(format!("{}{SOAP_PATH}", ipaws.running.url()));
+        let output = call.arg(ipaws.folder.path()).arg(COG.to_string()).arg(case).output().await.unwrap();
+        assert!(output.status.success() && said(&output).contains(wanted), "{case}: {}", said(&output));
+    }
+    assert_eq!(ipaws.running.posts().iter().filter(|post| post.is_accepted).count(), 2);
+    assert_eq!(ipaws.running.unexpected().len(), 0);
+}
+
+#[tokio::test]
+async fn plain_python_finds_the_hub_as_its_clients_describe_it() {
+    let accounts = vec![
+        Account::writer("code-one", "Lambton EM"),
+        Account::writer("code-two", "St. Clair EM"),
+        Account::reader("code-eye", "Viewer"),
+    ];
+    let hub =
+        MasasHub::start(masas_hub::Settings::new(Mode::Exercise, accounts), Clock::system()).await.unwrap();
+    let mut call = Command::new("python3");
+    call.arg(script("hub_requests.py")).arg(hub.hub_url()).args(["code-one", "code-two", "code-eye"]);
+    let output = call.output().await.unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    assert_eq!(hub.unexpected().len(), 0);
+}
+
+/// Signs an alert with a key of the folder and writes it there.
+fn signed_alert(folder: &Path) -> PathBuf {
+    let pem = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+    let key = CogKey::from_pem(COG, &pem("cog-120082.crt.pem"), &pem("cog-120082.key.pem")).unwrap();
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("exercise/data/samples/ipaws-hmw.cap.xml");
+    let path = folder.join("signed.xml");
+    std::fs::write(&path, sign_alert(&std::fs::read_to_string(sample).unwrap(), &key).unwrap()).unwrap();
+    path
+}
+
+#[tokio::test]
+async fn xmlsec1_believes_what_the_exercise_keys_sign_and_nothing_else() {
+    if !has("xmlsec1") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    keys::write_folder(folder.path(), &[COG], Clock::system().now()).unwrap();
+    let path = signed_alert(folder.path());
+    let other = tempfile::tempdir().unwrap();
+    keys::write_folder(other.path(), &[], Clock::system().now()).unwrap();
+    let changed = folder.path().join("changed.xml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&changed, text.replace("rail yard", "rail road")).unwrap();
+    let cases =
+        [(&path, folder.path(), true), (&changed, folder.path(), false), (&path, other.path(), false)];
+    for (file, trusted, wanted) in cases {
+        let mut call = Command::new("xmlsec1");
+        call.arg("--verify").arg("--trusted-pem").arg(trusted.join("ca.pem")).arg(file);
+        let output = call.output().await.unwrap();
+        assert_eq!(output.status.success(), wanted, "{}: {}", file.display(), said(&output));
+    }
+}
+
+#[tokio::test]
+async fn xmllint_finds_the_signed_sample_valid_by_the_schema() {
+    let name = "xmllint_finds_the_signed_sample_valid_by_the_schema";
+    let Some(corpus) = capbridge_harness::corpus(name).filter(|_| has("xmllint")) else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    keys::write_folder(folder.path(), &[COG], Clock::system().now()).unwrap();
+    let path = signed_alert(folder.path());
+    let schema = corpus.join("ipaws/data/CAP-v1.2.xsd");
+    let output =
+        Command::new("xmllint").args(["--noout", "--nonet", "--schema"]).arg(schema).arg(path).output().await;
+    let output = output.unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+}
