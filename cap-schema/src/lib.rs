@@ -1,27 +1,36 @@
-//! CAP 1.0, 1.1 and 1.2 as types: one strict reader, a writer, rules, profiles and XML signatures.
+//! CAP 1.0, 1.1 and 1.2 as types: strict reader, writer, rules, national profiles, XML signatures.
 //!
-//! No I/O, no clock, no async. What is read borrows from the bytes it was read from.
+//! No I/O, no clock, no async. See README.md for the Conformance chapter.
 
 mod alert;
 mod area;
 mod code;
+mod document;
 mod finding;
 mod geometry;
 mod info;
 mod limits;
+mod parse;
 mod reference;
 mod resource;
+mod split;
 mod time;
+mod write;
+pub mod xml;
 
 pub use alert::{Alert, Version};
 pub use area::Area;
 pub use code::{
     Category, Certainty, Code, CodeList, MsgType, ResponseType, Scope, Severity, Status, Urgency,
 };
+pub use document::{Document, parse_owned};
 pub use finding::{Finding, Level, Rejection};
 pub use geometry::{Circle, GeometryError, Point, Polygon};
 pub use info::{Info, NamedValue};
 pub use limits::Limits;
-pub use reference::{Reference, read_list as read_references};
+pub use parse::Parsed;
+pub use reference::Reference;
 pub use resource::Resource;
+pub use split::{Found, split};
 pub use time::{Instant, Time, TimeForm};
+pub use write::{CAP_1_2, write};

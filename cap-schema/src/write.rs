@@ -1,0 +1,156 @@
+//! The model as CAP 1.2, in schema order.
+//!
+//! Owns the shape that the IPAWS profile signs (ipaws page 6.4): one default namespace on `alert`, no white space between
+//! elements, no comments. What CAP 1.0 and 1.1 lack is filled with the defaults of cap page 1.7.
+
+use crate::alert::{Alert, Version};
+use crate::area::Area;
+use crate::code::{Category, Code, CodeList, Scope};
+use crate::info::{Info, NamedValue};
+use crate::resource::Resource;
+use crate::xml::escape_text;
+
+/// The namespace of CAP 1.2.
+pub const CAP_1_2: &str = "urn:oasis:names:tc:emergency:cap:1.2";
+
+/// Writes an alert as CAP 1.2.
+pub fn write(alert: &Alert<'_>) -> String {
+    let mut out = String::with_capacity(4_096);
+    out.push_str("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<alert xmlns=\"");
+    out.push_str(CAP_1_2);
+    out.push_str("\">");
+    leaf(&mut out, "identifier", &alert.identifier);
+    leaf(&mut out, "sender", &alert.sender);
+    leaf(&mut out, "sent", alert.sent.as_str());
+    leaf(&mut out, "status", alert.status.as_str());
+    leaf(&mut out, "msgType", alert.msg_type.as_str());
+    optional(&mut out, "source", alert.source.as_deref());
+    // Absent in CAP 1.0 only, where it means Public.
+    leaf(&mut out, "scope", alert.scope.as_ref().map_or(Scope::Public.as_str(), Code::as_str));
+    optional(&mut out, "restriction", alert.restriction.as_deref());
+    optional(&mut out, "addresses", alert.addresses.as_deref());
+    for code in &alert.code {
+        leaf(&mut out, "code", code);
+    }
+    optional(&mut out, "note", alert.note.as_deref());
+    optional(&mut out, "references", alert.references.as_deref());
+    optional(&mut out, "incidents", alert.incidents.as_deref());
+    for one in &alert.info {
+        info(&mut out, one, alert.version);
+    }
+    for raw in alert.extensions.iter().chain(&alert.signatures) {
+        out.push_str(raw);
+    }
+    out.push_str("</alert>");
+    out
+}
+
+fn leaf(out: &mut String, name: &str, text: &str) {
+    out.push('<');
+    out.push_str(name);
+    out.push('>');
+    escape_text(text, out);
+    out.push_str("</");
+    out.push_str(name);
+    out.push('>');
+}
+
+fn optional(out: &mut String, name: &str, text: Option<&str>) {
+    if let Some(text) = text {
+        leaf(out, name, text);
+    }
+}
+
+fn pair(out: &mut String, name: &str, value: &NamedValue<'_>) {
+    out.push('<');
+    out.push_str(name);
+    out.push('>');
+    leaf(out, "valueName", &value.value_name);
+    leaf(out, "value", &value.value);
+    out.push_str("</");
+    out.push_str(name);
+    out.push('>');
+}
+
+fn info(out: &mut String, info: &Info<'_>, version: Version) {
+    out.push_str("<info>");
+    optional(out, "language", info.language.as_deref());
+    for category in &info.category {
+        leaf(out, "category", category.as_str());
+    }
+    if info.category.is_empty() && version == Version::V1_0 {
+        leaf(out, "category", Category::Other.as_str());
+    }
+    leaf(out, "event", &info.event);
+    for response in &info.response_type {
+        leaf(out, "responseType", response.as_str());
+    }
+    leaf(out, "urgency", info.urgency.as_str());
+    leaf(out, "severity", info.severity.as_str());
+    leaf(out, "certainty", info.certainty.as_str());
+    optional(out, "audience", info.audience.as_deref());
+    for code in &info.event_code {
+        pair(out, "eventCode", code);
+    }
+    for (name, time) in [("effective", &info.effective), ("onset", &info.onset), ("expires", &info.expires)] {
+        optional(out, name, time.as_ref().map(|t| t.as_str()));
+    }
+    optional(out, "senderName", info.sender_name.as_deref());
+    optional(out, "headline", info.headline.as_deref());
+    optional(out, "description", info.description.as_deref());
+    optional(out, "instruction", info.instruction.as_deref());
+    optional(out, "web", info.web.as_deref());
+    optional(out, "contact", info.contact.as_deref());
+    for parameter in &info.parameter {
+        pair(out, "parameter", parameter);
+    }
+    for one in &info.resource {
+        resource(out, one, version);
+    }
+    for one in &info.area {
+        area(out, one);
+    }
+    for raw in &info.extensions {
+        out.push_str(raw);
+    }
+    out.push_str("</info>");
+}
+
+fn resource(out: &mut String, resource: &Resource<'_>, version: Version) {
+    out.push_str("<resource>");
+    leaf(out, "resourceDesc", &resource.resource_desc);
+    match &resource.mime_type {
+        Some(mime_type) => leaf(out, "mimeType", mime_type),
+        // Required since 1.2.
+        None if version != Version::V1_2 => leaf(out, "mimeType", "application/octet-stream"),
+        None => {}
+    }
+    optional(out, "size", resource.size.as_deref());
+    optional(out, "uri", resource.uri.as_deref());
+    optional(out, "derefUri", resource.deref_uri.as_deref());
+    optional(out, "digest", resource.digest.as_deref());
+    for raw in &resource.extensions {
+        out.push_str(raw);
+    }
+    out.push_str("</resource>");
+}
+
+fn area(out: &mut String, area: &Area<'_>) {
+    out.push_str("<area>");
+    leaf(out, "areaDesc", &area.area_desc);
+    for polygon in &area.polygon {
+        leaf(out, "polygon", polygon.as_str());
+    }
+    for circle in &area.circle {
+        leaf(out, "circle", circle.as_str());
+    }
+    for geocode in &area.geocode {
+        pair(out, "geocode", geocode);
+    }
+    optional(out, "altitude", area.altitude.as_deref());
+    optional(out, "ceiling", area.ceiling.as_deref());
+    for raw in &area.extensions {
+        out.push_str(raw);
+    }
+    out.push_str("</area>");
+}

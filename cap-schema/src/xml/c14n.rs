@@ -1,0 +1,1 @@
+//! Canonical XML (1.0 and exclusive), with and without comments.

@@ -1,0 +1,494 @@
+//! The one strict reader. Model, limits and canonicaliser are fed by it; there is no second parser to disagree with.
+//!
+//! Stands on quick-xml's tokenizer and adds what that does not check: characters, names, namespaces, attributes, one
+//! root, text outside the root, entities, limits. Must not know CAP.
+
+use std::borrow::Cow;
+
+use quick_xml::events::Event;
+
+use super::names::{first_bad, is_char, split_qname};
+use super::{DSIG_NS, XML_NS};
+use crate::finding::Rejection;
+use crate::limits::Limits;
+
+/// An attribute that is not a namespace declaration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attribute<'t> {
+    /// Prefix, or empty.
+    pub prefix: &'t str,
+    /// Local part.
+    pub local: &'t str,
+    /// Namespace; empty for none.
+    pub namespace: Cow<'t, str>,
+    /// Value, normalised (XML 1.0 section 3.3.3).
+    pub value: Cow<'t, str>,
+}
+
+/// The start of an element.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Element<'t> {
+    /// Prefix, or empty.
+    pub prefix: &'t str,
+    /// Local part.
+    pub local: &'t str,
+    /// Namespace; empty for none.
+    pub namespace: Cow<'t, str>,
+    /// Attributes in document order, without namespace declarations.
+    pub attributes: Vec<Attribute<'t>>,
+    /// Namespace declarations: prefix (empty for the default) and URI.
+    pub declarations: Vec<(&'t str, Cow<'t, str>)>,
+}
+
+impl Element<'_> {
+    /// Whether it has this namespace and local name.
+    pub fn is(&self, namespace: &str, local: &str) -> bool {
+        self.local == local && self.namespace == namespace
+    }
+}
+
+/// A piece of a document. An empty element gives `Start` and `End`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Token<'t> {
+    /// An element begins.
+    Start(Element<'t>),
+    /// The innermost element ends.
+    End,
+    /// A piece of text, entities resolved and line ends normalised. Text may come in several pieces.
+    Text(Cow<'t, str>),
+    /// A comment.
+    Comment(&'t str),
+    /// A processing instruction: target and data.
+    Instruction(&'t str, &'t str),
+}
+
+/// Reads one document.
+pub struct Reader<'t> {
+    text: &'t str,
+    inner: quick_xml::Reader<&'t [u8]>,
+    limits: &'t Limits,
+    scopes: Vec<(&'t str, Cow<'t, str>)>,
+    /// How many scopes each open element added.
+    open: Vec<usize>,
+    elements: usize,
+    pending_end: bool,
+    root_done: bool,
+    start: usize,
+    end: usize,
+}
+
+impl<'t> Reader<'t> {
+    /// Starts at the beginning of a text that passed the gate.
+    pub fn new(text: &'t str, limits: &'t Limits) -> Self {
+        let mut inner = quick_xml::Reader::from_str(text);
+        let config = inner.config_mut();
+        config.check_comments = true;
+        config.check_end_names = true;
+        config.trim_markup_names_in_closing_tags = true;
+        Reader {
+            text,
+            inner,
+            limits,
+            scopes: Vec::with_capacity(8),
+            open: Vec::with_capacity(8),
+            elements: 0,
+            pending_end: false,
+            root_done: false,
+            start: 0,
+            end: 0,
+        }
+    }
+
+    /// Where the last token begins, in bytes.
+    pub fn offset(&self) -> usize {
+        self.start
+    }
+
+    /// Where the last token ends, in bytes.
+    pub fn end_offset(&self) -> usize {
+        self.end
+    }
+
+    /// How many elements are open.
+    pub fn depth(&self) -> usize {
+        self.open.len()
+    }
+
+    /// The namespace bound to a prefix at this place.
+    pub fn namespace(&self, prefix: &str) -> Option<&Cow<'t, str>> {
+        self.scopes.iter().rev().find(|(p, _)| *p == prefix).map(|(_, uri)| uri)
+    }
+
+    /// The bindings in scope, outermost first; later ones win.
+    pub fn bindings(&self) -> &[(&'t str, Cow<'t, str>)] {
+        &self.scopes
+    }
+
+    /// The text between two offsets.
+    pub fn slice(&self, from: usize, to: usize) -> &'t str {
+        self.text.get(from..to).unwrap_or("")
+    }
+
+    fn refuse(&self, rule: &'static str, at: usize, message: impl Into<String>) -> Rejection {
+        Rejection::at(rule, self.text, at, message)
+    }
+
+    fn malformed(&self, message: impl Into<String>) -> Rejection {
+        self.refuse("xml.malformed", self.start, message)
+    }
+
+    /// The next token; `None` at the end of a whole document.
+    ///
+    /// # Errors
+    /// The document is not well-formed, or beyond a limit.
+    #[expect(clippy::should_implement_trait, reason = "a fallible reader is not an iterator")]
+    pub fn next(&mut self) -> Result<Option<Token<'t>>, Rejection> {
+        if self.pending_end {
+            self.pending_end = false;
+            self.close();
+            return Ok(Some(Token::End));
+        }
+        loop {
+            self.start = self.end;
+            let event = self.inner.read_event();
+            self.end =
+                usize::try_from(self.inner.buffer_position()).unwrap_or(self.text.len()).min(self.text.len());
+            let event = match event {
+                Ok(event) => event,
+                Err(error) => {
+                    let at = usize::try_from(self.inner.error_position()).unwrap_or(self.start);
+                    return Err(self.refuse("xml.malformed", at, error.to_string()));
+                }
+            };
+            let raw = self.slice(self.start, self.end);
+            match event {
+                Event::Start(_) => return self.open(raw, false).map(Some),
+                Event::Empty(_) => return self.open(raw, true).map(Some),
+                Event::End(_) => {
+                    self.close();
+                    return Ok(Some(Token::End));
+                }
+                Event::Text(_) => {
+                    if let Some(token) = self.plain(raw)? {
+                        return Ok(Some(token));
+                    }
+                }
+                Event::CData(_) => {
+                    if self.open.is_empty() {
+                        return Err(self.malformed("a CDATA section outside the root"));
+                    }
+                    let inner = raw.get(9..raw.len().saturating_sub(3)).unwrap_or("");
+                    self.characters(inner)?;
+                    return Ok(Some(Token::Text(line_ends(inner))));
+                }
+                Event::GeneralRef(_) => {
+                    if self.open.is_empty() {
+                        return Err(self.malformed("a reference outside the root"));
+                    }
+                    let name = raw.get(1..raw.len().saturating_sub(1)).unwrap_or("");
+                    let resolved = resolve(name).ok_or_else(|| self.bad_reference(name))?;
+                    return Ok(Some(Token::Text(resolved)));
+                }
+                Event::Comment(_) => {
+                    let inner = raw.get(4..raw.len().saturating_sub(3)).unwrap_or("");
+                    self.characters(inner)?;
+                    if inner.ends_with('-') {
+                        return Err(self.malformed("a comment ends with --->"));
+                    }
+                    return Ok(Some(Token::Comment(inner)));
+                }
+                Event::PI(_) => return self.instruction(raw).map(Some),
+                Event::Decl(_) => {
+                    if self.start != 0 {
+                        return Err(self.malformed("an XML declaration that is not at the beginning"));
+                    }
+                }
+                Event::DocType(_) => {
+                    return Err(self.refuse("gate.dtd", self.start, "a DTD is never processed"));
+                }
+                Event::Eof => {
+                    return if self.open.is_empty() && self.root_done {
+                        Ok(None)
+                    } else if self.open.is_empty() {
+                        Err(self.malformed("no element"))
+                    } else {
+                        Err(self.malformed("the document ends inside an element"))
+                    };
+                }
+            }
+        }
+    }
+
+    fn bad_reference(&self, name: &str) -> Rejection {
+        let shown: String = name.chars().take(40).collect();
+        self.malformed(format!("&{shown}; is not a reference that can be resolved"))
+    }
+
+    fn characters(&self, text: &str) -> Result<(), Rejection> {
+        match first_bad(text) {
+            None => Ok(()),
+            Some(at) => {
+                Err(self.refuse("xml.character", self.start + at, "a character that XML 1.0 does not allow"))
+            }
+        }
+    }
+
+    fn plain(&self, raw: &'t str) -> Result<Option<Token<'t>>, Rejection> {
+        if self.open.is_empty() {
+            let blank = raw.bytes().all(|b| matches!(b, b' ' | b'\t' | b'\r' | b'\n'));
+            return if blank { Ok(None) } else { Err(self.malformed("text outside the root element")) };
+        }
+        self.characters(raw)?;
+        if raw.contains("]]>") {
+            return Err(self.malformed("]]> in text"));
+        }
+        Ok(Some(Token::Text(line_ends(raw))))
+    }
+
+    fn instruction(&self, raw: &'t str) -> Result<Token<'t>, Rejection> {
+        let inner = raw.get(2..raw.len().saturating_sub(2)).unwrap_or("");
+        self.characters(inner)?;
+        let (target, data) = inner.split_once([' ', '\t', '\r', '\n']).unwrap_or((inner, ""));
+        if target.eq_ignore_ascii_case("xml") || target.contains(':') || split_qname(target).is_none() {
+            return Err(self.malformed("a processing instruction with a target that is not allowed"));
+        }
+        Ok(Token::Instruction(target, data.trim_start_matches([' ', '\t', '\r', '\n'])))
+    }
+
+    fn close(&mut self) {
+        let added = self.open.pop().unwrap_or(0);
+        self.scopes.truncate(self.scopes.len().saturating_sub(added));
+        if self.open.is_empty() {
+            self.root_done = true;
+        }
+    }
+
+    fn open(&mut self, raw: &'t str, empty: bool) -> Result<Token<'t>, Rejection> {
+        if self.root_done && self.open.is_empty() {
+            return Err(self.malformed("a second root element"));
+        }
+        self.elements += 1;
+        if self.elements > self.limits.elements {
+            return Err(self.refuse(
+                "limit.elements",
+                self.start,
+                format!("more than {} elements", self.limits.elements),
+            ));
+        }
+        if self.open.len() >= self.limits.depth {
+            return Err(self.refuse(
+                "limit.depth",
+                self.start,
+                format!("more than {} elements inside each other", self.limits.depth),
+            ));
+        }
+        let inner = raw.get(1..raw.len().saturating_sub(if empty { 2 } else { 1 })).unwrap_or("");
+        let name_len = inner.find([' ', '\t', '\r', '\n', '/']).unwrap_or(inner.len());
+        let (name, rest) = inner.split_at_checked(name_len).unwrap_or((inner, ""));
+        let (prefix, local) =
+            split_qname(name).ok_or_else(|| self.malformed("the name of an element is not a name"))?;
+        let (mut attributes, declarations) = self.attributes(rest)?;
+        for (p, uri) in &declarations {
+            self.scopes.push((p, uri.clone()));
+        }
+        self.open.push(declarations.len());
+        let namespace = self.resolve_prefix(prefix, true)?;
+        for at in 0..attributes.len() {
+            let Some(prefix) = attributes.get(at).map(|a| a.prefix) else { break };
+            let namespace = self.resolve_prefix(prefix, false)?;
+            if let Some(attribute) = attributes.get_mut(at) {
+                attribute.namespace = namespace;
+            }
+        }
+        self.no_doubles(&attributes)?;
+        self.pending_end = empty;
+        Ok(Token::Start(Element { prefix, local, namespace, attributes, declarations }))
+    }
+
+    fn no_doubles(&self, attributes: &[Attribute<'_>]) -> Result<(), Rejection> {
+        for (at, one) in attributes.iter().enumerate() {
+            let earlier = attributes.iter().take(at);
+            if earlier.into_iter().any(|other| {
+                other.local == one.local
+                    && (other.prefix == one.prefix
+                        || (!one.namespace.is_empty() && other.namespace == one.namespace))
+            }) {
+                return Err(self.malformed(format!("the attribute {} stands twice", one.local)));
+            }
+        }
+        Ok(())
+    }
+
+    fn resolve_prefix(&self, prefix: &str, element: bool) -> Result<Cow<'t, str>, Rejection> {
+        match prefix {
+            "" if !element => Ok(Cow::Borrowed("")),
+            "xml" => Ok(Cow::Borrowed(XML_NS)),
+            "xmlns" => Err(self.malformed("the prefix xmlns is reserved")),
+            prefix => match self.namespace(prefix) {
+                Some(uri) => Ok(uri.clone()),
+                None if prefix.is_empty() => Ok(Cow::Borrowed("")),
+                None => Err(self.refuse(
+                    "xml.namespace",
+                    self.start,
+                    format!("the prefix {prefix} is not declared"),
+                )),
+            },
+        }
+    }
+
+    #[expect(clippy::type_complexity, reason = "attributes and declarations of one element")]
+    fn attributes(
+        &self,
+        text: &'t str,
+    ) -> Result<(Vec<Attribute<'t>>, Vec<(&'t str, Cow<'t, str>)>), Rejection> {
+        const SPACE: [char; 4] = [' ', '\t', '\r', '\n'];
+        let (mut attributes, mut declarations) = (Vec::new(), Vec::new());
+        let mut rest = text;
+        loop {
+            let trimmed = rest.trim_start_matches(SPACE);
+            if trimmed.is_empty() {
+                return Ok((attributes, declarations));
+            }
+            if trimmed.len() == rest.len() {
+                return Err(self.malformed("white space is missing between attributes"));
+            }
+            let (name, after) =
+                trimmed.split_once('=').ok_or_else(|| self.malformed("an attribute without value"))?;
+            let after = after.trim_start_matches(SPACE);
+            let quote = after.chars().next().filter(|c| matches!(c, '"' | '\''));
+            let quote = quote.ok_or_else(|| self.malformed("the value of an attribute is not quoted"))?;
+            let (value, remaining) = after
+                .get(1..)
+                .and_then(|a| a.split_once(quote))
+                .ok_or_else(|| self.malformed("the value of an attribute does not end"))?;
+            rest = remaining;
+            if value.len() > self.limits.attribute_bytes {
+                return Err(self.refuse(
+                    "limit.attribute",
+                    self.start,
+                    format!("an attribute longer than {} bytes", self.limits.attribute_bytes),
+                ));
+            }
+            let (prefix, local) = split_qname(name.trim_end_matches(SPACE))
+                .ok_or_else(|| self.malformed("the name of an attribute is not a name"))?;
+            let value = self.attribute_value(value)?;
+            if prefix == "xmlns" || (prefix.is_empty() && local == "xmlns") {
+                let declared = if prefix.is_empty() { "" } else { local };
+                self.check_declaration(declared, &value, &declarations)?;
+                declarations.push((declared, value));
+            } else {
+                attributes.push(Attribute { prefix, local, namespace: Cow::Borrowed(""), value });
+            }
+            if attributes.len() > self.limits.attributes {
+                return Err(self.refuse(
+                    "limit.attributes",
+                    self.start,
+                    format!("more than {} attributes", self.limits.attributes),
+                ));
+            }
+            if declarations.len() > self.limits.namespaces {
+                return Err(self.refuse(
+                    "limit.namespaces",
+                    self.start,
+                    format!("more than {} namespace declarations", self.limits.namespaces),
+                ));
+            }
+        }
+    }
+
+    fn check_declaration(
+        &self,
+        prefix: &str,
+        uri: &str,
+        earlier: &[(&str, Cow<'_, str>)],
+    ) -> Result<(), Rejection> {
+        let bad = |message: &str| Err(self.refuse("xml.namespace", self.start, message));
+        if earlier.iter().any(|(p, _)| *p == prefix) {
+            return bad("a prefix is declared twice");
+        }
+        if prefix == "xmlns" || uri == "http://www.w3.org/2000/xmlns/" {
+            return bad("the prefix xmlns cannot be declared");
+        }
+        if (prefix == "xml") != (uri == XML_NS) {
+            return bad("the prefix xml belongs to its own namespace");
+        }
+        if !prefix.is_empty() && uri.is_empty() {
+            return bad("a prefix cannot be taken back in XML 1.0");
+        }
+        Ok(())
+    }
+
+    fn attribute_value(&self, raw: &'t str) -> Result<Cow<'t, str>, Rejection> {
+        if raw.contains('<') {
+            return Err(self.malformed("< in the value of an attribute"));
+        }
+        self.characters(raw)?;
+        if !raw.contains(['&', '\t', '\r', '\n']) {
+            return Ok(Cow::Borrowed(raw));
+        }
+        let mut value = String::with_capacity(raw.len());
+        let mut rest = raw;
+        while let Some(c) = rest.chars().next() {
+            match c {
+                '&' => {
+                    let (name, after) = rest
+                        .get(1..)
+                        .and_then(|r| r.split_once(';'))
+                        .ok_or_else(|| self.bad_reference(""))?;
+                    value.push_str(&resolve(name).ok_or_else(|| self.bad_reference(name))?);
+                    rest = after;
+                    continue;
+                }
+                '\r' => {
+                    value.push(' ');
+                    rest = rest.strip_prefix("\r\n").or_else(|| rest.get(1..)).unwrap_or("");
+                    continue;
+                }
+                '\t' | '\n' => value.push(' '),
+                c => value.push(c),
+            }
+            rest = rest.get(c.len_utf8()..).unwrap_or("");
+        }
+        Ok(Cow::Owned(value))
+    }
+}
+
+/// The five entities of XML and character references.
+fn resolve(name: &str) -> Option<Cow<'static, str>> {
+    let known = match name {
+        "amp" => "&",
+        "lt" => "<",
+        "gt" => ">",
+        "quot" => "\"",
+        "apos" => "'",
+        _ => {
+            let digits = name.strip_prefix('#')?;
+            let code = match digits.strip_prefix('x') {
+                Some(hex) if !hex.is_empty() && hex.bytes().all(|b| b.is_ascii_hexdigit()) => {
+                    u32::from_str_radix(hex, 16).ok()?
+                }
+                None if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) => {
+                    digits.parse().ok()?
+                }
+                Some(_) | None => return None,
+            };
+            let c = char::from_u32(code).filter(|c| is_char(*c))?;
+            return Some(Cow::Owned(c.to_string()));
+        }
+    };
+    Some(Cow::Borrowed(known))
+}
+
+/// Line ends as XML 1.0 section 2.11 has them.
+fn line_ends(raw: &str) -> Cow<'_, str> {
+    if raw.contains('\r') {
+        Cow::Owned(raw.replace("\r\n", "\n").replace('\r', "\n"))
+    } else {
+        Cow::Borrowed(raw)
+    }
+}
+
+/// Whether an element is an XML signature.
+pub(crate) fn is_signature(element: &Element<'_>) -> bool {
+    element.is(DSIG_NS, "Signature")
+}
