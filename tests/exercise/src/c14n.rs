@@ -12,7 +12,6 @@ pub const INCLUSIVE: &str = "http://www.w3.org/TR/2001/REC-xml-c14n-20010315";
 /// Exclusive Canonical XML 1.0.
 pub const EXCLUSIVE: &str = "http://www.w3.org/2001/10/xml-exc-c14n#";
 
-const XML_NAMESPACE: &str = "http://www.w3.org/XML/1998/namespace";
 const DEPTH_LIMIT: u32 = 64;
 
 /// How to canonicalise.
@@ -189,10 +188,6 @@ impl<'a> Writer<'_, 'a, '_> {
     }
 
     fn attribute_name(&self, attribute: &Attribute<'a, '_>) -> &'a str {
-        if attribute.namespace() == Some(XML_NAMESPACE) {
-            // The source may not use another prefix for it.
-            return self.source.input_text().get(attribute.range_qname()).unwrap_or_default();
-        }
         self.source.input_text().get(attribute.range_qname()).unwrap_or_default()
     }
 }

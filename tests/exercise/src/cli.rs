@@ -10,7 +10,7 @@ use capbridge_exercise::ipaws_open::{self, Cog, FEED_PATH, IpawsOpen, SOAP_PATH}
 use capbridge_exercise::masas_hub::{self, Account, MasasHub, Mode};
 use capbridge_exercise::responder::{self, Responder};
 use capbridge_exercise::signature::Certificate;
-use capbridge_exercise::{Running, keys};
+use capbridge_exercise::{Mischief, Running, keys};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tokio::net::TcpListener;
 
@@ -60,10 +60,19 @@ enum Simulate {
 }
 
 #[derive(Debug, Args)]
-struct IpawsArgs {
+struct ServeArgs {
     /// The address to listen on; port 0 takes a free one.
     #[arg(long, default_value = "127.0.0.1:0")]
     listen: SocketAddr,
+    /// A fault for the first requests, in JSON; may be repeated. See docs/exercises.md.
+    #[arg(long, value_name = "JSON", value_parser = mischief)]
+    misbehave: Vec<Mischief>,
+}
+
+#[derive(Debug, Args)]
+struct IpawsArgs {
+    #[command(flatten)]
+    serve: ServeArgs,
     /// The folder of `capbridge-exercise keys`: its authority is believed and its COGs may log on.
     #[arg(long)]
     keys: PathBuf,
@@ -86,9 +95,8 @@ struct IpawsArgs {
 
 #[derive(Debug, Args)]
 struct MasasArgs {
-    /// The address to listen on; port 0 takes a free one.
-    #[arg(long, default_value = "127.0.0.1:0")]
-    listen: SocketAddr,
+    #[command(flatten)]
+    serve: ServeArgs,
     /// What the hub is for.
     #[arg(long, value_enum, default_value_t = ModeArg::Exercise)]
     mode: ModeArg,
@@ -116,9 +124,8 @@ enum ModeArg {
 
 #[derive(Debug, Args)]
 struct ResponderArgs {
-    /// The address to listen on; port 0 takes a free one.
-    #[arg(long, default_value = "127.0.0.1:0")]
-    listen: SocketAddr,
+    #[command(flatten)]
+    serve: ServeArgs,
     /// A sender's public key (`whpk_...`); may be repeated.
     #[arg(long)]
     public_key: Vec<String>,
@@ -159,7 +166,7 @@ async fn simulate_ipaws(args: IpawsArgs) -> anyhow::Result<()> {
         log: true,
         ..ipaws_open::Settings::new(cogs.clone(), vec![authority])
     };
-    let running = IpawsOpen::serve(settings, clock, listen(args.listen).await?)?;
+    let running = IpawsOpen::serve(settings, clock, listen(args.serve.listen).await?)?;
     let mut lines =
         vec![format!("soap {}{SOAP_PATH}", running.url()), format!("feeds {}{FEED_PATH}/", running.url())];
     for cog in cogs {
@@ -169,7 +176,7 @@ async fn simulate_ipaws(args: IpawsArgs) -> anyhow::Result<()> {
         lines.push(format!("replay {} alerts", running.replay_folder(folder)?));
     }
     say(&lines)?;
-    until_interrupted(running).await
+    until_interrupted(running, args.serve.misbehave).await
 }
 
 /// The COGs that the folder holds certificates of, each allowed everything.
@@ -213,14 +220,14 @@ async fn simulate_masas(args: MasasArgs) -> anyhow::Result<()> {
         let bytes = std::fs::read(path).with_context(|| format!("reading {} failed", path.display()))?;
         settings.replay.push(bytes.into());
     }
-    let running = MasasHub::serve(settings, Clock::system(), listen(args.listen).await?)?;
+    let running = MasasHub::serve(settings, Clock::system(), listen(args.serve.listen).await?)?;
     let mut lines = vec![format!("hub {}", running.hub_url())];
     for account in accounts {
         let uri = running.account_uri(&account.secret).unwrap_or_default();
         lines.push(format!("account {} {uri} {}", account.secret, account.name));
     }
     say(&lines)?;
-    until_interrupted(running).await
+    until_interrupted(running, args.serve.misbehave).await
 }
 
 async fn simulate_responder(args: ResponderArgs) -> anyhow::Result<()> {
@@ -230,10 +237,10 @@ async fn simulate_responder(args: ResponderArgs) -> anyhow::Result<()> {
         settings.secrets.push(read(&folder.join("webhook.whsec"))?);
     }
     let is_checked = !(settings.public_keys.is_empty() && settings.secrets.is_empty());
-    let running = Responder::serve(settings, Clock::system(), listen(args.listen).await?)?;
+    let running = Responder::serve(settings, Clock::system(), listen(args.serve.listen).await?)?;
     let checks = if is_checked { "checked" } else { "not checked: no key given" };
     say(&[format!("endpoint {}/alerts", running.url()), format!("signatures {checks}")])?;
-    until_interrupted(running).await
+    until_interrupted(running, args.serve.misbehave).await
 }
 
 async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
@@ -252,7 +259,14 @@ fn say(lines: &[String]) -> anyhow::Result<()> {
     Ok(out.flush()?)
 }
 
-async fn until_interrupted<S>(running: Running<S>) -> anyhow::Result<()> {
+fn mischief(json: &str) -> Result<Mischief, serde_json::Error> {
+    serde_json::from_str(json)
+}
+
+async fn until_interrupted<S>(running: Running<S>, faults: Vec<Mischief>) -> anyhow::Result<()> {
+    for fault in faults {
+        running.misbehave(fault);
+    }
     let mut terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     tokio::select! {
         interrupted = tokio::signal::ctrl_c() => interrupted?,

@@ -8,7 +8,16 @@ use crate::server::Request;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "fault", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Fault {
-    /// The connection is closed mid-body: half of the answer arrives.
+    /// This answer instead of the simulator's; the request has no effect.
+    Answer {
+        /// HTTP status code, 100 to 999.
+        status: u16,
+        /// `Content-Type`.
+        media_type: String,
+        /// The body.
+        body: String,
+    },
+    /// The request has its effect, and the connection is closed after half of the answer's body.
     CutBody,
     /// The answer comes `millis` milliseconds late.
     Delay {

@@ -1,6 +1,9 @@
 //! The HTTP server under every simulator: accepts, remembers each request, misbehaves as told.
 //! What the answer is belongs to the simulator ([`Site`]). The only file here that spawns.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io;
@@ -10,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 use http::{HeaderMap, Response, StatusCode};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full, Limited, StreamBody};
@@ -320,11 +323,20 @@ impl<S: Site> Desk<S> {
         let remark = format!("{fault:?}");
         let closed = || io::Error::new(io::ErrorKind::ConnectionAborted, "closed by mischief");
         match fault {
+            Fault::Answer { status, media_type, body } => {
+                self.note(request, status, &remark);
+                respond(&Answer::new(status, &media_type, body))
+            }
             Fault::CutBody => {
                 let answer = self.answer(request);
                 let half = answer.body.slice(..answer.body.len() / 2);
-                let frames = [Ok(Frame::data(half)), Err(closed())];
-                respond_with(&answer, BodyExt::boxed(StreamBody::new(stream::iter(frames))))
+                // What was written is flushed only while the body waits.
+                let torn = stream::once(async move {
+                    tokio::task::yield_now().await;
+                    Err(closed())
+                });
+                let frames = stream::once(async { Ok(Frame::data(half)) }).chain(torn);
+                respond_with(&answer, BodyExt::boxed(StreamBody::new(frames)))
             }
             Fault::Delay { millis } => {
                 tokio::time::sleep(Duration::from_millis(millis)).await;

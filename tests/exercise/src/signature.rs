@@ -1,6 +1,6 @@
 //! XML signatures as IPAWS uses them: the enveloped one of an alert and the WS-Security one of a
-//! SOAP Body. The simulators' own code (what is read in `docs` as section 6.3 of the profile rules):
-//! one Reference, few algorithms, the key only from the certificate.
+//! SOAP Body. The simulators' own code: one Reference to the whole document or to the Body, few
+//! algorithms, the key only from the certificate.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
