@@ -4,10 +4,12 @@
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
+use capbridge_exercise::c14n::{Method, canonical};
 use capbridge_exercise::ipaws_open::{Cog, SOAP_PATH, Settings};
 use capbridge_exercise::keys::CogKey;
 use capbridge_exercise::masas_hub::{Account, Mode};
 use capbridge_exercise::signature::{Certificate, sign_alert};
+use capbridge_exercise::xml::{document, utf8};
 use capbridge_exercise::{Clock, IpawsOpen, MasasHub, Running, keys, masas_hub};
 use tokio::process::Command;
 
@@ -145,4 +147,47 @@ async fn xmllint_finds_the_signed_sample_valid_by_the_schema() {
         Command::new("xmllint").args(["--noout", "--nonet", "--schema"]).arg(schema).arg(path).output().await;
     let output = output.unwrap();
     assert!(output.status.success(), "{}", said(&output));
+}
+
+/// Every XML file below a folder.
+fn xml_files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            xml_files(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "xml" || extension == "cap") {
+            found.push(path);
+        }
+    }
+}
+
+#[tokio::test]
+async fn xmllint_canonicalises_real_documents_as_the_simulators_do() {
+    let name = "xmllint_canonicalises_real_documents_as_the_simulators_do";
+    let Some(corpus) = capbridge_harness::corpus(name).filter(|_| has("xmllint")) else {
+        return;
+    };
+    let mut files = Vec::new();
+    for folder in ["ipaws", "masas"] {
+        xml_files(&corpus.join(folder), &mut files);
+    }
+    let mut compared = 0;
+    for path in files {
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        let Ok(parsed) = document(utf8(text.as_bytes()).unwrap()) else {
+            continue;
+        };
+        for (option, exclusive) in [("--c14n", false), ("--exc-c14n", true)] {
+            let output = Command::new("xmllint").args(["--nonet", option]).arg(&path).output().await.unwrap();
+            let method = Method { exclusive, comments: true, ..Method::default() };
+            let ours = canonical(parsed.root(), &method, &[]).unwrap();
+            let theirs = String::from_utf8_lossy(&output.stdout);
+            let same = theirs.bytes().zip(ours.bytes()).take_while(|(one, other)| one == other).count();
+            let rest = |text: &str| text.get(same..).unwrap_or_default().chars().take(80).collect::<String>();
+            let (expected, found) = (rest(&theirs), rest(&ours));
+            assert_eq!(found, expected, "{option} of {} differs after {same} bytes", path.display());
+            compared += 1;
+        }
+    }
+    assert!(compared > 100, "only {compared} comparisons");
 }

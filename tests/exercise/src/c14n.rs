@@ -99,13 +99,13 @@ impl<'a> Writer<'_, 'a, '_> {
             self.out.push_str(pi.target);
             if let Some(value) = pi.value {
                 self.out.push(' ');
-                self.out.push_str(value);
+                self.out.push_str(&line_ends(value));
             }
             self.out.push_str("?>");
         } else if node.is_comment() {
             if self.method.comments {
                 self.out.push_str("<!--");
-                self.out.push_str(node.text().unwrap_or_default());
+                self.out.push_str(&line_ends(node.text().unwrap_or_default()));
                 self.out.push_str("-->");
             }
         } else if node.is_text() {
@@ -196,6 +196,11 @@ fn prefix_of(name: &str) -> &str {
     name.split_once(':').map_or("", |(prefix, _)| prefix)
 }
 
+/// The parser leaves line ends in comments and processing instructions as they are.
+fn line_ends(text: &str) -> String {
+    text.replace("\r\n", "\n").replace('\r', "\n")
+}
+
 fn escape_text(out: &mut String, text: &str) {
     for character in text.chars() {
         match character {
@@ -243,6 +248,7 @@ mod tests {
         let same = r#"<a xmlns="u:d"><b xmlns=""><c xmlns="u:d">&gt;&lt;&amp;&#xD;</c></b></a>"#;
         check(undeclared, true, "", same);
         check(undeclared, false, "", same);
+        check("<a><?x y\r\nz?></a>", false, "", "<a><?x y\nz?></a>");
         check("<?xml version='1.0'?>\n<?x y?><!-- c --><a/>\n<?z?>", false, "", "<?x y?>\n<a></a>\n<?z?>");
     }
 

@@ -10,7 +10,6 @@ fn free_port() -> u16 {
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "what is skipped is said")]
 fn every_documented_command_runs() {
     if Command::new("curl").arg("--version").output().is_err() {
         println!("skipped: curl is not installed");

@@ -30,12 +30,11 @@ pub fn draft(alert: &Alert, earlier: Option<&Draft>, now: Timestamp) -> Result<D
         texts.into_iter().flatten().next().unwrap_or(&info.event).clone()
     });
     let codes = first.event_codes.iter().filter(|(system, _)| system.starts_with("profile:CAP-CP:Event:"));
-    let mut categories = vec![
-        Category::of_hub("Status", &alert.status),
-        Category::of_hub("Severity", &first.severity),
-        Category::of_hub("Certainty", &first.certainty),
-    ];
+    // The order of the example.
+    let mut categories = vec![Category::of_hub("Certainty", &first.certainty)];
     categories.extend(first.categories.iter().map(|category| Category::of_hub("Category", category)));
+    categories.push(Category::of_hub("Severity", &first.severity));
+    categories.push(Category::of_hub("Status", &alert.status));
     categories.push(Category::of_hub("Icon", icon(codes.map(|(_, code)| code.as_str()))));
     Ok(Draft {
         categories,
