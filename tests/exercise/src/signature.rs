@@ -168,7 +168,9 @@ pub fn verify_envelope(envelope: Node<'_, '_>) -> Result<Certificate, SignatureE
     };
     let signature = child(security, DSIG, "Signature").ok_or(SignatureError::Absent)?;
     let certificate = token(security, signature)?;
-    let body = child(envelope, SOAP, "Body").ok_or(SignatureError::BodyNotSigned)?;
+    let [body] = children(envelope, SOAP, "Body")[..] else {
+        return Err(SignatureError::BodyNotSigned);
+    };
     let mut covers_body = false;
     for reference in verify_signed_info(signature, &certificate)? {
         let id = reference.attribute("URI").and_then(|uri| uri.strip_prefix('#'));
@@ -194,6 +196,10 @@ fn token(security: Node<'_, '_>, signature: Node<'_, '_>) -> Result<Certificate,
         .into_iter()
         .find(|token| token.attribute((WSU, "Id")) == Some(reference))
         .ok_or(SignatureError::Incomplete("BinarySecurityToken"))?;
+    let says = |name, end: &str| token.attribute(name).is_some_and(|value: &str| value.ends_with(end));
+    if !says("ValueType", "#X509v3") || !says("EncodingType", "#Base64Binary") {
+        return Err(SignatureError::Incomplete("the token's types"));
+    }
     Certificate::from_der(&base64(token, "BinarySecurityToken")?)
 }
 
