@@ -8,7 +8,7 @@ use capbridge_exercise::c14n::{Method, canonical};
 use capbridge_exercise::ipaws_open::{Cog, SOAP_PATH, Settings};
 use capbridge_exercise::keys::CogKey;
 use capbridge_exercise::masas_hub::{Account, Mode};
-use capbridge_exercise::signature::{Certificate, sign_alert};
+use capbridge_exercise::signature::{Certificate, sign_alert, sign_envelope};
 use capbridge_exercise::xml::{document, utf8};
 use capbridge_exercise::{Clock, IpawsOpen, MasasHub, Running, keys, masas_hub};
 use tokio::process::Command;
@@ -72,6 +72,8 @@ async fn zeep_posts_to_ipaws_and_reads_each_reply() {
         ("old-sent", r#""codes": ["303"]"#),
         ("unsigned-body", r#""fault": "SOAPMessage is not signed."#),
         ("tampered-body", r#""fault": "SOAPMessage improperly signed."#),
+        ("profile", r#""cogid": "120082""#),
+        ("messages", r#"{"alerts": ["DRIVER-good", "DRIVER-SAME"]}"#),
         ("other-cog", r#""fault": "logonCogId does not match the certificate""#),
     ];
     for (case, wanted) in cases {
@@ -100,10 +102,14 @@ async fn plain_python_finds_the_hub_as_its_clients_describe_it() {
     assert_eq!(hub.unexpected().len(), 0);
 }
 
+fn cog_key(folder: &Path) -> CogKey {
+    let pem = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+    CogKey::from_pem(COG, &pem("cog-120082.crt.pem"), &pem("cog-120082.key.pem")).unwrap()
+}
+
 /// Signs an alert with a key of the folder and writes it there.
 fn signed_alert(folder: &Path) -> PathBuf {
-    let pem = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
-    let key = CogKey::from_pem(COG, &pem("cog-120082.crt.pem"), &pem("cog-120082.key.pem")).unwrap();
+    let key = cog_key(folder);
     let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("exercise/data/samples/ipaws-hmw.cap.xml");
     let path = folder.join("signed.xml");
     std::fs::write(&path, sign_alert(&std::fs::read_to_string(sample).unwrap(), &key).unwrap()).unwrap();
@@ -146,6 +152,25 @@ async fn xmllint_finds_the_signed_sample_valid_by_the_schema() {
     let output =
         Command::new("xmllint").args(["--noout", "--nonet", "--schema"]).arg(schema).arg(path).output().await;
     let output = output.unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+}
+
+#[tokio::test]
+async fn xmlsec1_believes_the_envelopes_that_the_scenario_player_signs() {
+    if !has("xmlsec1") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    keys::write_folder(folder.path(), &[COG], Clock::system().now()).unwrap();
+    let envelope =
+        sign_envelope("<a xmlns=\"urn:x\">caf\u{e9} &amp; \"</a>", "exercise", COG, &cog_key(folder.path()));
+    let path = folder.path().join("envelope.xml");
+    std::fs::write(&path, envelope.unwrap()).unwrap();
+    let mut call = Command::new("xmlsec1");
+    call.args(["--verify", "--id-attr:Id", "http://schemas.xmlsoap.org/soap/envelope/:Body", "--node-xpath"]);
+    call.arg("//*[local-name()='Security']/*[local-name()='Signature']");
+    call.arg("--pubkey-cert-pem").arg(folder.path().join("cog-120082.crt.pem"));
+    let output = call.arg(path).output().await.unwrap();
     assert!(output.status.success(), "{}", said(&output));
 }
 

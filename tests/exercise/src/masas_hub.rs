@@ -187,6 +187,11 @@ impl MasasHub {
         }
         let draft = derive::draft(&alert, earlier.map(|entry| &entry.draft), self.clock.now())
             .map_err(|text| (400, format!("Invalid CAP: {text}")))?;
+        if draft.shapes.is_empty() && self.settings.needs_position {
+            let text =
+                "Invalid CAP: the alert has no position, neither an event location nor an area with a shape";
+            return Err((400, text.to_owned()));
+        }
         let content = Bytes::copy_from_slice(body);
         let enclosure = Enclosure { media_type: CAP_TYPE.to_owned(), title: "CAP".to_owned(), content };
         Ok((draft, vec![enclosure]))

@@ -106,7 +106,7 @@ def call(wsdl, endpoint, keys, cog, case):
         wsse = Unsigned()
     root = alert("DRIVER-" + ("SAME" if case == "duplicate" else case), -30 if case == "old-sent" else 0)
     plugins = []
-    if case != "ack":
+    if case not in ("ack", "profile", "messages"):
         root = sign_alert(root, key, certificate)
         if case == "bad-signature":
             next(root.iter("{%s}headline" % CAP)).text = "changed after signing"
@@ -115,6 +115,15 @@ def call(wsdl, endpoint, keys, cog, case):
     service = client.create_service(SERVICE + "CAPSoapHttp", endpoint)
     if case == "ack":
         reply = service.getRequest(requestAPI="REQUEST1", requestOperation="getAck", _soapheaders=header)
+    elif case == "profile":
+        value = {"parameterName": "cogid", "parameterValue": [cog]}
+        reply = service.getRequest(
+            requestAPI="REQUEST1", requestOperation="getCOGProfile", parameters=[value], _soapheaders=header)
+    elif case == "messages":
+        since = {"parameterName": "sent", "comparisonOp": "greaterthan", "parameterValue": [at(-60)]}
+        reply = service.getMessage(
+            requestAPI="REQUEST1", requestOperation="getMessageAll", parameters=[since], _soapheaders=header)
+        return {"alerts": [one["identifier"] for one in zeep.helpers.serialize_object(reply, dict)]}
     else:
         if case == "duplicate":
             post(service, header)
@@ -134,6 +143,9 @@ def main():
         reply = call(*sys.argv[1:6])
     except zeep.exceptions.Fault as fault:
         print(json.dumps({"fault": fault.message}))
+        return
+    if "alerts" in reply:
+        print(json.dumps(reply))
         return
     items = reply["parameterListItem"]
     pairs = [(sub["subParameterName"], sub["subParameterValue"]) for item in items for sub in item["subParaListItem"]]

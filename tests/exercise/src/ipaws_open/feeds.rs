@@ -33,7 +33,8 @@ impl IpawsOpen {
             ["PublicWEA", "recent", _] => &[Channel::Cmas],
             ["nwem", "recent", _] => &[Channel::Nwem],
             ["public", "recent", _] => &[Channel::Nwem, Channel::Eas, Channel::Cmas, Channel::Public],
-            ["public_non_eas", "recent", _] => &[Channel::Cmas, Channel::Public],
+            // Recorded replies call an alert on EAS and WEA "not disseminated as non-EAS public".
+            ["public_non_eas", "recent", _] => &[Channel::Public],
             _ => return Answer::unexpected(request),
         };
         let since = pieces.get(2).map(|text| text.replace("%3A", ":").replace("%3a", ":"));

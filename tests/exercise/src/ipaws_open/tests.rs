@@ -85,7 +85,7 @@ fn a_good_post_is_answered_and_published_as_recorded() {
     assert_eq!(groups, recorded);
     let own = bench.ipaws.posts()[0].alert.clone();
     for (feed, wanted) in
-        [("eas", true), ("PublicWEA", true), ("nwem", false), ("public", true), ("public_non_eas", true)]
+        [("eas", true), ("PublicWEA", true), ("nwem", false), ("public", true), ("public_non_eas", false)]
     {
         let (_, body) = bench.feed(&format!("{feed}/recent/2026-03-01T17:00:00Z"));
         assert!(body.starts_with("<ns1:alerts xmlns:ns1=\"http://gov.fema.ipaws.services/feed\">"));

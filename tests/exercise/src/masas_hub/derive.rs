@@ -42,10 +42,7 @@ pub fn draft(alert: &Alert, earlier: Option<&Draft>, now: Timestamp) -> Result<D
         content: Some(content),
         summary: None,
         related: Vec::new(),
-        shapes: vec![
-            position(first)
-                .ok_or("The alert has no position: neither an event location nor an area with a shape")?,
-        ],
+        shapes: position(first).into_iter().collect(),
         effective: None,
         expires_at: first.expires.as_deref().and_then(instant),
         update: None,

@@ -103,6 +103,9 @@ pub struct Settings {
     pub default_limit: Option<usize>,
     /// Order of the feed. INFERRED.
     pub order: Order,
+    /// Refuses a CAP alert with no shape and no event location. INFERRED: the posting tool demands a
+    /// position of every entry; what the hub makes of geocodes alone is not known.
+    pub needs_position: bool,
     /// The status of a successful POST: 200 and 201 are both seen.
     pub created_status: u16,
     /// Types of attachments that are taken. INFERRED: the real list is not known.
@@ -130,6 +133,7 @@ impl Settings {
             default_expiry_secs: 24 * 60 * 60,
             default_limit: None,
             order: Order::Newest,
+            needs_position: true,
             created_status: 201,
             attachment_types: types.map(str::to_owned).to_vec(),
             attachment_limit_bytes: 5 * 1024 * 1024,

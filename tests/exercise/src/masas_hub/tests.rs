@@ -71,6 +71,8 @@ fn a_cap_alert_becomes_the_entry_that_the_real_hub_makes() {
 fn requests_that_the_hub_refuses_get_their_status() {
     let (hub, _) = hub();
     let actual = CAP.replace("<status>Exercise", "<status>Actual");
+    let geocodes_only =
+        CAP.replace("layer:CAPAN:eventLocation:point", "other").replace("circle>", "altitude>");
     let unlocated = ENTRY.replace("42.99 -82.48 1500", "");
     let cases = [
         ("POST", "/hub/feed", "", CAP_TYPE, CAP, 401),
@@ -81,6 +83,7 @@ fn requests_that_the_hub_refuses_get_their_status() {
         ("POST", "/hub/feed", "one", CAP_TYPE, "<alert", 400),
         ("POST", "/hub/feed", "one", CAP_TYPE, "<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>", 400),
         ("POST", "/hub/feed", "one", CAP_TYPE, &actual, 400),
+        ("POST", "/hub/feed", "one", CAP_TYPE, &geocodes_only, 400),
         ("POST", "/hub/feed", "one", ATOM_TYPE, &unlocated, 400),
         ("POST", "/hub/feed", "one", ATOM_TYPE, CAP, 400),
         ("PUT", "/hub/feed/none", "one", ATOM_TYPE, ENTRY, 404),
@@ -94,6 +97,9 @@ fn requests_that_the_hub_refuses_get_their_status() {
         assert_eq!(answer.expected, method != "DELETE", "{method} {path}");
     }
     assert_eq!(hub.entries(), []);
+    let mut lenient = hub;
+    lenient.settings.needs_position = false;
+    assert_eq!(lenient.post_cap("one", geocodes_only.as_bytes()).unwrap().draft.shapes, []);
 }
 
 #[test]
