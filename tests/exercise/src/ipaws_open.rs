@@ -81,6 +81,8 @@ pub struct Published {
     pub alert: String,
     /// `sender,identifier,sent`.
     pub reference: String,
+    /// Its own `references`.
+    pub references: Vec<String>,
     /// `identifier`.
     pub identifier: String,
     /// `sent`.
@@ -253,6 +255,7 @@ impl IpawsOpen {
             expires_at: alert.expires_at(),
             alert: bytes.to_owned(),
             reference: alert.reference(),
+            references: alert.references.clone(),
             identifier: alert.identifier.clone(),
             sent_at: instant(&alert.sent),
             cog_id,

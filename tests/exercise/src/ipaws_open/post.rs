@@ -1,9 +1,10 @@
 //! `postCAP`: the checks, in their order, and the groups of the reply.
 
+use jiff::Timestamp;
 use roxmltree::Node;
 
 use super::soap::{self, Logon};
-use super::{Group, IpawsOpen, Post, rules};
+use super::{Group, IpawsOpen, Post, Published, rules};
 use crate::c14n::{Method, canonical};
 use crate::cap::Alert;
 use crate::clock::instant;
@@ -84,6 +85,9 @@ impl IpawsOpen {
                 Some(_) => {}
             }
         }
+        if self.settings.needs_all_references && !names_all(alert, &state.published, logon.cog_id, now) {
+            return Err(vec![Group::named("ipaws-reference", "an active related message is not named")]);
+        }
         if !rules::circles(alert).all(|circle| rules::is_good_circle(circle)) {
             failed.push(Group::plain("capexch-circle"));
         }
@@ -113,6 +117,38 @@ impl IpawsOpen {
         failed.extend(rules::broken(alert, root).iter().map(|rule| Group::named("ipaws-profile", rule)));
         if failed.is_empty() { Ok(()) } else { Err(failed) }
     }
+}
+
+/// Whether an Update or Cancel names all messages of its chain that have not expired. Messages are of one
+/// chain if one names the other.
+fn names_all(alert: &Alert, published: &[Published], cog_id: u32, now: Timestamp) -> bool {
+    if alert.msg_type != "Update" && alert.msg_type != "Cancel" {
+        return true;
+    }
+    let mut chain = alert.references.clone();
+    // Each round adds at least one message or is the last.
+    for _ in published {
+        let before = chain.len();
+        for one in published.iter().filter(|one| one.cog_id == Some(cog_id)) {
+            let is_new = !chain.contains(&one.reference);
+            let is_named = |named: &String| chain.contains(named);
+            let names = published
+                .iter()
+                .any(|other| chain.contains(&other.reference) && other.references.contains(&one.reference));
+            if is_new && (one.references.iter().any(is_named) || names) {
+                chain.push(one.reference.clone());
+            }
+        }
+        if chain.len() == before {
+            break;
+        }
+    }
+    let is_active = |one: &&Published| one.expires_at.is_some_and(|at| at > now);
+    published
+        .iter()
+        .filter(|one| one.cog_id == Some(cog_id) && chain.contains(&one.reference))
+        .filter(is_active)
+        .all(|one| alert.references.contains(&one.reference))
 }
 
 /// The alert as a document of its own: its bytes cut out, or, if it needs namespace declarations from

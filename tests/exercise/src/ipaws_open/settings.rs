@@ -100,6 +100,9 @@ pub struct Settings {
     pub window_secs: i64,
     /// Seconds that `sent` may differ from the clock.
     pub sent_tolerance_secs: i64,
+    /// An Update or Cancel must name every related message of the COG that has not expired. Found as a rule
+    /// of the profile; that it is answered with 307 is INFERRED.
+    pub needs_all_references: bool,
     /// The PIN that the feeds ask for, as they did before IPAWS-OPEN 4.02.
     pub pin: Option<String>,
     /// Prints each request.
@@ -110,7 +113,15 @@ impl Settings {
     /// The usual behaviour with these COGs and authorities.
     #[must_use]
     pub fn new(cogs: Vec<Cog>, authorities: Vec<Certificate>) -> Self {
-        Self { cogs, authorities, window_secs: 30 * 60, sent_tolerance_secs: 300, pin: None, log: false }
+        Self {
+            cogs,
+            authorities,
+            window_secs: 30 * 60,
+            sent_tolerance_secs: 300,
+            needs_all_references: true,
+            pin: None,
+            log: false,
+        }
     }
 }
 

@@ -154,9 +154,13 @@ fn what_ipaws_refuses_gets_its_code_and_is_not_published() {
     bench.post(HMW);
     assert_eq!(bench.post(HMW), ["CAPEXCH 201"]);
     assert_eq!(bench.post(&update(own)).len(), 8);
+    let third = |references: &str| update(references).replace("-0002<", "-0003<");
+    assert_eq!(bench.post(&third(own)), ["IPAWS 307"], "the Update is active and not named");
+    let both = format!("{own} {}", own.replace("-0001", "-0002"));
+    assert_eq!(bench.post(&third(&both)).len(), 8);
     bench.clock.advance(2 * 60 * 60);
     let late =
-        update(own).replace("-0002<", "-0003<").replace("T18:02", "T20:02").replace("T17:02", "T19:02");
+        update(own).replace("-0002<", "-0004<").replace("T18:02", "T20:02").replace("T17:02", "T19:02");
     assert_eq!(bench.post(&late.replace(",2026-03-01T19:02", ",2026-03-01T17:02")), ["CAPEXCH 209"]);
 }
 
