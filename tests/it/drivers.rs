@@ -174,6 +174,27 @@ async fn xmlsec1_believes_the_envelopes_that_the_scenario_player_signs() {
     assert!(output.status.success(), "{}", said(&output));
 }
 
+#[tokio::test]
+async fn openssl_verifies_what_the_webhook_keys_sign() {
+    if !has("openssl") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let made = keys::WebhookKeys::new().unwrap();
+    let signature = made.sign("msg_1", "1772384531", b"{}").unwrap();
+    let script = format!(
+        "set -eu; printf '%s' '{key}' > key.pem; openssl pkey -in key.pem -pubout -out pub.pem; \
+         printf '%s' '{signed}' | base64 -d > signature; printf '%s' 'msg_1.1772384531.{{}}' > message; \
+         openssl pkeyutl -verify -pubin -inkey pub.pem -rawin -in message -sigfile signature; \
+         openssl pkey -in key.pem -pubout -outform DER | tail -c 32 | base64",
+        key = made.key_pem,
+        signed = signature.strip_prefix("v1a,").unwrap(),
+    );
+    let output = Command::new("sh").arg("-c").arg(script).current_dir(&folder).output().await.unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(said(&output).contains(made.public.strip_prefix("whpk_").unwrap()), "{}", said(&output));
+}
+
 /// Every XML file below a folder.
 fn xml_files(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap().flatten() {
