@@ -13,6 +13,7 @@ mod limits;
 mod parse;
 mod reference;
 mod resource;
+pub mod signature;
 mod split;
 mod time;
 mod write;

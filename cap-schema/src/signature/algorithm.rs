@@ -1,0 +1,90 @@
+//! Algorithms by their identifiers, bound to the kind of key that they need.
+
+use aws_lc_rs::digest;
+use aws_lc_rs::signature::{self as keys, VerificationAlgorithm};
+
+/// A digest method.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Digest {
+    Sha1,
+    Sha256,
+    Sha384,
+    Sha512,
+}
+
+impl Digest {
+    pub(super) fn of_uri(uri: &str) -> Option<Self> {
+        match uri {
+            "http://www.w3.org/2000/09/xmldsig#sha1" => Some(Digest::Sha1),
+            "http://www.w3.org/2001/04/xmlenc#sha256" => Some(Digest::Sha256),
+            "http://www.w3.org/2001/04/xmldsig-more#sha384" => Some(Digest::Sha384),
+            "http://www.w3.org/2001/04/xmlenc#sha512" => Some(Digest::Sha512),
+            _ => None,
+        }
+    }
+
+    pub(super) fn of(self, bytes: &[u8]) -> Vec<u8> {
+        let algorithm = match self {
+            Digest::Sha1 => &digest::SHA1_FOR_LEGACY_USE_ONLY,
+            Digest::Sha256 => &digest::SHA256,
+            Digest::Sha384 => &digest::SHA384,
+            Digest::Sha512 => &digest::SHA512,
+        };
+        digest::digest(algorithm, bytes).as_ref().to_vec()
+    }
+}
+
+/// What kind of key an algorithm needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum KeyKind {
+    Rsa,
+    P256,
+    P384,
+}
+
+/// A signature method.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Method {
+    pub(super) rsa: bool,
+    pub(super) digest: Digest,
+}
+
+impl Method {
+    pub(super) fn of_uri(uri: &str) -> Option<Self> {
+        let (rsa, digest) = match uri {
+            "http://www.w3.org/2000/09/xmldsig#rsa-sha1" => (true, Digest::Sha1),
+            "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256" => (true, Digest::Sha256),
+            "http://www.w3.org/2001/04/xmldsig-more#rsa-sha384" => (true, Digest::Sha384),
+            "http://www.w3.org/2001/04/xmldsig-more#rsa-sha512" => (true, Digest::Sha512),
+            "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256" => (false, Digest::Sha256),
+            "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha384" => (false, Digest::Sha384),
+            _ => return None,
+        };
+        Some(Method { rsa, digest })
+    }
+
+    /// The verifier for a key; `None` where method and key do not belong together.
+    pub(super) fn verifier(self, key: KeyKind, short_keys: bool) -> Option<&'static dyn VerificationAlgorithm> {
+        Some(match (self.rsa, self.digest, key, short_keys) {
+            (true, Digest::Sha1, KeyKind::Rsa, true) => &keys::RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY,
+            (true, Digest::Sha1, KeyKind::Rsa, false) => &keys::RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY,
+            (true, Digest::Sha256, KeyKind::Rsa, true) => &keys::RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY,
+            (true, Digest::Sha256, KeyKind::Rsa, false) => &keys::RSA_PKCS1_2048_8192_SHA256,
+            (true, Digest::Sha384, KeyKind::Rsa, _) => &keys::RSA_PKCS1_2048_8192_SHA384,
+            (true, Digest::Sha512, KeyKind::Rsa, true) => &keys::RSA_PKCS1_1024_8192_SHA512_FOR_LEGACY_USE_ONLY,
+            (true, Digest::Sha512, KeyKind::Rsa, false) => &keys::RSA_PKCS1_2048_8192_SHA512,
+            (false, Digest::Sha256, KeyKind::P256, _) => &keys::ECDSA_P256_SHA256_FIXED,
+            (false, Digest::Sha384, KeyKind::P384, _) => &keys::ECDSA_P384_SHA384_FIXED,
+            (false, Digest::Sha256, KeyKind::P384, _)
+            | (false, Digest::Sha384, KeyKind::P256, _)
+            | (false, Digest::Sha1 | Digest::Sha512, _, _)
+            | (false, _, KeyKind::Rsa, _)
+            | (true, _, KeyKind::P256 | KeyKind::P384, _) => return None,
+        })
+    }
+}
+
+/// The last part of an algorithm identifier: what people call it.
+pub(super) fn short_name(uri: &str) -> String {
+    uri.rsplit(['#', '/']).next().unwrap_or(uri).chars().take(60).collect()
+}
