@@ -2,5 +2,6 @@
 //!
 //! The daemon is the only user of this library besides the tests. See ARCHITECTURE.md for the map.
 
+pub mod audit;
 pub mod envelope;
 pub mod store;

@@ -4,6 +4,8 @@
 //! one atomic step. Nothing outside `store/` knows which engine runs. All times come in as arguments; the store reads
 //! no clock. See `docs/adr/0001-store.md`.
 
+pub mod embedded;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use capbridge_adapters::endpoint::Receipt;

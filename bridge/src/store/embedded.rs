@@ -1,0 +1,436 @@
+//! The embedded store: SQLite in WAL mode, one writer thread, group commit.
+//!
+//! Owns the file and the thread. Every change is one savepoint inside a commit that is synced to disk before anybody is
+//! told. A failed commit poisons the store: the pages of a failed fsync count as clean afterwards, so nothing may be
+//! tried again on the same file handle (Rebello et al., USENIX ATC 2020).
+
+mod alerts;
+mod deliveries;
+mod record;
+mod schema;
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use capbridge_adapters::passage::{EndpointName, Origin};
+use jiff::Timestamp;
+use rusqlite::{Connection, OpenFlags, Transaction};
+use tokio::sync::oneshot;
+
+use super::{
+    AttemptEnd, Claim, Delivery, DeliveryId, Depth, Event, Issued, Journey, NewDelivery, Page, Rendering,
+    State, Store, StoreError, Stored,
+};
+use crate::envelope::{AlertKey, ChainKey, Envelope, Lane, Quarantined, Release, StoredAlert};
+
+const ENGINE: &str = "embedded";
+/// How many changes share one commit at most.
+const GROUP: usize = 256;
+/// Read connections that are kept open.
+const READERS: usize = 8;
+
+/// What an engine step fails with.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Fault {
+    #[error(transparent)]
+    Sqlite(#[from] rusqlite::Error),
+    #[error("a stored value cannot be read")]
+    Json(#[from] serde_json::Error),
+    #[error("no {what} {id}")]
+    Missing { what: &'static str, id: String },
+    #[error("the store failed to reach the disk before and must be opened again")]
+    Poisoned,
+    #[error("the writer thread has ended")]
+    Ended,
+    #[error("the store's folder cannot be used")]
+    Folder(#[source] std::io::Error),
+    #[error("the folder {} is in use by another process", .0.display())]
+    InUse(PathBuf),
+    #[error("the file has schema version {found}; this program knows up to {known}")]
+    Newer { found: i64, known: i64 },
+}
+
+type Change =
+    Box<dyn FnOnce(&Transaction<'_>) -> Result<Box<dyn FnOnce() + Send>, Box<dyn FnOnce() + Send>> + Send>;
+
+/// One change and the way to tell that it could not be committed.
+struct Queued {
+    change: Change,
+    failed: Box<dyn FnOnce(Arc<Fault>) + Send>,
+}
+
+/// The embedded store.
+pub struct EmbeddedStore {
+    writer: Sender<Queued>,
+    readers: Arc<Mutex<Vec<Connection>>>,
+    file: PathBuf,
+    _lock: std::fs::File,
+}
+
+impl EmbeddedStore {
+    /// Opens or makes the store in a folder.
+    ///
+    /// # Errors
+    /// The folder cannot be used, another process uses it, or the file is of a newer program.
+    pub fn open(folder: &Path) -> Result<Self, StoreError> {
+        Self::open_inner(folder).map_err(|fault| engine("open its file", fault))
+    }
+
+    fn open_inner(folder: &Path) -> Result<Self, Fault> {
+        std::fs::create_dir_all(folder).map_err(Fault::Folder)?;
+        let lock = std::fs::File::create(folder.join("lock")).map_err(Fault::Folder)?;
+        if lock.try_lock().is_err() {
+            return Err(Fault::InUse(folder.to_owned()));
+        }
+        let file = folder.join("capbridge.sqlite");
+        let mut connection = Connection::open(&file)?;
+        schema::prepare(&mut connection)?;
+        let (writer, queue) = channel::<Queued>();
+        std::thread::Builder::new()
+            .name("capbridge-store".into())
+            .spawn(move || write_loop(connection, &queue))
+            .map_err(Fault::Folder)?;
+        Ok(EmbeddedStore { writer, readers: Arc::default(), file, _lock: lock })
+    }
+
+    /// Runs one change; returns when it is on disk.
+    async fn write<T, F>(&self, step: &'static str, change: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Transaction<'_>) -> Result<T, Fault> + Send + 'static,
+    {
+        let (answer, answered) = oneshot::channel::<Result<T, Arc<Fault>>>();
+        let answer = Arc::new(Mutex::new(Some(answer)));
+        let give = move |answer: &Mutex<Option<oneshot::Sender<Result<T, Arc<Fault>>>>>, result| {
+            if let Some(sender) = answer.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                // The caller may have gone away; the change stands all the same.
+                let _ = sender.send(result);
+            }
+        };
+        let (good, bad) = (Arc::clone(&answer), answer);
+        let queued = Queued {
+            change: Box::new(move |tx| match change(tx) {
+                Ok(value) => Ok(Box::new(move || give(&good, Ok(value)))),
+                Err(fault) => Err(Box::new(move || give(&good, Err(Arc::new(fault))))),
+            }),
+            failed: Box::new(move |fault| give(&bad, Err(fault))),
+        };
+        self.writer.send(queued).map_err(|_| engine(step, Fault::Ended))?;
+        match answered.await {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(fault)) => Err(shared(step, fault)),
+            Err(_) => Err(engine(step, Fault::Ended)),
+        }
+    }
+
+    /// Runs a query on a read connection.
+    async fn read<T, F>(&self, step: &'static str, query: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
+    {
+        let (readers, file) = (Arc::clone(&self.readers), self.file.clone());
+        let work = move || -> Result<T, Fault> {
+            let kept = readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let connection = match kept {
+                Some(connection) => connection,
+                None => schema::open_reader(&file)?,
+            };
+            let result = query(&connection);
+            let mut pool = readers.lock().unwrap_or_else(PoisonError::into_inner);
+            if pool.len() < READERS {
+                pool.push(connection);
+            }
+            result
+        };
+        match tokio::task::spawn_blocking(work).await {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(fault)) => Err(engine(step, fault)),
+            Err(_) => Err(engine(step, Fault::Ended)),
+        }
+    }
+}
+
+/// Takes what waits, runs each change in its own savepoint, commits once, then answers.
+fn write_loop(mut connection: Connection, queue: &Receiver<Queued>) {
+    let mut poisoned = false;
+    while let Ok(first) = queue.recv() {
+        let mut group = vec![first];
+        while group.len() < GROUP {
+            match queue.try_recv() {
+                Ok(next) => group.push(next),
+                Err(_) => break,
+            }
+        }
+        if poisoned {
+            let fault = Arc::new(Fault::Poisoned);
+            group.into_iter().for_each(|queued| (queued.failed)(Arc::clone(&fault)));
+            continue;
+        }
+        let mut failed = Vec::with_capacity(group.len());
+        let outcome = commit(&mut connection, group, &mut failed);
+        match outcome {
+            Ok(answers) => answers.into_iter().for_each(|answer| answer()),
+            Err(error) => {
+                tracing::error!(error = %error, "the store cannot reach the disk: it takes nothing more until it is opened again");
+                poisoned = true;
+                let fault = Arc::new(Fault::Sqlite(error));
+                failed
+                    .into_iter()
+                    .for_each(|tell: Box<dyn FnOnce(Arc<Fault>) + Send>| tell(Arc::clone(&fault)));
+            }
+        }
+    }
+}
+
+type Answers = Vec<Box<dyn FnOnce() + Send>>;
+
+fn commit(
+    connection: &mut Connection,
+    group: Vec<Queued>,
+    failed: &mut Vec<Box<dyn FnOnce(Arc<Fault>) + Send>>,
+) -> Result<Answers, rusqlite::Error> {
+    let mut changes = Vec::with_capacity(group.len());
+    for queued in group {
+        failed.push(queued.failed);
+        changes.push(queued.change);
+    }
+    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    let mut answers: Answers = Vec::with_capacity(changes.len());
+    for change in changes {
+        transaction.execute_batch("SAVEPOINT change")?;
+        match change(&transaction) {
+            Ok(answer) => answers.push(answer),
+            Err(answer) => {
+                transaction.execute_batch("ROLLBACK TO change")?;
+                answers.push(answer);
+            }
+        }
+        transaction.execute_batch("RELEASE change")?;
+    }
+    transaction.commit()?;
+    Ok(answers)
+}
+
+fn engine(step: &'static str, fault: Fault) -> StoreError {
+    match fault {
+        Fault::Missing { what, id } => StoreError::Missing { what, id },
+        fault => StoreError::Engine { engine: ENGINE, step, cause: Box::new(fault) },
+    }
+}
+
+fn shared(step: &'static str, fault: Arc<Fault>) -> StoreError {
+    match Arc::try_unwrap(fault) {
+        Ok(fault) => engine(step, fault),
+        Err(fault) => StoreError::Engine { engine: ENGINE, step, cause: Box::new(SharedFault(fault)) },
+    }
+}
+
+/// A fault that every change of a group got.
+#[derive(Debug)]
+struct SharedFault(Arc<Fault>);
+
+impl std::fmt::Display for SharedFault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for SharedFault {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        std::error::Error::source(&*self.0)
+    }
+}
+
+fn read_only() -> OpenFlags {
+    OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX
+}
+
+#[async_trait]
+impl Store for EmbeddedStore {
+    async fn accept(&self, alert: StoredAlert) -> Result<Stored, StoreError> {
+        self.write("accept an alert", move |tx| alerts::accept(tx, alert)).await
+    }
+
+    async fn quarantine(&self, entry: Quarantined, raw: Bytes) -> Result<(), StoreError> {
+        self.write("quarantine a document", move |tx| record::quarantine(tx, &entry, &raw)).await
+    }
+
+    async fn release(&self, id: &str, release: Release) -> Result<(Quarantined, Bytes), StoreError> {
+        let id = id.to_owned();
+        self.write("release a document", move |tx| record::release(tx, &id, release)).await
+    }
+
+    async fn unrouted(
+        &self,
+        now: Timestamp,
+        lease_until: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<StoredAlert>, StoreError> {
+        if !self.read("look for alerts to route", move |c| alerts::any_unrouted(c, now)).await? {
+            return Ok(Vec::new());
+        }
+        self.write("take alerts to route", move |tx| alerts::unrouted(tx, now, lease_until, limit)).await
+    }
+
+    async fn route(
+        &self,
+        alert: &AlertKey,
+        routed_at: Timestamp,
+        deliveries: Vec<NewDelivery>,
+    ) -> Result<(), StoreError> {
+        let alert = alert.clone();
+        self.write("route an alert", move |tx| deliveries::route(tx, &alert, routed_at, deliveries)).await
+    }
+
+    async fn claim(
+        &self,
+        lane: Lane,
+        now: Timestamp,
+        lease_until: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Claim>, StoreError> {
+        if !self.read("look for due deliveries", move |c| deliveries::any_due(c, lane, now)).await? {
+            return Ok(Vec::new());
+        }
+        self.write("claim deliveries", move |tx| deliveries::claim(tx, lane, now, lease_until, limit)).await
+    }
+
+    async fn next_due(&self, lane: Lane) -> Result<Option<Timestamp>, StoreError> {
+        self.read("look for the next due delivery", move |c| deliveries::next_due(c, lane)).await
+    }
+
+    async fn render(&self, delivery: &DeliveryId, rendering: Rendering) -> Result<(), StoreError> {
+        let delivery = delivery.clone();
+        self.write("keep a rendering", move |tx| deliveries::render(tx, &delivery, &rendering)).await
+    }
+
+    async fn finish(
+        &self,
+        delivery: &DeliveryId,
+        ended_at: Timestamp,
+        end: AttemptEnd,
+    ) -> Result<(), StoreError> {
+        let delivery = delivery.clone();
+        self.write("end an attempt", move |tx| deliveries::finish(tx, &delivery, ended_at, end)).await
+    }
+
+    async fn give_back(&self, delivery: &DeliveryId) -> Result<(), StoreError> {
+        let delivery = delivery.clone();
+        self.write("give a delivery back", move |tx| deliveries::give_back(tx, &delivery)).await
+    }
+
+    async fn replay(
+        &self,
+        delivery: &DeliveryId,
+        now: Timestamp,
+        give_up_at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let delivery = delivery.clone();
+        self.write("replay a delivery", move |tx| deliveries::replay(tx, &delivery, now, give_up_at)).await
+    }
+
+    async fn issued(&self, endpoint: &EndpointName, chain: &ChainKey) -> Result<Vec<Issued>, StoreError> {
+        let (endpoint, chain) = (endpoint.clone(), chain.clone());
+        self.read("list what was issued", move |c| deliveries::issued(c, &endpoint, &chain)).await
+    }
+
+    async fn followers(&self, chain: &ChainKey) -> Result<Vec<(EndpointName, String)>, StoreError> {
+        let chain = chain.clone();
+        self.read("list the followers of a chain", move |c| deliveries::followers(c, &chain)).await
+    }
+
+    async fn ours(&self, sender: &str, identifier: &str) -> Result<Option<AlertKey>, StoreError> {
+        let (sender, identifier) = (sender.to_owned(), identifier.to_owned());
+        self.read("look for our own message", move |c| deliveries::ours(c, &sender, &identifier)).await
+    }
+
+    async fn alert(&self, key: &AlertKey) -> Result<Option<StoredAlert>, StoreError> {
+        let key = key.clone();
+        self.read("read an alert", move |c| alerts::alert(c, &key)).await
+    }
+
+    async fn delivery(&self, id: &DeliveryId) -> Result<Option<Delivery>, StoreError> {
+        let id = id.clone();
+        self.read("read a delivery", move |c| deliveries::delivery(c, &id)).await
+    }
+
+    async fn find(&self, identifier_or_key: &str) -> Result<Vec<AlertKey>, StoreError> {
+        let wanted = identifier_or_key.to_owned();
+        self.read("find an alert", move |c| alerts::find(c, &wanted)).await
+    }
+
+    async fn journey(&self, key: &AlertKey) -> Result<Option<Journey>, StoreError> {
+        let key = key.clone();
+        self.read("read a journey", move |c| record::journey(c, &key)).await
+    }
+
+    async fn alerts(&self, page: Page) -> Result<Vec<Envelope>, StoreError> {
+        self.read("list alerts", move |c| alerts::list(c, page)).await
+    }
+
+    async fn deliveries(&self, state: Option<State>, page: Page) -> Result<Vec<Delivery>, StoreError> {
+        self.read("list deliveries", move |c| deliveries::list(c, state, page)).await
+    }
+
+    async fn quarantined(&self, page: Page) -> Result<Vec<Quarantined>, StoreError> {
+        self.read("list the quarantine", move |c| record::quarantined(c, page)).await
+    }
+
+    async fn quarantined_document(&self, id: &str) -> Result<Option<(Quarantined, Bytes)>, StoreError> {
+        let id = id.to_owned();
+        self.read("read a quarantined document", move |c| record::quarantined_document(c, &id)).await
+    }
+
+    async fn record(&self, events: Vec<Event>) -> Result<(), StoreError> {
+        self.write("write the record", move |tx| record::append(tx, &events)).await
+    }
+
+    async fn verify_record(&self) -> Result<Result<u64, u64>, StoreError> {
+        self.read("verify the record", record::verify).await
+    }
+
+    async fn checkpoint(&self, origin: &Origin) -> Result<Option<String>, StoreError> {
+        let origin = origin.clone();
+        self.read("read a checkpoint", move |c| record::checkpoint(c, &origin)).await
+    }
+
+    async fn set_checkpoint(&self, origin: &Origin, value: &str) -> Result<(), StoreError> {
+        let (origin, value) = (origin.clone(), value.to_owned());
+        self.write("move a checkpoint", move |tx| record::set_checkpoint(tx, &origin, &value)).await
+    }
+
+    async fn lease(
+        &self,
+        name: &str,
+        holder: &str,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let (name, holder) = (name.to_owned(), holder.to_owned());
+        self.write("take a lease", move |tx| record::lease(tx, &name, &holder, now, until)).await
+    }
+
+    async fn unlease(&self, name: &str, holder: &str) -> Result<(), StoreError> {
+        let (name, holder) = (name.to_owned(), holder.to_owned());
+        self.write("give a lease back", move |tx| record::unlease(tx, &name, &holder)).await
+    }
+
+    async fn depth(&self) -> Result<Depth, StoreError> {
+        self.read("count", record::depth).await
+    }
+
+    async fn probe(&self) -> Result<(), StoreError> {
+        self.write("write a probe", record::probe).await
+    }
+
+    async fn sweep(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        if !self.read("look for what is to be deleted", move |c| alerts::any_swept(c, before)).await? {
+            return Ok(0);
+        }
+        self.write("delete what is over its retention", move |tx| alerts::sweep(tx, before, limit)).await
+    }
+}

@@ -1,0 +1,126 @@
+//! Tables and settings of the embedded store's file.
+//!
+//! Owns the schema version. A file of a newer program is refused; an older one is migrated step by step.
+
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use super::Fault;
+
+/// The version that this program writes.
+const VERSION: i64 = 1;
+
+const TABLES: &str = "
+CREATE TABLE alerts (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  key TEXT NOT NULL UNIQUE,
+  chain TEXT NOT NULL,
+  envelope TEXT NOT NULL,
+  raw BLOB NOT NULL,
+  derived BLOB,
+  accepted_at INTEGER NOT NULL,
+  expires_at INTEGER,
+  routed_at INTEGER,
+  lease_until INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX alerts_unrouted ON alerts (seq) WHERE routed_at IS NULL;
+CREATE INDEX alerts_chain ON alerts (chain, seq);
+CREATE INDEX alerts_age ON alerts (accepted_at);
+-- Outlives the alert: a repeat is a repeat for ever.
+CREATE TABLE seen (
+  key TEXT PRIMARY KEY,
+  sender TEXT NOT NULL,
+  identifier TEXT NOT NULL,
+  chain TEXT NOT NULL,
+  digest TEXT NOT NULL,
+  content_digest TEXT NOT NULL,
+  twin TEXT,
+  repeats INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+CREATE INDEX seen_reference ON seen (identifier, sender);
+CREATE INDEX seen_twin ON seen (twin) WHERE twin IS NOT NULL;
+CREATE TABLE deliveries (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  id TEXT NOT NULL UNIQUE,
+  alert TEXT NOT NULL,
+  endpoint TEXT NOT NULL,
+  chain TEXT NOT NULL,
+  lane TEXT NOT NULL,
+  state TEXT NOT NULL,
+  final INTEGER NOT NULL,
+  head INTEGER NOT NULL,
+  due_at INTEGER NOT NULL,
+  lease_until INTEGER NOT NULL DEFAULT 0,
+  delivery TEXT NOT NULL
+);
+-- Only the first unfinished delivery of each (endpoint, chain) is in the due index.
+CREATE INDEX deliveries_due ON deliveries (lane, due_at) WHERE head = 1 AND final = 0 AND state <> 'attempting';
+CREATE INDEX deliveries_leased ON deliveries (lane, lease_until) WHERE state = 'attempting';
+CREATE INDEX deliveries_unfinished ON deliveries (endpoint, chain, seq) WHERE final = 0;
+CREATE INDEX deliveries_age ON deliveries (seq) WHERE final = 0;
+CREATE INDEX deliveries_alert ON deliveries (alert);
+CREATE INDEX deliveries_chain ON deliveries (chain, endpoint, seq);
+CREATE INDEX deliveries_state ON deliveries (state, seq);
+CREATE TABLE renderings (
+  delivery TEXT PRIMARY KEY,
+  rendering TEXT NOT NULL,
+  body BLOB NOT NULL
+);
+-- Outlives the delivery: our own output is known for ever.
+CREATE TABLE ours (
+  identifier TEXT NOT NULL,
+  sender TEXT NOT NULL,
+  alert TEXT NOT NULL,
+  PRIMARY KEY (identifier, sender)
+) WITHOUT ROWID;
+CREATE TABLE quarantine (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  id TEXT NOT NULL UNIQUE,
+  entry TEXT NOT NULL,
+  raw BLOB NOT NULL
+);
+CREATE TABLE events (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  alert TEXT,
+  event TEXT NOT NULL,
+  hash TEXT NOT NULL
+);
+CREATE INDEX events_alert ON events (alert, seq) WHERE alert IS NOT NULL;
+CREATE TABLE checkpoints (origin TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE leases (name TEXT PRIMARY KEY, holder TEXT NOT NULL, until INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE counters (name TEXT PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID;
+INSERT INTO counters VALUES ('unrouted', 0), ('urgent', 0), ('routine', 0), ('dead', 0), ('quarantined', 0), ('probe', 0);
+";
+
+/// Settings of the write connection, and the tables.
+pub(super) fn prepare(connection: &mut Connection) -> Result<(), Fault> {
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", "ON")?;
+    connection.pragma_update(None, "trusted_schema", "OFF")?;
+    connection.pragma_update(None, "secure_delete", "ON")?;
+    connection.pragma_update(None, "wal_autocheckpoint", 2_000)?;
+    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    connection.set_prepared_statement_cache_capacity(64);
+    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if found > VERSION {
+        return Err(Fault::Newer { found, known: VERSION });
+    }
+    if found == 0 {
+        let transaction = connection.transaction()?;
+        transaction.execute_batch(TABLES)?;
+        transaction.pragma_update(None, "user_version", VERSION)?;
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+/// A connection that only reads.
+pub(super) fn open_reader(file: &Path) -> Result<Connection, Fault> {
+    let connection = Connection::open_with_flags(file, super::read_only())?;
+    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    connection.pragma_update(None, "trusted_schema", "OFF")?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
