@@ -10,3 +10,6 @@ pub mod http;
 pub mod passage;
 pub mod settings;
 pub mod source;
+#[cfg(test)]
+mod testing;
+pub mod webhook;

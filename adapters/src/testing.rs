@@ -1,0 +1,180 @@
+//! A peer on loopback for the tests of this crate: answers each request as it is told and keeps what it got.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use jiff::Timestamp;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use url::Url;
+
+use crate::http::{HttpClient, HttpSettings};
+use crate::settings::{Fault, Files, Secret};
+use crate::source::Clock;
+
+/// What the peer got.
+#[derive(Clone, Debug)]
+pub(crate) struct Got {
+    pub(crate) method: Method,
+    pub(crate) target: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Got {
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |v| v.to_str().unwrap_or("?"))
+    }
+}
+
+/// What the peer answers.
+#[derive(Clone, Debug)]
+pub(crate) enum Answer {
+    /// A reply.
+    Reply(u16, Vec<(&'static str, String)>, Vec<u8>),
+    /// Takes the request and never answers.
+    Silence,
+}
+
+impl Answer {
+    pub(crate) fn status(code: u16) -> Self {
+        Answer::Reply(code, vec![], vec![])
+    }
+
+    pub(crate) fn body(code: u16, body: impl Into<Vec<u8>>) -> Self {
+        Answer::Reply(code, vec![], body.into())
+    }
+}
+
+type Script = dyn Fn(&Got) -> Answer + Send + Sync;
+
+/// A peer on loopback. Stops when dropped.
+pub(crate) struct Peer {
+    pub(crate) url: Url,
+    got: Arc<Mutex<Vec<Got>>>,
+    _tasks: JoinSet<()>,
+}
+
+impl Peer {
+    /// Answers by a function.
+    pub(crate) async fn by(script: impl Fn(&Got) -> Answer + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = Url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
+        let got = Arc::new(Mutex::new(Vec::new()));
+        let script: Arc<Script> = Arc::new(script);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(serve(listener, script, Arc::clone(&got)));
+        Peer { url, got, _tasks: tasks }
+    }
+
+    /// Answers in order; the last answer is repeated.
+    pub(crate) async fn in_order(answers: Vec<Answer>) -> Self {
+        let answers = Mutex::new(VecDeque::from(answers));
+        Peer::by(move |_| {
+            let mut answers = answers.lock().unwrap();
+            match answers.len() {
+                0 => Answer::status(500),
+                1 => answers[0].clone(),
+                _ => answers.pop_front().unwrap(),
+            }
+        })
+        .await
+    }
+
+    pub(crate) fn at(&self, path: &str) -> Url {
+        self.url.join(path).unwrap()
+    }
+
+    pub(crate) fn got(&self) -> Vec<Got> {
+        self.got.lock().unwrap().clone()
+    }
+}
+
+async fn serve(listener: TcpListener, script: Arc<Script>, got: Arc<Mutex<Vec<Got>>>) {
+    let mut connections = JoinSet::new();
+    loop {
+        let (socket, _) = listener.accept().await.unwrap();
+        let (script, got) = (Arc::clone(&script), Arc::clone(&got));
+        connections.spawn(async move {
+            let service = service_fn(move |request: http::Request<Incoming>| {
+                let (script, got) = (Arc::clone(&script), Arc::clone(&got));
+                async move {
+                    let (head, body) = request.into_parts();
+                    let body = body.collect().await.map(|b| b.to_bytes()).unwrap_or_default();
+                    let one = Got {
+                        method: head.method,
+                        target: head.uri.to_string(),
+                        headers: head.headers,
+                        body,
+                    };
+                    let answer = script(&one);
+                    got.lock().unwrap().push(one);
+                    Ok::<_, Infallible>(answered(answer).await)
+                }
+            });
+            let _ = hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(socket), service)
+                .await;
+        });
+    }
+}
+
+async fn answered(answer: Answer) -> Response<Full<Bytes>> {
+    match answer {
+        Answer::Silence => std::future::pending().await,
+        Answer::Reply(code, headers, body) => {
+            let mut reply = Response::new(Full::new(Bytes::from(body)));
+            *reply.status_mut() = StatusCode::from_u16(code).unwrap();
+            for (name, value) in headers {
+                reply.headers_mut().insert(name, value.parse().unwrap());
+            }
+            reply
+        }
+    }
+}
+
+/// A client that may reach loopback.
+pub(crate) fn client() -> HttpClient {
+    HttpClient::new(HttpSettings::new(&["127.0.0.0/8".into()], None).unwrap()).unwrap()
+}
+
+/// A clock that stands still.
+pub(crate) struct Stopped(pub(crate) Timestamp);
+
+impl Clock for Stopped {
+    fn now(&self) -> Timestamp {
+        self.0
+    }
+}
+
+/// Files in memory, by path.
+#[derive(Default)]
+pub(crate) struct InMemory(pub(crate) Vec<(String, String)>);
+
+impl InMemory {
+    pub(crate) fn with(files: &[(&str, &str)]) -> Self {
+        InMemory(files.iter().map(|(p, t)| ((*p).to_owned(), (*t).to_owned())).collect())
+    }
+}
+
+impl Files for InMemory {
+    fn text(&self, key: &str, path: &std::path::Path) -> Result<String, Fault> {
+        let found = self.0.iter().find(|(p, _)| std::path::Path::new(p) == path);
+        found.map(|(_, text)| text.clone()).ok_or_else(|| Fault::new(key, "is not there", "write the file"))
+    }
+
+    fn secret(&self, key: &str, path: &std::path::Path) -> Result<Secret, Fault> {
+        self.text(key, path).map(|text| Secret::new(text.trim().to_owned()))
+    }
+}
+
+/// A limit that no healthy exchange on loopback reaches.
+pub(crate) const AMPLE: Duration = Duration::from_secs(30);
