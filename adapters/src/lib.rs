@@ -12,4 +12,5 @@ pub mod settings;
 pub mod source;
 #[cfg(test)]
 mod testing;
+pub(crate) mod tree;
 pub mod webhook;
