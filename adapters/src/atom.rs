@@ -31,6 +31,9 @@ pub enum FeedError {
         #[source]
         cause: Malformed,
     },
+    /// The feed broke off: there may be more entries than arrived.
+    #[error("it breaks off before its end")]
+    BreaksOff,
     /// A feed that should hold one entry holds none or several.
     #[error("it holds {entries} entries where one is expected")]
     NotOne {

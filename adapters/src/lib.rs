@@ -7,6 +7,7 @@ pub mod atom;
 pub mod class;
 pub mod endpoint;
 pub mod http;
+pub mod masas;
 pub mod passage;
 pub mod settings;
 pub mod source;

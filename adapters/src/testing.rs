@@ -14,11 +14,15 @@ use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::http::{HttpClient, HttpSettings};
+use crate::passage::Origin;
 use crate::settings::{Fault, Files, Secret};
-use crate::source::Clock;
+use crate::source::{
+    Accept, AcceptError, Acceptance, Checkpoint, Clock, Contact, Received, SourceContext, SourceError,
+};
 
 /// What the peer got.
 #[derive(Clone, Debug)]
@@ -178,3 +182,96 @@ impl Files for InMemory {
 
 /// A limit that no healthy exchange on loopback reaches.
 pub(crate) const AMPLE: Duration = Duration::from_secs(30);
+
+/// The bridge, as a source sees it.
+pub(crate) struct Bridge {
+    pub(crate) taken: tokio::sync::mpsc::UnboundedReceiver<Received>,
+    pub(crate) checkpoint: Arc<Mutex<Option<String>>>,
+    pub(crate) contact: tokio::sync::mpsc::UnboundedReceiver<Heard>,
+    pub(crate) cx: SourceContext,
+}
+
+/// What a source said about its contact.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Heard {
+    Reached,
+    Failed(String),
+    Gap(Timestamp),
+}
+
+struct Takes {
+    taken: tokio::sync::mpsc::UnboundedSender<Received>,
+    refuse: Arc<Mutex<u32>>,
+}
+
+#[async_trait::async_trait]
+impl Accept for Takes {
+    async fn accept(&self, _: &Origin, received: Received) -> Result<Acceptance, AcceptError> {
+        let mut refuse = self.refuse.lock().unwrap();
+        if *refuse > 0 {
+            *refuse -= 1;
+            return Err(AcceptError::NotStored { cause: "full".into() });
+        }
+        self.taken.send(received).unwrap();
+        Ok(Acceptance::Accepted)
+    }
+}
+
+struct Keeps(Arc<Mutex<Option<String>>>);
+
+#[async_trait::async_trait]
+impl Checkpoint for Keeps {
+    async fn load(&self, _: &Origin) -> Result<Option<String>, AcceptError> {
+        Ok(self.0.lock().unwrap().clone())
+    }
+
+    async fn store(&self, _: &Origin, value: &str) -> Result<(), AcceptError> {
+        *self.0.lock().unwrap() = Some(value.to_owned());
+        Ok(())
+    }
+}
+
+struct Hears(tokio::sync::mpsc::UnboundedSender<Heard>);
+
+impl Contact for Hears {
+    fn reached(&self, _: &Origin) {
+        let _ = self.0.send(Heard::Reached);
+    }
+
+    fn failed(&self, _: &Origin, error: &SourceError) {
+        let _ = self.0.send(Heard::Failed(error.to_string()));
+    }
+
+    fn gap(&self, _: &Origin, since: Timestamp) {
+        let _ = self.0.send(Heard::Gap(since));
+    }
+}
+
+impl Bridge {
+    /// A bridge that stands at `now` and refuses the first `refuse` documents.
+    pub(crate) fn at(now: &str, refuse: u32) -> Self {
+        let (sender, taken) = tokio::sync::mpsc::unbounded_channel();
+        let (heard, contact) = tokio::sync::mpsc::unbounded_channel();
+        let checkpoint = Arc::new(Mutex::new(None));
+        let cx = SourceContext {
+            origin: Origin("here".into()),
+            accept: Arc::new(Takes { taken: sender, refuse: Arc::new(Mutex::new(refuse)) }),
+            checkpoint: Arc::new(Keeps(Arc::clone(&checkpoint))),
+            contact: Arc::new(Hears(heard)),
+            shutdown: CancellationToken::new(),
+            clock: Arc::new(Stopped(now.parse().unwrap())),
+            http: client(),
+        };
+        Bridge { taken, checkpoint, contact, cx }
+    }
+
+    /// The next document.
+    pub(crate) async fn next(&mut self) -> Received {
+        tokio::time::timeout(AMPLE, self.taken.recv()).await.unwrap().unwrap()
+    }
+
+    /// The next word about the contact.
+    pub(crate) async fn heard(&mut self) -> Heard {
+        tokio::time::timeout(AMPLE, self.contact.recv()).await.unwrap().unwrap()
+    }
+}

@@ -55,7 +55,6 @@ pub(super) fn shapes(entry: &Element) -> Vec<Shape> {
 }
 
 fn gml(place: &Element) -> Vec<Shape> {
-    let is = |e: &Element, name: &str| GML.contains(&e.ns.as_str()) && e.name == name;
     let read = |e: &Element| match e.name.as_str() {
         "Point" => numbers_below(e, "pos").and_then(|t| places(&t)).and_then(one).map(Shape::Point),
         "LineString" => numbers_below(e, "posList").and_then(|t| places(&t)).map(Shape::Line),
@@ -71,7 +70,7 @@ fn gml(place: &Element) -> Vec<Shape> {
     };
     let each = place.elements().map(|e| {
         let unreadable = || Shape::Unreadable(format!("where/{}", e.name), e.text().trim().to_owned());
-        if GML.iter().any(|_| is(e, &e.name)) { read(e).unwrap_or_else(unreadable) } else { unreadable() }
+        if GML.contains(&e.ns.as_str()) { read(e).unwrap_or_else(unreadable) } else { unreadable() }
     });
     each.collect()
 }

@@ -1,0 +1,224 @@
+//! Writes CAP to a hub: a new alert is posted, what follows it replaces it.
+
+use bytes::Bytes;
+use cap_schema::MsgType;
+use url::Url;
+
+use super::client::{FeedQuery, Hub};
+use super::settings::{HubKind, MasasEndpointSettings};
+use super::{CAP_TYPE, CAP_TYPE_IANA};
+use crate::atom::Entry;
+use crate::class::Class;
+use crate::endpoint::{
+    BodyForm, DeliveryError, Endpoint, EndpointContext, Message, Profile, Receipt, Refusal, Wants,
+};
+use crate::http::{HttpClient, HttpError, Reply};
+use crate::settings::{Faults, Files};
+use crate::tree::Element;
+
+const PROTOCOL: &str = "masas";
+/// How many of our own entries are looked through for a post whose answer was lost.
+const LOOKED_THROUGH: usize = 50;
+const FEED_BYTES: usize = 32 << 20;
+const CAP_BYTES: usize = 6 << 20;
+
+/// A hub as an endpoint.
+#[derive(Clone, Debug)]
+pub struct MasasEndpoint {
+    pub(super) hub: Hub,
+    pub(super) kind: Option<HubKind>,
+    pub(super) own_account: Option<String>,
+    pub(super) sender: Option<String>,
+}
+
+impl MasasEndpoint {
+    /// The highest class that the hub may carry, if it is known.
+    pub fn highest(&self) -> Option<Class> {
+        self.kind.map(HubKind::highest)
+    }
+}
+
+impl Endpoint for MasasEndpoint {
+    type Settings = MasasEndpointSettings;
+
+    fn validate(settings: MasasEndpointSettings, files: &dyn Files) -> Result<Self, Faults> {
+        settings.validate(files)
+    }
+
+    fn wants(&self) -> Wants {
+        Wants { profile: Profile::CapCp, body: BodyForm::Cap, fresh_for: None, sender: self.sender.clone() }
+    }
+
+    async fn deliver(&self, cx: &EndpointContext, message: &Message) -> Result<Receipt, DeliveryError> {
+        self.check_status(&message.body)?;
+        let kept = message.prior.iter().rev().find_map(|p| p.location.as_deref());
+        match (message.msg_type, kept) {
+            (MsgType::Alert, _) => self.post(cx, message, None).await,
+            (MsgType::Update | MsgType::Cancel, Some(location)) => self.put(cx, message, location).await,
+            (MsgType::Update, None) => {
+                let note = "posted as a new entry: the hub holds no earlier message of the chain from us";
+                self.post(cx, message, Some(note)).await
+            }
+            (MsgType::Cancel, None) => {
+                Err(unfit("the hub holds no message from us that it cancels".to_owned()))
+            }
+            (MsgType::Ack | MsgType::Error, _) => {
+                Err(unfit("a hub takes Alert, Update and Cancel only".to_owned()))
+            }
+        }
+    }
+}
+
+impl MasasEndpoint {
+    /// A real alert belongs at no hub but one for operations, whatever routing says.
+    fn check_status(&self, cap: &Bytes) -> Result<(), DeliveryError> {
+        let Ok(alert) = Element::read(cap) else { return Err(unfit("the message is not XML".to_owned())) };
+        let ns = alert.ns.clone();
+        let status = alert.value(&ns, "status").unwrap_or_default();
+        match (status.as_str(), self.kind) {
+            ("Draft", _) => Err(unfit("a draft never leaves".to_owned())),
+            ("Actual", Some(HubKind::Exercise | HubKind::Training | HubKind::Sandbox)) => {
+                Err(unfit("an actual alert does not belong at a hub that is not for operations".to_owned()))
+            }
+            (
+                _,
+                Some(HubKind::Operations | HubKind::Exercise | HubKind::Training | HubKind::Sandbox) | None,
+            ) => Ok(()),
+        }
+    }
+
+    async fn post(
+        &self,
+        cx: &EndpointContext,
+        message: &Message,
+        note: Option<&str>,
+    ) -> Result<Receipt, DeliveryError> {
+        let mut notes: Vec<String> = note.map(str::to_owned).into_iter().collect();
+        if message.maybe_delivered {
+            match self.find_own(&cx.http, message).await {
+                Ok(Some(found)) => {
+                    notes.push("an earlier attempt had arrived".to_owned());
+                    return Ok(Receipt { notes, ..self.receipt(&found, None) });
+                }
+                Ok(None) => {}
+                // Posting again now could put the alert on the map twice.
+                Err(cause) => return Err(transport(cause, true)),
+            }
+        }
+        let reply = self.hub.post_cap(&cx.http, message.body.clone()).await.map_err(|c| {
+            let unknown = c.maybe_sent();
+            transport(c, unknown)
+        })?;
+        self.judge(cx, &reply)?;
+        let Ok(entry) = Entry::read(&reply.body) else {
+            // Some hubs put an error page behind a status of success.
+            let said = reply.said();
+            let cause = Refusal::UnreadableReply { protocol: PROTOCOL, said };
+            return Err(DeliveryError::Temporary { retry_after: None, outcome_unknown: true, cause });
+        };
+        let mut receipt = self.receipt(&entry, Some(reply.status_code));
+        if receipt.location.is_none() {
+            notes.push("the hub gave no edit-media link: later messages will be new entries".to_owned());
+        }
+        receipt.notes = notes;
+        Ok(receipt)
+    }
+
+    async fn put(
+        &self,
+        cx: &EndpointContext,
+        message: &Message,
+        location: &str,
+    ) -> Result<Receipt, DeliveryError> {
+        let Some(url) = self.hub.own(location) else {
+            return Err(unfit("the earlier message is kept at another host than the hub".to_owned()));
+        };
+        let reply = self.hub.put_cap(&cx.http, url, message.body.clone()).await.map_err(|c| {
+            let unknown = c.maybe_sent();
+            transport(c, unknown)
+        })?;
+        if matches!(reply.status_code, 404 | 410) {
+            return match message.msg_type {
+                MsgType::Cancel => {
+                    Err(unfit("the entry is no longer at the hub: nothing to cancel".to_owned()))
+                }
+                MsgType::Alert | MsgType::Update | MsgType::Ack | MsgType::Error => {
+                    self.post(
+                        cx,
+                        message,
+                        Some("posted as a new entry: the earlier one is no longer at the hub"),
+                    )
+                    .await
+                }
+            };
+        }
+        self.judge(cx, &reply)?;
+        let entry = Entry::read(&reply.body).unwrap_or_default();
+        let mut receipt = self.receipt(&entry, Some(reply.status_code));
+        receipt.location.get_or_insert_with(|| location.to_owned());
+        Ok(receipt)
+    }
+
+    /// What a status says. Credentials and addresses can be put right while the alert is still worth something; a
+    /// hub that calls the document bad will call it bad again.
+    fn judge(&self, cx: &EndpointContext, reply: &Reply) -> Result<(), DeliveryError> {
+        let status_code = reply.status_code;
+        let cause = || Refusal::Status { status_code, said: reply.said() };
+        match status_code {
+            200..=299 => Ok(()),
+            400 | 413 | 415 | 422 => Err(DeliveryError::Permanent { disable: false, cause: cause() }),
+            _ => Err(DeliveryError::Temporary {
+                retry_after: reply.retry_after(cx.clock.now()),
+                outcome_unknown: matches!(status_code, 502 | 504),
+                cause: cause(),
+            }),
+        }
+    }
+
+    fn receipt(&self, entry: &Entry, status_code: Option<u16>) -> Receipt {
+        let location = entry.linked("edit-media").find_map(|l| self.hub.own(&l.href)).map(String::from);
+        Receipt { status_code, location, remote_id: entry.id.clone(), ..Receipt::default() }
+    }
+
+    /// Looks for the message among our entries that are in force: their enclosures hold its identifier.
+    async fn find_own(&self, http: &HttpClient, message: &Message) -> Result<Option<Entry>, HttpError> {
+        let query = FeedQuery { author: self.own_account.clone(), ..FeedQuery::default() };
+        let reply = self.hub.get(http, self.hub.feed_url(&query), FEED_BYTES).await?;
+        if !reply.is_success() {
+            return Ok(None);
+        }
+        let mut entries = Entry::read_all(reply.whole()?).unwrap_or_default();
+        entries.sort_by_key(|entry| std::cmp::Reverse(entry.published));
+        for entry in entries.into_iter().take(LOOKED_THROUGH) {
+            let is_cap = |l: &&crate::atom::Link| l.is_type(CAP_TYPE) || l.is_type(CAP_TYPE_IANA);
+            let urls: Vec<Url> =
+                entry.linked("enclosure").filter(is_cap).filter_map(|l| self.hub.own(&l.href)).collect();
+            for url in urls {
+                let reply = self.hub.get(http, url, CAP_BYTES).await?;
+                if reply.is_success() && reference(&reply.body).as_deref() == Some(message.reference.as_str())
+                {
+                    return Ok(Some(entry));
+                }
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// `sender,identifier,sent` of a CAP document.
+fn reference(cap: &[u8]) -> Option<String> {
+    let alert = Element::read(cap).ok()?;
+    let value = |name: &str| alert.value(&alert.ns, name);
+    Some(format!("{},{},{}", value("sender")?, value("identifier")?, value("sent")?))
+}
+
+fn unfit(said: String) -> DeliveryError {
+    DeliveryError::Permanent { disable: false, cause: Refusal::Unfit { said } }
+}
+
+fn transport(cause: HttpError, outcome_unknown: bool) -> DeliveryError {
+    DeliveryError::Temporary { retry_after: None, outcome_unknown, cause: Refusal::Transport { cause } }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,290 @@
+//! Reads a hub: every entry once, CAP enclosures before anything else.
+//!
+//! Owns the plan of polling. A hub's feed holds only what is in force unless it is asked with `dtsince`, and then what
+//! expired too; without it a cancelled entry would just be gone. So the first poll asks for what is in force, every
+//! later one for what changed since the last, less an overlap, and what was seen is left out.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use jiff::{SignedDuration, Timestamp};
+use tracing::{debug, warn};
+
+use super::client::{FeedQuery, Hub};
+use super::entry::EntrySettings;
+use super::settings::{HubKind, MasasSourceSettings};
+use super::{CAP_TYPE, CAP_TYPE_IANA};
+use crate::atom::{Entry, FeedError, cut};
+use crate::class::Class;
+use crate::http::{HttpError, Reply, Shown};
+use crate::settings::{Faults, Files};
+use crate::source::{AcceptError, Form, Problem, Received, Source, SourceContext, SourceError};
+
+/// How often the page size is doubled when a page comes back full. Paging of hubs is not known.
+const MAX_DOUBLINGS: u32 = 4;
+/// After this many times `enclosure_attempts` an enclosure is given up.
+const LAST_ATTEMPT_FACTOR: u32 = 10;
+
+/// A hub as a source.
+#[derive(Clone, Debug)]
+pub struct MasasSource {
+    pub(super) hub: Hub,
+    pub(super) kind: Option<HubKind>,
+    pub(super) poll: Duration,
+    pub(super) overlap: SignedDuration,
+    pub(super) limit: u32,
+    pub(super) own_account: Option<String>,
+    pub(super) bbox: Option<String>,
+    pub(super) max_feed_bytes: usize,
+    pub(super) max_enclosure_bytes: usize,
+    pub(super) enclosure_attempts: u32,
+    pub(super) entries: EntrySettings,
+}
+
+impl MasasSource {
+    /// How entries without CAP become CAP.
+    pub fn entries(&self) -> &EntrySettings {
+        &self.entries
+    }
+
+    /// The highest class that the hub may carry, if it is known.
+    pub fn highest(&self) -> Option<Class> {
+        self.kind.map(HubKind::highest)
+    }
+}
+
+/// One version of one entry: its id and `updated`, or the digest of what cannot be read.
+type Version = (String, Option<Timestamp>);
+
+/// What was read so far.
+#[derive(Default)]
+struct Position {
+    /// The latest `updated` of what was handed over.
+    since: Option<Timestamp>,
+    /// Versions inside the overlap that were handed over.
+    seen: HashMap<Version, Timestamp>,
+    /// Versions whose enclosure did not come, and how often it was asked for.
+    waiting: HashMap<Version, u32>,
+    /// The checkpoint as stored.
+    stored: Option<Timestamp>,
+}
+
+impl Position {
+    /// Everything before this is done. What waits holds it back.
+    fn settled(&self) -> Option<Timestamp> {
+        let waiting = self.waiting.keys().filter_map(|(_, updated)| *updated).min();
+        match (self.since, waiting) {
+            (Some(since), Some(waiting)) => Some(since.min(waiting)),
+            (since, None) => since,
+            (None, Some(waiting)) => Some(waiting),
+        }
+    }
+}
+
+impl Source for MasasSource {
+    type Settings = MasasSourceSettings;
+
+    fn validate(settings: MasasSourceSettings, files: &dyn Files) -> Result<Self, Faults> {
+        settings.validate(files)
+    }
+
+    async fn run(self, cx: SourceContext) -> Result<(), SourceError> {
+        let stored = cx.checkpoint.load(&cx.origin).await.map_err(not_accepted)?;
+        let stored = stored.and_then(|text| text.parse().ok());
+        let mut position = Position { since: stored, stored, ..Position::default() };
+        loop {
+            let polled = tokio::select! {
+                polled = self.poll(&cx, &mut position) => polled,
+                () = cx.shutdown.cancelled() => return Ok(()),
+            };
+            match polled {
+                Ok(()) => cx.contact.reached(&cx.origin),
+                Err(SourceError::NotAccepted { cause: AcceptError::ShuttingDown }) => return Ok(()),
+                Err(error @ SourceError::NotAccepted { .. }) => return Err(error),
+                Err(
+                    error @ (SourceError::Unreachable { .. }
+                    | SourceError::Refused { .. }
+                    | SourceError::NotAFeed { .. }),
+                ) => cx.contact.failed(&cx.origin, &error),
+            }
+            tokio::select! {
+                () = tokio::time::sleep(self.poll) => {}
+                () = cx.shutdown.cancelled() => return Ok(()),
+            }
+        }
+    }
+}
+
+fn not_accepted(cause: AcceptError) -> SourceError {
+    SourceError::NotAccepted { cause }
+}
+
+impl MasasSource {
+    async fn poll(&self, cx: &SourceContext, position: &mut Position) -> Result<(), SourceError> {
+        let asked_at = cx.clock.now();
+        let page = self.page(cx, position.settled()).await?;
+        for (document, entry) in sorted(&page.entries) {
+            self.take(cx, position, document, entry).await?;
+        }
+        if !page.complete {
+            return Err(SourceError::NotAFeed { url: page.url, cause: FeedError::BreaksOff });
+        }
+        // A hub without entries: from now on ask for what comes. Our clock may be ahead of the hub's by the overlap.
+        position.since.get_or_insert(asked_at);
+        self.settle(cx, position).await
+    }
+
+    async fn settle(&self, cx: &SourceContext, position: &mut Position) -> Result<(), SourceError> {
+        let Some(settled) = position.settled() else { return Ok(()) };
+        let horizon = settled.saturating_sub(self.overlap).unwrap_or(settled);
+        let horizon = horizon.saturating_sub(self.overlap).unwrap_or(horizon);
+        position.seen.retain(|_, at| *at >= horizon);
+        if position.stored != Some(settled) {
+            cx.checkpoint.store(&cx.origin, &settled.to_string()).await.map_err(not_accepted)?;
+            position.stored = Some(settled);
+        }
+        Ok(())
+    }
+
+    /// Gets the feed. A full page is asked for again with more room, because what did not fit is not known.
+    async fn page(&self, cx: &SourceContext, settled: Option<Timestamp>) -> Result<Page, SourceError> {
+        let mut limit = self.limit;
+        for doubling in 0.. {
+            let query = FeedQuery {
+                since: settled.map(|at| at.saturating_sub(self.overlap).unwrap_or(at)),
+                not_author: self.own_account.clone(),
+                limit: Some(limit),
+                bbox: self.bbox.clone(),
+                ..FeedQuery::default()
+            };
+            let url = self.hub.feed_url(&query);
+            let shown = Shown(&url).to_string();
+            let unreachable = |cause: HttpError| SourceError::Unreachable { url: shown.clone(), cause };
+            let reply = self.hub.get(&cx.http, url, self.max_feed_bytes).await.map_err(unreachable)?;
+            if reply.status_code != 200 {
+                return Err(SourceError::Refused { url: shown, status_code: reply.status_code });
+            }
+            let body = reply.whole().map_err(unreachable)?;
+            let feed = cut(body).map_err(|cause| SourceError::NotAFeed { url: shown.clone(), cause })?;
+            let full = feed.entries.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
+            if full && doubling < MAX_DOUBLINGS {
+                limit = limit.saturating_mul(2);
+                continue;
+            }
+            if full {
+                warn!(origin = %cx.origin, entries = feed.entries.len(), "the hub may hold more than it gives");
+            }
+            return Ok(Page { entries: feed.entries, complete: feed.complete, url: shown });
+        }
+        Ok(Page::default())
+    }
+
+    /// Hands over one entry, unless it was before.
+    async fn take(
+        &self,
+        cx: &SourceContext,
+        position: &mut Position,
+        document: &[u8],
+        entry: Option<Entry>,
+    ) -> Result<(), SourceError> {
+        let received = |raw: Bytes, form, remote_id, problem| Received {
+            raw,
+            form,
+            received_at: cx.clock.now(),
+            remote_id,
+            problem,
+        };
+        let Some(entry) = entry else {
+            let version = (digest(document), None);
+            if position.seen.contains_key(&version) {
+                return Ok(());
+            }
+            let broken = Some(Problem::BrokenContainer);
+            let raw = Bytes::copy_from_slice(document);
+            self.accept(cx, received(raw, Form::MasasEntry, None, broken)).await?;
+            position.seen.insert(version, cx.clock.now());
+            return Ok(());
+        };
+        let version = match (&entry.id, entry.updated) {
+            (Some(id), Some(updated)) => (id.clone(), Some(updated)),
+            (Some(_) | None, _) => (digest(document), entry.updated),
+        };
+        if position.seen.contains_key(&version) {
+            return Ok(());
+        }
+        let is_cap = |l: &&crate::atom::Link| l.is_type(CAP_TYPE) || l.is_type(CAP_TYPE_IANA);
+        let enclosures: Vec<_> = entry.linked("enclosure").filter(is_cap).collect();
+        let raw = Bytes::copy_from_slice(document);
+        if enclosures.is_empty() {
+            self.accept(cx, received(raw.clone(), Form::MasasEntry, entry.id.clone(), None)).await?;
+        }
+        for enclosure in enclosures {
+            if let Some(cap) = self.enclosure(cx, &enclosure.href).await {
+                self.accept(cx, received(cap, Form::Cap, entry.id.clone(), None)).await?;
+                continue;
+            }
+            let attempts = position.waiting.entry(version.clone()).or_insert(0);
+            *attempts += 1;
+            if *attempts == self.enclosure_attempts {
+                let problem = Some(Problem::EnclosureUnavailable);
+                self.accept(cx, received(raw.clone(), Form::MasasEntry, entry.id.clone(), problem)).await?;
+            }
+            if *attempts < self.enclosure_attempts.saturating_mul(LAST_ATTEMPT_FACTOR) {
+                return Ok(());
+            }
+        }
+        position.waiting.remove(&version);
+        if let Some(updated) = entry.updated {
+            position.since = Some(position.since.map_or(updated, |since| since.max(updated)));
+        }
+        position.seen.insert(version, entry.updated.unwrap_or_else(|| cx.clock.now()));
+        Ok(())
+    }
+
+    async fn accept(&self, cx: &SourceContext, received: Received) -> Result<(), SourceError> {
+        let acceptance = cx.accept.accept(&cx.origin, received).await.map_err(not_accepted)?;
+        debug!(origin = %cx.origin, ?acceptance, "entry handed over");
+        Ok(())
+    }
+
+    /// The CAP document of an entry, unless it is not there, too large, or somewhere else than at the hub.
+    async fn enclosure(&self, cx: &SourceContext, href: &str) -> Option<Bytes> {
+        let Some(url) = self.hub.own(href) else {
+            warn!(origin = %cx.origin, "an enclosure is not at the hub and is not fetched");
+            return None;
+        };
+        let shown = Shown(&url).to_string();
+        let why = match self.hub.get(&cx.http, url, self.max_enclosure_bytes).await {
+            Ok(reply @ Reply { status_code: 200, .. }) if !reply.truncated => return Some(reply.body),
+            Ok(reply) if reply.truncated => "larger than max_enclosure_bytes".to_owned(),
+            Ok(reply) => format!("status {}", reply.status_code),
+            Err(error) => error.to_string(),
+        };
+        warn!(origin = %cx.origin, url = shown, error = why, "an enclosure could not be fetched");
+        None
+    }
+}
+
+#[derive(Default)]
+struct Page {
+    entries: Vec<Vec<u8>>,
+    complete: bool,
+    url: String,
+}
+
+/// Entries in the order in which they were last changed, unreadable ones first, so that an alert comes before its
+/// update whatever the hub's order is.
+fn sorted(documents: &[Vec<u8>]) -> Vec<(&[u8], Option<Entry>)> {
+    let mut entries: Vec<_> = documents.iter().map(|d| (d.as_slice(), Entry::read(d).ok())).collect();
+    entries.sort_by_key(|(_, entry)| entry.as_ref().and_then(|e| e.updated));
+    entries
+}
+
+fn digest(bytes: &[u8]) -> String {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
+    digest.as_ref().iter().map(|b| format!("{b:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests;
