@@ -8,6 +8,7 @@ mod entry;
 mod shape;
 
 pub use crate::tree::Malformed;
+pub(crate) use cut::parts;
 pub use cut::{Cut, cut};
 pub use entry::{Author, Category, Entry, Link, Text};
 pub use shape::{Place, Shape};
@@ -18,8 +19,8 @@ pub(crate) const ATOM: &str = "http://www.w3.org/2005/Atom";
 /// Why a document is not a feed or an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FeedError {
-    /// The root is neither a feed nor an entry.
-    #[error("the root element is not an Atom feed or entry")]
+    /// The root is not that of a feed.
+    #[error("the root element is not that of a feed")]
     NotAtom,
     /// A document type declaration: refused before anything is read.
     #[error("it has a document type declaration")]

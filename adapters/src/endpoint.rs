@@ -33,6 +33,11 @@ pub trait Endpoint: Sized + Send + Sync + 'static {
     /// What the bridge has to prepare for it.
     fn wants(&self) -> Wants;
 
+    /// When the credential that it signs with runs out, if it has one that does. For health and metrics.
+    fn credential_expires_at(&self) -> Option<Timestamp> {
+        None
+    }
+
     /// Hands over one message, once.
     ///
     /// # Errors

@@ -24,49 +24,74 @@ pub struct Cut {
 /// `NotAtom` if there is no feed or entry to cut, `Doctype` if there is a document type declaration.
 pub fn cut(bytes: &[u8]) -> Result<Cut, FeedError> {
     let mut tags = Tags { bytes, at: 0, doctype: false };
+    if let Some(Tag { name, kind: Kind::Start, .. }) = tags.next()
+        && local(name) == b"entry"
+    {
+        return Ok(Cut { entries: vec![bytes.to_vec()], complete: true });
+    }
+    let parts = parts(bytes, b"feed", b"entry")?;
+    let head = slice(bytes, parts.head);
+    let tail = [b"</", parts.name, b">"].concat();
+    let entries = parts.found.into_iter().map(|range| [head, slice(bytes, range), &tail].concat()).collect();
+    Ok(Cut { entries, complete: parts.complete })
+}
+
+/// What is inside a wrapper, by byte range.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Parts<'b> {
+    head: Range<usize>,
+    name: &'b [u8],
+    /// Each part.
+    pub(crate) found: Vec<Range<usize>>,
+    /// The wrapper was complete.
+    pub(crate) complete: bool,
+}
+
+/// Finds every `part` directly or deeper inside a `wrapper`, by local names.
+///
+/// # Errors
+/// `NotAtom` if the root is no such wrapper, `Doctype` if there is a document type declaration.
+pub(crate) fn parts<'b>(bytes: &'b [u8], wrapper: &[u8], part: &[u8]) -> Result<Parts<'b>, FeedError> {
+    let mut tags = Tags { bytes, at: 0, doctype: false };
     let root = tags.next();
     if tags.doctype {
         return Err(FeedError::Doctype);
     }
-    let root = root.ok_or(FeedError::NotAtom)?;
-    match (local(root.name), root.kind) {
-        (b"entry", Kind::Start) => return Ok(Cut { entries: vec![bytes.to_vec()], complete: true }),
-        (b"feed", Kind::Empty) => return Ok(Cut { entries: Vec::new(), complete: true }),
-        (b"feed", Kind::Start) => {}
-        _ => return Err(FeedError::NotAtom),
+    let root = root.filter(|root| local(root.name) == wrapper).ok_or(FeedError::NotAtom)?;
+    let mut parts = Parts { head: root.range, name: root.name, found: Vec::new(), complete: false };
+    match root.kind {
+        Kind::Start => {}
+        Kind::Empty => return Ok(Parts { complete: true, ..parts }),
+        Kind::End => return Err(FeedError::NotAtom),
     }
-    let head = slice(bytes, root.range.clone());
-    let tail = [b"</", root.name, b">"].concat();
-    let mut found: Vec<Range<usize>> = Vec::new();
     let mut open: Option<(usize, &[u8], usize)> = None;
-    let mut complete = false;
     while let Some(tag) = tags.next() {
         open = match (open, tag.kind) {
-            (None, Kind::Start) if local(tag.name) == b"entry" => Some((tag.range.start, tag.name, 1)),
+            (None, Kind::Start) if local(tag.name) == part => Some((tag.range.start, tag.name, 1)),
+            (None, Kind::Empty) if local(tag.name) == part => {
+                parts.found.push(tag.range);
+                None
+            }
             (None, Kind::End) if tag.name == root.name => {
-                complete = true;
+                parts.complete = true;
                 break;
             }
             (Some((start, name, depth)), Kind::Start) if tag.name == name => Some((start, name, depth + 1)),
             (Some((start, name, 1)), Kind::End) if tag.name == name => {
-                found.push(start..tag.range.end);
+                parts.found.push(start..tag.range.end);
                 None
             }
             (Some((start, name, depth)), Kind::End) if tag.name == name => Some((start, name, depth - 1)),
-            // The feed ends inside an entry that never did: hand over what there is of it.
+            // The wrapper ends inside a part that never did: hand over what there is of it.
             (Some((start, _, _)), Kind::End) if tag.name == root.name => {
-                found.push(start..tag.range.start);
-                complete = true;
+                parts.found.push(start..tag.range.start);
+                parts.complete = true;
                 break;
             }
             (other, _) => other,
         };
     }
-    if tags.doctype {
-        return Err(FeedError::Doctype);
-    }
-    let entries = found.into_iter().map(|range| [head, slice(bytes, range), &tail].concat()).collect();
-    Ok(Cut { entries, complete })
+    if tags.doctype { Err(FeedError::Doctype) } else { Ok(parts) }
 }
 
 fn slice(bytes: &[u8], range: Range<usize>) -> &[u8] {

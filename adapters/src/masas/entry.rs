@@ -5,6 +5,7 @@
 //! the settings say otherwise, because members of MASAS write for members. INFERRED as a whole (`masas.md` 5.3): there
 //! was never a public gateway to copy.
 
+use cap_schema::{Finding, Level};
 use jiff::Timestamp;
 use serde::Deserialize;
 use url::Url;
@@ -139,14 +140,7 @@ fn cap_time(at: Timestamp) -> String {
     format!("{text}-00:00")
 }
 
-/// local
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// x
-    pub rule: &'static str,
-    /// x
-    pub message: String,
-}
 fn finding(rule: &'static str, message: String) -> Finding {
-    Finding { rule, message }
+    let level = if rule == "masas.entry" { Level::Note } else { Level::Warning };
+    Finding::new(rule, level, "/alert", message)
 }

@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
+use cap_schema::Finding;
 use jiff::SignedDuration;
 
 use super::places::{Places, places};
-use super::{EntryError, EntryScope, EntrySettings, Finding, Made, cap_time, icons};
+use super::{EntryError, EntryScope, EntrySettings, Made, cap_time, icons};
 use crate::atom::{Entry, Text};
 use crate::masas::{CAP_TYPE, CAP_TYPE_IANA};
 

@@ -117,7 +117,8 @@ mod tests {
     #[test]
     fn every_shape_becomes_cap_geometry_or_a_remark() {
         let ring = vec![at("1", "2"), at("1", "3"), at("2", "3"), at("1", "2")];
-        let cases: [(Shape, &[&str], &[&str], usize, usize); 8] = [
+        type Case = (Shape, &'static [&'static str], &'static [&'static str], usize, usize);
+        let cases: [Case; 8] = [
             (Shape::Point(at("42.9745", "-82.4066")), &[], &["42.9745,-82.4066 0"], 1, 0),
             (Shape::Line(vec![at("1", "2"), at("3", "4")]), &[], &["1,2 0", "3,4 0"], 1, 1),
             (Shape::Polygon(ring.clone()), &["1,2 1,3 2,3 1,2"], &[], 0, 0),

@@ -1,0 +1,148 @@
+//! An endpoint, bound to the class that it was configured for.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use super::EndpointKind;
+use crate::class::{Class, Exercise, Live, Relayable, Test};
+use crate::endpoint::{
+    DeliveryError, Endpoint, EndpointContext, Message, Outbound, Receipt, Refusal, Wants,
+};
+use crate::passage::{Destination, EndpointName, Reach, SystemName};
+
+/// The object-safe twin of `Endpoint`.
+#[async_trait]
+pub trait DynEndpoint: Send + Sync + 'static {
+    /// See `Endpoint::wants`.
+    fn wants(&self) -> Wants;
+    /// See `Endpoint::credential_expires_at`.
+    fn credential_expires_at(&self) -> Option<Timestamp>;
+    /// See `Endpoint::deliver`.
+    ///
+    /// # Errors
+    /// As `Endpoint::deliver`.
+    async fn deliver(&self, cx: &EndpointContext, message: &Message) -> Result<Receipt, DeliveryError>;
+}
+
+#[async_trait]
+impl<E: Endpoint> DynEndpoint for E {
+    fn wants(&self) -> Wants {
+        Endpoint::wants(self)
+    }
+
+    fn credential_expires_at(&self) -> Option<Timestamp> {
+        Endpoint::credential_expires_at(self)
+    }
+
+    async fn deliver(&self, cx: &EndpointContext, message: &Message) -> Result<Receipt, DeliveryError> {
+        Endpoint::deliver(self, cx, message).await
+    }
+}
+
+/// An endpoint for messages of class `C`.
+#[derive(Clone)]
+pub struct Bound<C: Relayable> {
+    destination: Destination<C>,
+    about: About,
+    inner: Arc<dyn DynEndpoint>,
+}
+
+/// What is the same for every class.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct About {
+    pub(super) kind: EndpointKind,
+    pub(super) max_in_flight: u32,
+}
+
+impl<C: Relayable> Bound<C> {
+    pub(super) fn new(destination: Destination<C>, about: About, inner: Arc<dyn DynEndpoint>) -> Self {
+        Bound { destination, about, inner }
+    }
+
+    /// The endpoint as the routing sees it.
+    pub fn destination(&self) -> &Destination<C> {
+        &self.destination
+    }
+
+    /// Hands over one message, once.
+    ///
+    /// # Errors
+    /// As the endpoint answered; permanent if the passage leads to another endpoint.
+    pub async fn deliver(&self, cx: &EndpointContext, outbound: &Outbound<C>) -> Result<Receipt, DeliveryError> {
+        let meant = outbound.passage().endpoint();
+        if *meant != self.destination.endpoint {
+            let said = format!("its passage leads to {meant}");
+            return Err(DeliveryError::Permanent { disable: false, cause: Refusal::Unfit { said } });
+        }
+        self.inner.deliver(cx, outbound.message()).await
+    }
+}
+
+/// An endpoint of any class.
+#[derive(Clone)]
+pub enum AnyEndpoint {
+    /// For real alerts.
+    Live(Bound<Live>),
+    /// For one exercise.
+    Exercise(Bound<Exercise>),
+    /// For tests.
+    Test(Bound<Test>),
+}
+
+macro_rules! each {
+    ($endpoint:expr, $bound:ident => $value:expr) => {
+        match $endpoint {
+            AnyEndpoint::Live($bound) => $value,
+            AnyEndpoint::Exercise($bound) => $value,
+            AnyEndpoint::Test($bound) => $value,
+        }
+    };
+}
+
+impl AnyEndpoint {
+    /// The class that it takes.
+    pub fn class(&self) -> Class {
+        match self {
+            AnyEndpoint::Live(_) => Class::Live,
+            AnyEndpoint::Exercise(_) => Class::Exercise,
+            AnyEndpoint::Test(_) => Class::Test,
+        }
+    }
+
+    /// Its configured name.
+    pub fn name(&self) -> &EndpointName {
+        each!(self, bound => &bound.destination.endpoint)
+    }
+
+    /// The system that it writes to.
+    pub fn system(&self) -> &SystemName {
+        each!(self, bound => &bound.destination.system)
+    }
+
+    /// Whom it reaches.
+    pub fn reach(&self) -> Reach {
+        each!(self, bound => bound.destination.reach)
+    }
+
+    /// Its kind.
+    pub fn kind(&self) -> EndpointKind {
+        each!(self, bound => bound.about.kind)
+    }
+
+    /// How many attempts may be under way at once.
+    pub fn max_in_flight(&self) -> u32 {
+        each!(self, bound => bound.about.max_in_flight)
+    }
+
+    /// What the bridge has to prepare for it.
+    pub fn wants(&self) -> Wants {
+        each!(self, bound => bound.inner.wants())
+    }
+
+    /// When its credential runs out, if it has one that does.
+    pub fn credential_expires_at(&self) -> Option<Timestamp> {
+        each!(self, bound => bound.inner.credential_expires_at())
+    }
+}
