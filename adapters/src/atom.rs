@@ -17,7 +17,7 @@ pub use shape::{Place, Shape};
 pub(crate) const ATOM: &str = "http://www.w3.org/2005/Atom";
 
 /// Why a document is not a feed or an entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FeedError {
     /// The root is not that of a feed.
     #[error("the root element is not that of a feed")]

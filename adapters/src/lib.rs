@@ -7,8 +7,10 @@ pub mod atom;
 pub mod class;
 pub mod endpoint;
 pub mod http;
+pub mod ipaws;
 pub mod masas;
 pub mod passage;
+pub mod registry;
 pub mod settings;
 pub mod source;
 #[cfg(test)]

@@ -1,10 +1,13 @@
 //! Cuts a feed into entries by byte range, without trusting what is inside an entry.
 //!
-//! A strict reader stops at the first broken entry and loses all that follow it. This one only looks at tags: inside an
-//! entry it waits for the end tag of the same name, whatever else is wrong there. Each entry is handed on inside the
-//! start tag of its feed, because that is where its prefixes are declared.
+//! A strict reader stops at the first broken entry and loses all that follow it. So a feed that the strict reader does
+//! not like is cut at its tags as they stand, whatever is wrong between them. Each entry is handed on inside the start
+//! tag of its feed, because that is where its prefixes are declared.
 
 use std::ops::Range;
+
+use cap_schema::xml::{Reader, Token};
+use cap_schema::{Document, Limits};
 
 use super::FeedError;
 
@@ -23,13 +26,13 @@ pub struct Cut {
 /// # Errors
 /// `NotAtom` if there is no feed or entry to cut, `Doctype` if there is a document type declaration.
 pub fn cut(bytes: &[u8]) -> Result<Cut, FeedError> {
-    let mut tags = Tags { bytes, at: 0, doctype: false };
+    let mut tags = Tags::of(bytes);
     if let Some(Tag { name, kind: Kind::Start, .. }) = tags.next()
         && local(name) == b"entry"
     {
         return Ok(Cut { entries: vec![bytes.to_vec()], complete: true });
     }
-    let parts = parts(bytes, b"feed", b"entry")?;
+    let parts = parts(bytes, "feed", "entry")?;
     let head = slice(bytes, parts.head);
     let tail = [b"</", parts.name, b">"].concat();
     let entries = parts.found.into_iter().map(|range| [head, slice(bytes, range), &tail].concat()).collect();
@@ -47,51 +50,74 @@ pub(crate) struct Parts<'b> {
     pub(crate) complete: bool,
 }
 
-/// Finds every `part` directly or deeper inside a `wrapper`, by local names.
+/// Finds every `part` that is a child of a `wrapper`, by local names.
 ///
 /// # Errors
 /// `NotAtom` if the root is no such wrapper, `Doctype` if there is a document type declaration.
-pub(crate) fn parts<'b>(bytes: &'b [u8], wrapper: &[u8], part: &[u8]) -> Result<Parts<'b>, FeedError> {
-    let mut tags = Tags { bytes, at: 0, doctype: false };
+pub(crate) fn parts<'b>(bytes: &'b [u8], wrapper: &str, part: &str) -> Result<Parts<'b>, FeedError> {
+    let mut tags = Tags::of(bytes);
     let root = tags.next();
     if tags.doctype {
         return Err(FeedError::Doctype);
     }
-    let root = root.filter(|root| local(root.name) == wrapper).ok_or(FeedError::NotAtom)?;
-    let mut parts = Parts { head: root.range, name: root.name, found: Vec::new(), complete: false };
-    match root.kind {
-        Kind::Start => {}
-        Kind::Empty => return Ok(Parts { complete: true, ..parts }),
-        Kind::End => return Err(FeedError::NotAtom),
-    }
-    let mut open: Option<(usize, &[u8], usize)> = None;
-    while let Some(tag) = tags.next() {
-        open = match (open, tag.kind) {
-            (None, Kind::Start) if local(tag.name) == part => Some((tag.range.start, tag.name, 1)),
-            (None, Kind::Empty) if local(tag.name) == part => {
-                parts.found.push(tag.range);
-                None
-            }
-            (None, Kind::End) if tag.name == root.name => {
-                parts.complete = true;
-                break;
-            }
-            (Some((start, name, depth)), Kind::Start) if tag.name == name => Some((start, name, depth + 1)),
-            (Some((start, name, 1)), Kind::End) if tag.name == name => {
-                parts.found.push(start..tag.range.end);
-                None
-            }
-            (Some((start, name, depth)), Kind::End) if tag.name == name => Some((start, name, depth - 1)),
-            // The wrapper ends inside a part that never did: hand over what there is of it.
-            (Some((start, _, _)), Kind::End) if tag.name == root.name => {
-                parts.found.push(start..tag.range.start);
-                parts.complete = true;
-                break;
-            }
-            (other, _) => other,
-        };
+    let root = root.filter(|root| local(root.name) == wrapper.as_bytes()).ok_or(FeedError::NotAtom)?;
+    let mut parts = Parts { head: root.range, name: root.name, found: Vec::new(), complete: true };
+    match (root.kind, strict(bytes, part)) {
+        (Kind::End, _) => return Err(FeedError::NotAtom),
+        (Kind::Empty, _) => {}
+        (Kind::Start, Some(found)) => parts.found = found,
+        (Kind::Start, None) => by_hand(&mut tags, part.as_bytes(), &mut parts),
     }
     if tags.doctype { Err(FeedError::Doctype) } else { Ok(parts) }
+}
+
+/// The parts of a document that is whole. `None` if it is not, or if its bytes are not the text that would be read.
+fn strict(bytes: &[u8], part: &str) -> Option<Vec<Range<usize>>> {
+    let limits = Limits { document_bytes: bytes.len(), elements: bytes.len(), ..Limits::default() };
+    let document = Document::read(bytes, &limits).ok()?;
+    let shift = bytes.len().checked_sub(document.text().len()).filter(|shift| bytes.get(*shift..) == Some(document.text().as_bytes()))?;
+    let mut reader = Reader::new(document.text(), &limits);
+    let (mut found, mut start) = (Vec::new(), None);
+    while let Some(token) = reader.next().ok()? {
+        match (token, reader.depth(), start) {
+            (Token::Start(element), 2, None) if element.local == part => start = Some(reader.offset() + shift),
+            (Token::End, 1, Some(from)) => {
+                found.push(from..reader.end_offset() + shift);
+                start = None;
+            }
+            (_, _, _) => {}
+        }
+    }
+    Some(found)
+}
+
+/// The parts of a document that is broken somewhere, at their tags as they stand. A part inside a part is taken for the
+/// one after it: an end tag that is missing must not swallow what follows.
+fn by_hand(tags: &mut Tags<'_>, part: &[u8], parts: &mut Parts<'_>) {
+    parts.complete = false;
+    let mut open: Option<(usize, &[u8])> = None;
+    while let Some(tag) = tags.next() {
+        let ends_wrapper = tag.kind == Kind::End && tag.name == parts.name;
+        match (open, tag.kind) {
+            (_, Kind::Start | Kind::Empty) if local(tag.name) == part => {
+                parts.found.extend(open.map(|(start, _)| start..tag.range.start));
+                open = (tag.kind == Kind::Start).then_some((tag.range.start, tag.name));
+                if tag.kind == Kind::Empty {
+                    parts.found.push(tag.range);
+                }
+            }
+            (Some((start, name)), Kind::End) if tag.name == name => {
+                parts.found.push(start..tag.range.end);
+                open = None;
+            }
+            (_, _) if ends_wrapper => {
+                parts.found.extend(open.map(|(start, _)| start..tag.range.start));
+                parts.complete = true;
+                return;
+            }
+            (Some(_) | None, _) => {}
+        }
+    }
 }
 
 fn slice(bytes: &[u8], range: Range<usize>) -> &[u8] {
@@ -123,6 +149,10 @@ struct Tags<'b> {
 }
 
 impl<'b> Tags<'b> {
+    fn of(bytes: &'b [u8]) -> Self {
+        Tags { bytes, at: 0, doctype: false }
+    }
+
     fn next(&mut self) -> Option<Tag<'b>> {
         loop {
             let rest = self.bytes.get(self.at..)?;
@@ -205,7 +235,10 @@ mod tests {
             ("<feed><entry>1</entry><entry>2", 1, false),
             ("<feed><entry>1</entry>", 1, false),
             ("<feed><entry>1<entry>2</entry></entry></feed>", 1, true),
+            ("<feed><entry>1<entry>2</entry><entry>3</entry></feed>", 3, true),
             ("<feed><entry>1</feed>", 1, true),
+            ("<feed><a><entry>1</entry></a><entry>2</entry></feed>", 1, true),
+            ("<feed><entry/><entry>&x;</entry></feed>", 2, true),
             ("<feed/>", 0, true),
             ("<feed></feed>", 0, true),
             ("<entry>1</entry>", 1, true),

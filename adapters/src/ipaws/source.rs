@@ -117,7 +117,7 @@ impl IpawsSource {
             return Err(SourceError::Refused { url: shown, status_code: reply.status_code });
         }
         let body = reply.whole().map_err(unreachable)?.clone();
-        let found = parts(&body, b"alerts", b"alert");
+        let found = parts(&body, "alerts", "alert");
         let found = found.map_err(|cause| SourceError::NotAFeed { url: shown.clone(), cause })?;
         let mut page = HashSet::new();
         for range in &found.found {
