@@ -31,12 +31,22 @@ fn common(
 ) -> Option<Common> {
     let system = system.filter(|name| !name.trim().is_empty());
     if system.is_none() {
-        faults.push("system", "is not set", "name the outside system; what reads it and what writes it share the name");
+        faults.push(
+            "system",
+            "is not set",
+            "name the outside system; what reads it and what writes it share the name",
+        );
     }
     match mode {
-        None => faults.push("mode", "is not set", "say \"live\", \"exercise\" or \"test\": there is no default"),
+        None => {
+            faults.push("mode", "is not set", "say \"live\", \"exercise\" or \"test\": there is no default")
+        }
         Some(Class::Internal) => {
-            faults.push("mode", "internal messages are never relayed", "say \"live\", \"exercise\" or \"test\"");
+            faults.push(
+                "mode",
+                "internal messages are never relayed",
+                "say \"live\", \"exercise\" or \"test\"",
+            );
         }
         Some(Class::Live | Class::Exercise | Class::Test) => {}
     }
@@ -46,7 +56,11 @@ fn common(
             faults.push("exercise", "is not set, and mode is \"exercise\"", "name the exercise");
         }
         (Some(Class::Live | Class::Test), Some(_)) => {
-            faults.push("exercise", "is set, and mode is not \"exercise\"", "leave it out, or set mode = \"exercise\"");
+            faults.push(
+                "exercise",
+                "is set, and mode is not \"exercise\"",
+                "leave it out, or set mode = \"exercise\"",
+            );
         }
         (Some(Class::Exercise | Class::Internal) | None, Some(_))
         | (Some(Class::Live | Class::Test | Class::Internal) | None, None) => {}

@@ -75,12 +75,17 @@ pub(crate) fn parts<'b>(bytes: &'b [u8], wrapper: &str, part: &str) -> Result<Pa
 fn strict(bytes: &[u8], part: &str) -> Option<Vec<Range<usize>>> {
     let limits = Limits { document_bytes: bytes.len(), elements: bytes.len(), ..Limits::default() };
     let document = Document::read(bytes, &limits).ok()?;
-    let shift = bytes.len().checked_sub(document.text().len()).filter(|shift| bytes.get(*shift..) == Some(document.text().as_bytes()))?;
+    let shift = bytes
+        .len()
+        .checked_sub(document.text().len())
+        .filter(|shift| bytes.get(*shift..) == Some(document.text().as_bytes()))?;
     let mut reader = Reader::new(document.text(), &limits);
     let (mut found, mut start) = (Vec::new(), None);
     while let Some(token) = reader.next().ok()? {
         match (token, reader.depth(), start) {
-            (Token::Start(element), 2, None) if element.local == part => start = Some(reader.offset() + shift),
+            (Token::Start(element), 2, None) if element.local == part => {
+                start = Some(reader.offset() + shift)
+            }
             (Token::End, 1, Some(from)) => {
                 found.push(from..reader.end_offset() + shift);
                 start = None;

@@ -60,11 +60,13 @@ impl Endpoint for IpawsEndpoint {
     async fn deliver(&self, cx: &EndpointContext, message: &Message) -> Result<Receipt, DeliveryError> {
         self.check_certificate(cx.clock.now())?;
         let alert = std::str::from_utf8(&message.body).map_err(|_| unfit("the message is not UTF-8"))?;
-        let tree = Element::read(&message.body).map_err(|e| unfit(&format!("the message is not XML: {e}")))?;
+        let tree =
+            Element::read(&message.body).map_err(|e| unfit(&format!("the message is not XML: {e}")))?;
         let wanted = reply::wanted_channels(&tree);
         let signed = signature::sign(alert, &self.cog.credentials.key);
         let signed = signed.map_err(|e| unfit(&format!("the alert cannot be signed: {e}")))?;
-        let answer = self.cog.call(&cx.http, Operation::PostCap, &soap::post_cap(&signed)).await.map_err(failed)?;
+        let answer =
+            self.cog.call(&cx.http, Operation::PostCap, &soap::post_cap(&signed)).await.map_err(failed)?;
         self.judge(cx, message, &answer, &wanted)
     }
 }
@@ -78,7 +80,11 @@ impl IpawsEndpoint {
             return Ok(());
         }
         let said = format!("the certificate of COG {} holds from {from} until {until}", self.cog.cog_id);
-        Err(DeliveryError::Temporary { retry_after: None, outcome_unknown: false, cause: Refusal::Unfit { said } })
+        Err(DeliveryError::Temporary {
+            retry_after: None,
+            outcome_unknown: false,
+            cause: Refusal::Unfit { said },
+        })
     }
 
     fn judge(

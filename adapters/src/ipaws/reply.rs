@@ -30,7 +30,14 @@ pub struct Group {
 impl fmt::Display for Group {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let part = |value: &Option<String>| value.clone().unwrap_or_else(|| "?".to_owned());
-        write!(f, "{} {} {}: {}", part(&self.channel), part(&self.code), part(&self.error), part(&self.status))
+        write!(
+            f,
+            "{} {} {}: {}",
+            part(&self.channel),
+            part(&self.code),
+            part(&self.error),
+            part(&self.status)
+        )
     }
 }
 
@@ -240,7 +247,7 @@ pub enum Rejection {
 
 /// The public channels that a message asks for: those that it does not block. Only an actual, public alert with content
 /// asks for any.
-pub fn wanted_channels(alert: &Element) -> Vec<&'static str> {
+pub(crate) fn wanted_channels(alert: &Element) -> Vec<&'static str> {
     let is = |name: &str, expected: &str| value(alert, name).as_deref() == Some(expected);
     if !is("status", "Actual") || !is("scope", "Public") {
         return Vec::new();
@@ -287,7 +294,8 @@ pub fn judge(groups: &[Group], wanted: &[&str]) -> Outcome {
             && of_channel.iter().all(|g| g.meaning() == Some(Meaning::NotUsed));
         if !(taken || through_eas) || of_channel.iter().any(|g| g.is_error()) {
             let said: Vec<String> = of_channel.iter().map(|g| g.to_string()).collect();
-            let said = if said.is_empty() { "no word of it in the reply".to_owned() } else { said.join("; ") };
+            let said =
+                if said.is_empty() { "no word of it in the reply".to_owned() } else { said.join("; ") };
             missing.push(format!("{channel} was asked for and did not take it: {said}"));
         }
     }

@@ -141,7 +141,11 @@ impl IpawsEndpointSettings {
             faults.push("fresh_secs", problem, "use 240: IPAWS refuses a sent that is five minutes old");
         }
         if !(1..=50).contains(&self.timeout_secs) {
-            faults.push("timeout_secs", "is not 1 to 50", "use 30: public channels are answered for in the reply");
+            faults.push(
+                "timeout_secs",
+                "is not 1 to 50",
+                "use 30: public channels are answered for in the reply",
+            );
         }
         match (url, credentials, faults.is_empty()) {
             (Some(url), Some(credentials), true) => Ok(IpawsEndpoint {

@@ -16,9 +16,12 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::settings::{Faults, Secret};
 
-pub(super) const WSSE: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd";
-pub(super) const WSU: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-utility-1.0.xsd";
-const BASE64: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-soap-message-security-1.0#Base64Binary";
+pub(super) const WSSE: &str =
+    "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd";
+pub(super) const WSU: &str =
+    "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-utility-1.0.xsd";
+const BASE64: &str =
+    "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-soap-message-security-1.0#Base64Binary";
 const X509: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-x509-token-profile-1.0#X509v3";
 const DSIG: &str = "http://www.w3.org/2000/09/xmldsig#";
 /// The `wsu:Id` of the Body.
@@ -84,7 +87,11 @@ impl Credentials {
             Some(owner) if owner == cog_id => {}
             Some(owner) => {
                 let problem = format!("belongs to COG {owner}, and cog_id is {cog_id}");
-                faults.push("certificate_file", problem, "IPAWS refuses a post whose certificate is another COG's");
+                faults.push(
+                    "certificate_file",
+                    problem,
+                    "IPAWS refuses a post whose certificate is another COG's",
+                );
             }
             None => {
                 let problem = "names no COG: its CN is not IPAWSOPEN and a number";

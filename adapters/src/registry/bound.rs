@@ -7,9 +7,7 @@ use jiff::Timestamp;
 
 use super::EndpointKind;
 use crate::class::{Class, Exercise, Live, Relayable, Test};
-use crate::endpoint::{
-    DeliveryError, Endpoint, EndpointContext, Message, Outbound, Receipt, Refusal, Wants,
-};
+use crate::endpoint::{DeliveryError, Endpoint, EndpointContext, Message, Outbound, Receipt, Refusal, Wants};
 use crate::passage::{Destination, EndpointName, Reach, SystemName};
 
 /// The object-safe twin of `Endpoint`.
@@ -70,7 +68,11 @@ impl<C: Relayable> Bound<C> {
     ///
     /// # Errors
     /// As the endpoint answered; permanent if the passage leads to another endpoint.
-    pub async fn deliver(&self, cx: &EndpointContext, outbound: &Outbound<C>) -> Result<Receipt, DeliveryError> {
+    pub async fn deliver(
+        &self,
+        cx: &EndpointContext,
+        outbound: &Outbound<C>,
+    ) -> Result<Receipt, DeliveryError> {
         let meant = outbound.passage().endpoint();
         if *meant != self.destination.endpoint {
             let said = format!("its passage leads to {meant}");

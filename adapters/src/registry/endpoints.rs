@@ -120,7 +120,11 @@ impl EndpointTable {
         if tables != 1 {
             let kinds: Vec<String> =
                 EndpointKind::ALL.iter().map(|k| format!("[endpoint.{name}.{}]", k.as_str())).collect();
-            let problem = if tables == 0 { "names no kind of endpoint" } else { "names more than one kind of endpoint" };
+            let problem = if tables == 0 {
+                "names no kind of endpoint"
+            } else {
+                "names more than one kind of endpoint"
+            };
             faults.push("", problem, format!("add one of {}", kinds.join(", ")));
         }
         let (Some(common), Some((kind, inner)), true) = (common, inner, faults.is_empty()) else {
@@ -130,7 +134,9 @@ impl EndpointTable {
         let to = (self.reach, self.restricted, self.addresses);
         match common.mode {
             Class::Live => Ok(AnyEndpoint::Live(Bound::new(destination(name, common, to), about, inner))),
-            Class::Exercise => Ok(AnyEndpoint::Exercise(Bound::new(destination(name, common, to), about, inner))),
+            Class::Exercise => {
+                Ok(AnyEndpoint::Exercise(Bound::new(destination(name, common, to), about, inner)))
+            }
             Class::Test => Ok(AnyEndpoint::Test(Bound::new(destination(name, common, to), about, inner))),
             // `common` refused it.
             Class::Internal => Err(faults),

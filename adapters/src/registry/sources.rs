@@ -167,8 +167,10 @@ impl SourceTable {
             }
         }
         if tables != 1 {
-            let kinds: Vec<String> = SourceKind::ALL.iter().map(|k| format!("[source.{name}.{}]", k.as_str())).collect();
-            let problem = if tables == 0 { "names no kind of source" } else { "names more than one kind of source" };
+            let kinds: Vec<String> =
+                SourceKind::ALL.iter().map(|k| format!("[source.{name}.{}]", k.as_str())).collect();
+            let problem =
+                if tables == 0 { "names no kind of source" } else { "names more than one kind of source" };
             faults.push("", problem, format!("add one of {}", kinds.join(", ")));
         }
         match (common, runner, faults.is_empty()) {

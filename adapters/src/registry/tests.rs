@@ -35,7 +35,10 @@ fn a_source_is_made_of_common_keys_and_one_kind() {
     assert_eq!((made.strictness, made.signature), (Strictness::Tolerant, SignatureRule::Checked));
     let cases: [(&str, &[&str]); 6] = [
         ("", &["system", "mode", ""]),
-        ("system = \"x\"\nmode = \"internal\"\n[masas]\nhub_url = \"x\"", &["mode", "masas.hub_url", "masas.secret_file"]),
+        (
+            "system = \"x\"\nmode = \"internal\"\n[masas]\nhub_url = \"x\"",
+            &["mode", "masas.hub_url", "masas.secret_file"],
+        ),
         (
             "system = \"x\"\nmode = \"exercise\"\n[masas]\nhub_url = \"https://h/hub\"\nsecret_file = \"s\"",
             &["exercise"],
@@ -59,13 +62,21 @@ fn a_source_is_made_of_common_keys_and_one_kind() {
 
 #[test]
 fn an_endpoint_is_bound_to_its_class() {
-    let made = endpoint(&format!("system = \"w\"\nmode = \"exercise\"\nexercise = \"cause\"\nrestricted = true\n{WEBHOOK}"));
+    let made = endpoint(&format!(
+        "system = \"w\"\nmode = \"exercise\"\nexercise = \"cause\"\nrestricted = true\n{WEBHOOK}"
+    ));
     let made = made.unwrap();
     assert!(matches!(&made, AnyEndpoint::Exercise(bound) if bound.destination().restricted));
-    assert_eq!((made.class(), made.reach(), made.kind()), (Class::Exercise, Reach::Responders, EndpointKind::Webhook));
+    assert_eq!(
+        (made.class(), made.reach(), made.kind()),
+        (Class::Exercise, Reach::Responders, EndpointKind::Webhook)
+    );
     let cases: [(String, &[&str]); 3] = [
         (format!("system = \"w\"\nmode = \"live\"\n{MASAS}{WEBHOOK}"), &[""]),
-        (format!("system = \"w\"\nmode = \"live\"\nreach = \"public\"\nrestricted = true\n{WEBHOOK}"), &["reach"]),
+        (
+            format!("system = \"w\"\nmode = \"live\"\nreach = \"public\"\nrestricted = true\n{WEBHOOK}"),
+            &["reach"],
+        ),
         (format!("mode = \"live\"\nmax_in_flight = 0\n{WEBHOOK}"), &["system", "max_in_flight"]),
     ];
     for (table, keys) in cases {
@@ -77,7 +88,10 @@ fn an_endpoint_is_bound_to_its_class() {
 #[tokio::test]
 async fn a_13_a_passage_to_another_endpoint_leads_nowhere() {
     let peer = Peer::in_order(vec![Answer::status(200)]).await;
-    let table = format!("system = \"w\"\nmode = \"live\"\n[webhook]\nurl = \"{}\"\nsecret_file = \"hmac\"", peer.at(""));
+    let table = format!(
+        "system = \"w\"\nmode = \"live\"\n[webhook]\nurl = \"{}\"\nsecret_file = \"hmac\"",
+        peer.at("")
+    );
     let Ok(AnyEndpoint::Live(bound)) = endpoint(&table) else { panic!("not live") };
     let Clearance::Live(cleared) = Classified::new(Class::Live, None).clear() else { panic!("not live") };
     let from = Provenance {
@@ -86,7 +100,8 @@ async fn a_13_a_passage_to_another_endpoint_leads_nowhere() {
         audience: Audience::Public,
         addresses: vec![],
     };
-    let cx = EndpointContext { clock: Arc::new(Stopped("2026-03-01T12:00:00Z".parse().unwrap())), http: client() };
+    let cx =
+        EndpointContext { clock: Arc::new(Stopped("2026-03-01T12:00:00Z".parse().unwrap())), http: client() };
     let mut elsewhere = bound.destination().clone();
     elsewhere.endpoint.0.push('x');
     for (destination, goes) in [(bound.destination(), true), (&elsewhere, false)] {

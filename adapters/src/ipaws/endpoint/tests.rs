@@ -73,7 +73,8 @@ fn groups(all: &[(&str, &str, &str)]) -> String {
         )
     };
     let each = all.iter().map(|(channel, code, error)| {
-        [item("CHANNELNAME", channel), item("STATUSITEMID", code), item("ERROR", error), item("STATUS", "x")].concat()
+        [item("CHANNELNAME", channel), item("STATUSITEMID", code), item("ERROR", error), item("STATUS", "x")]
+            .concat()
     });
     format!(
         "<s:Envelope xmlns:s='http://schemas.xmlsoap.org/soap/envelope/' xmlns:c='http://gov.fema.ipaws.services/capresponse'>\
@@ -82,18 +83,19 @@ fn groups(all: &[(&str, &str, &str)]) -> String {
     )
 }
 
-const TAKEN: [(&str, &str, &str); 3] = [("CAPEXCH", "200", "N"), ("CAPEXCH", "202", "N"), ("IPAWS", "300", "N")];
+const TAKEN: [(&str, &str, &str); 3] =
+    [("CAPEXCH", "200", "N"), ("CAPEXCH", "202", "N"), ("IPAWS", "300", "N")];
 
 fn xmlsec1(arguments: &[&str], document: &[u8], certificate: &str) -> bool {
-    let folder = tempfile::tempdir().unwrap();
-    let path = |name: &str| folder.path().join(name);
-    std::fs::File::create(path("document.xml")).unwrap().write_all(document).unwrap();
-    std::fs::write(path("certificate.pem"), certificate).unwrap();
+    let mut document_file = tempfile::NamedTempFile::new().unwrap();
+    document_file.write_all(document).unwrap();
+    let mut certificate_file = tempfile::NamedTempFile::new().unwrap();
+    certificate_file.write_all(certificate.as_bytes()).unwrap();
     let output = Command::new("xmlsec1")
         .args(["--verify", "--pubkey-cert-pem"])
-        .arg(path("certificate.pem"))
+        .arg(certificate_file.path())
         .args(arguments)
-        .arg(path("document.xml"))
+        .arg(document_file.path())
         .output()
         .unwrap();
     output.status.success()
@@ -120,9 +122,9 @@ async fn a_19_what_is_posted_verifies_with_xmlsec1() {
     let text = std::str::from_utf8(&got.body).unwrap();
     assert!(text.contains("<ipaw:logonUser>a &amp; b</ipaw:logonUser><ipaw:logonCogId>999999<"));
     assert!(!text.contains("Timestamp"));
-    let start = text.find("<alert ").unwrap();
-    let end = text.find("</alert>").unwrap() + "</alert>".len();
-    let inner = &text[start..end];
+    let (_, from) = text.split_once("<ipaw:postCAPRequestTypeDef").unwrap();
+    let (_, from) = from.split_once('>').unwrap();
+    let (inner, _) = from.split_once("</ipaw:postCAPRequestTypeDef>").unwrap();
     let unsigned = String::from_utf8(alert(&BLOCKED).to_vec()).unwrap();
     let unsigned = unsigned.split_once("?>\n").unwrap().1.trim_end_matches("</alert>").to_owned();
     assert!(inner.starts_with(&unsigned), "the alert's bytes stand unchanged before the signature");
@@ -164,8 +166,18 @@ async fn a_18_the_reply_decides_what_comes_next() {
         (Answer::body(200, groups(&[("CAPEXCH", "201", "Y")])), &BLOCKED[..], false, End::Never),
         (Answer::body(200, groups(&[("CAPEXCH", "201", "Y")])), &BLOCKED[..], true, End::Taken),
         (Answer::body(200, groups(&[("CAPEXCH", "201", "Y")])), open, true, End::Partly),
-        (Answer::body(200, groups(&[("IPAWS", "303", "Y")])), &BLOCKED[..], false, End::Later { unknown: false }),
-        (Answer::body(200, groups(&[("EAS", "500", "N")])), &BLOCKED[..], false, End::Later { unknown: true }),
+        (
+            Answer::body(200, groups(&[("IPAWS", "303", "Y")])),
+            &BLOCKED[..],
+            false,
+            End::Later { unknown: false },
+        ),
+        (
+            Answer::body(200, groups(&[("EAS", "500", "N")])),
+            &BLOCKED[..],
+            false,
+            End::Later { unknown: true },
+        ),
         (Answer::body(200, "<html>ok</html>"), &BLOCKED[..], false, End::Later { unknown: true }),
         (Answer::body(200, ""), &BLOCKED[..], false, End::Later { unknown: true }),
         (Answer::body(500, fault("Receiver")), &BLOCKED[..], false, End::Later { unknown: true }),
@@ -236,11 +248,15 @@ async fn a_ping_comes_back_as_pong_or_says_why_not() {
     let (key, certificate) = pair("IPAWSOPEN999999");
     let pong = "<e><parameterListItem><parameterName>ACK</parameterName><parameterValue>PONG</parameterValue>\
                 </parameterListItem></e>";
-    let peer = Peer::in_order(vec![Answer::body(200, pong), Answer::body(200, "<e/>"), Answer::status(404)]).await;
+    let peer =
+        Peer::in_order(vec![Answer::body(200, pong), Answer::body(200, "<e/>"), Answer::status(404)]).await;
     let endpoint = endpoint(peer.url.as_str(), &key, &certificate).unwrap();
     let http: HttpClient = client();
     assert!(endpoint.cog().ping(&http).await.is_ok());
     assert!(endpoint.cog().ping(&http).await.is_err());
     assert!(endpoint.cog().ping(&http).await.is_err());
-    assert_eq!(peer.got()[0].header("soapaction"), "\"http://gov.fema.ipaws.services/IPAWS_CAPService/getRequest\"");
+    assert_eq!(
+        peer.got()[0].header("soapaction"),
+        "\"http://gov.fema.ipaws.services/IPAWS_CAPService/getRequest\""
+    );
 }

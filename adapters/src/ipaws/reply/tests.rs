@@ -45,8 +45,12 @@ fn a_18_the_groups_decide_and_what_is_missing_is_a_failure() {
         Rejected(Rejection),
         Unknown,
     }
-    let all = format!("{TAKEN}NWEM 401 N no\nEAS 500 N Ack\nCMAS 600 N Ack\nPUBLIC 801 N no\n\nsendinggatewayid 10 N Ack");
-    let feed = format!("{TAKEN}NWEM 401 N no\nEAS 501 N no\nCMAS 600 N Ack\nPUBLIC 800 N Ack\n\nsendinggatewayid 10 N Ack");
+    let all = format!(
+        "{TAKEN}NWEM 401 N no\nEAS 500 N Ack\nCMAS 600 N Ack\nPUBLIC 801 N no\n\nsendinggatewayid 10 N Ack"
+    );
+    let feed = format!(
+        "{TAKEN}NWEM 401 N no\nEAS 501 N no\nCMAS 600 N Ack\nPUBLIC 800 N Ack\n\nsendinggatewayid 10 N Ack"
+    );
     let cases: Vec<(String, &[&str], End)> = vec![
         (all.clone(), &["EAS", "CMAS"], End::Accepted),
         (all.clone(), &["EAS", "CMAS", "PUBLIC"], End::Accepted),
@@ -61,7 +65,11 @@ fn a_18_the_groups_decide_and_what_is_missing_is_a_failure() {
         (format!("{TAKEN}CMAS 600 - Ack"), &["CMAS"], End::Partial(1)),
         (format!("{TAKEN}CMAS 699 N news"), &["CMAS"], End::Partial(1)),
         ("CAPEXCH 200 N Ack\nEAS 500 N Ack".into(), &["EAS"], End::Partial(2)),
-        ("CAPEXCH 208 Y alert-signature-not-valid\nCAPEXCH 221 Y invalid".into(), &[], End::Rejected(Rejection::Message)),
+        (
+            "CAPEXCH 208 Y alert-signature-not-valid\nCAPEXCH 221 Y invalid".into(),
+            &[],
+            End::Rejected(Rejection::Message),
+        ),
         ("IPAWS 307 Y reference-element-invalid".into(), &[], End::Rejected(Rejection::Message)),
         ("CAPEXCH 201 Y duplicate".into(), &[], End::Rejected(Rejection::Duplicate)),
         (format!("{TAKEN}CAPEXCH 201 Y duplicate"), &[], End::Rejected(Rejection::Duplicate)),
@@ -94,7 +102,9 @@ fn groups_without_a_channel_name_are_told_apart() {
 #[test]
 fn faults_and_the_reply_of_2014_are_read() {
     let body = |inside: &str| {
-        format!("<s:Envelope xmlns:s='http://schemas.xmlsoap.org/soap/envelope/'><s:Body>{inside}</s:Body></s:Envelope>")
+        format!(
+            "<s:Envelope xmlns:s='http://schemas.xmlsoap.org/soap/envelope/'><s:Body>{inside}</s:Body></s:Envelope>"
+        )
     };
     let fault = body(
         "<s:Fault><faultcode xmlns:e='http://www.w3.org/2003/05/soap-envelope'>e:Receiver</faultcode>\
@@ -103,7 +113,9 @@ fn faults_and_the_reply_of_2014_are_read() {
     );
     let expected = Fault { code: "Receiver".into(), text: "signed with invalid certificate: 7: no".into() };
     assert_eq!(read(fault.as_bytes()), Ok(Reply::Fault(expected)));
-    let old = body("<x:postCAPResponseTypeDef xmlns:x='u'><x:postCAPReturn>CAP POST OK</x:postCAPReturn></x:postCAPResponseTypeDef>");
+    let old = body(
+        "<x:postCAPResponseTypeDef xmlns:x='u'><x:postCAPReturn>CAP POST OK</x:postCAPReturn></x:postCAPResponseTypeDef>",
+    );
     assert_eq!(read(old.as_bytes()), Ok(Reply::Other("CAP POST OK".into())));
     let nested = reply("CAPEXCH 200 N Ack").replace('<', "&lt;");
     let nested = body(&format!("<postCAPReturn>{nested}</postCAPReturn>"));
@@ -118,7 +130,8 @@ fn a_message_asks_for_the_channels_that_it_does_not_block() {
             .iter()
             .map(|b| format!("<parameter><valueName>BLOCKCHANNEL</valueName><value>{b}</value></parameter>"))
             .collect();
-        let xml = format!("<alert><status>{status}</status><scope>{scope}</scope><info>{blocked}</info></alert>");
+        let xml =
+            format!("<alert><status>{status}</status><scope>{scope}</scope><info>{blocked}</info></alert>");
         Element::read(xml.as_bytes()).unwrap()
     };
     let cases: [(Element, &[&str]); 5] = [

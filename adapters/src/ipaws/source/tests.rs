@@ -13,7 +13,10 @@ fn source(peer: &Peer, more: &str) -> IpawsSource {
 
 fn feed(alerts: &[&str]) -> Answer {
     let alerts = alerts.concat();
-    Answer::body(200, format!("<ns1:alerts xmlns:ns1=\"http://gov.fema.ipaws.services/feed\">{alerts}</ns1:alerts>"))
+    Answer::body(
+        200,
+        format!("<ns1:alerts xmlns:ns1=\"http://gov.fema.ipaws.services/feed\">{alerts}</ns1:alerts>"),
+    )
 }
 
 fn running(source: IpawsSource, bridge: &Bridge) -> JoinSet<Result<(), SourceError>> {
@@ -37,7 +40,10 @@ async fn a_9_each_alert_is_a_document_of_its_own_and_a_broken_one_harms_nobody()
     let tasks = running(source(&peer, "pin_file = \"pin\""), &bridge);
     for expected in [one, broken, "<alert>3</alert>"] {
         let received = bridge.next().await;
-        assert_eq!((&received.raw[..], received.form, received.problem), (expected.as_bytes(), Form::Cap, None));
+        assert_eq!(
+            (&received.raw[..], received.form, received.problem),
+            (expected.as_bytes(), Form::Cap, None)
+        );
         let from = received.remote_id.unwrap();
         assert!(from.ends_with("pin=***"), "{from}");
     }
