@@ -63,15 +63,37 @@ impl Method {
         Some(Method { rsa, digest })
     }
 
+    /// Whether a bare RSA key made this signature over these bytes.
+    pub(super) fn signed_by_bare_rsa(self, key: &(Vec<u8>, Vec<u8>), bytes: &[u8], value: &[u8]) -> bool {
+        let parameters = match (self.rsa, self.digest) {
+            (true, Digest::Sha1) => &keys::RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY,
+            (true, Digest::Sha256) => &keys::RSA_PKCS1_2048_8192_SHA256,
+            (true, Digest::Sha384) => &keys::RSA_PKCS1_2048_8192_SHA384,
+            (true, Digest::Sha512) => &keys::RSA_PKCS1_2048_8192_SHA512,
+            (false, _) => return false,
+        };
+        let trimmed = |number: &[u8]| number.iter().skip_while(|b| **b == 0).copied().collect::<Vec<u8>>();
+        let key = keys::RsaPublicKeyComponents { n: trimmed(&key.0), e: trimmed(&key.1) };
+        key.verify(parameters, bytes, value).is_ok()
+    }
+
     /// The verifier for a key; `None` where method and key do not belong together.
-    pub(super) fn verifier(self, key: KeyKind, short_keys: bool) -> Option<&'static dyn VerificationAlgorithm> {
+    pub(super) fn verifier(
+        self,
+        key: KeyKind,
+        short_keys: bool,
+    ) -> Option<&'static dyn VerificationAlgorithm> {
         Some(match (self.rsa, self.digest, key, short_keys) {
             (true, Digest::Sha1, KeyKind::Rsa, true) => &keys::RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY,
             (true, Digest::Sha1, KeyKind::Rsa, false) => &keys::RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY,
-            (true, Digest::Sha256, KeyKind::Rsa, true) => &keys::RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY,
+            (true, Digest::Sha256, KeyKind::Rsa, true) => {
+                &keys::RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY
+            }
             (true, Digest::Sha256, KeyKind::Rsa, false) => &keys::RSA_PKCS1_2048_8192_SHA256,
             (true, Digest::Sha384, KeyKind::Rsa, _) => &keys::RSA_PKCS1_2048_8192_SHA384,
-            (true, Digest::Sha512, KeyKind::Rsa, true) => &keys::RSA_PKCS1_1024_8192_SHA512_FOR_LEGACY_USE_ONLY,
+            (true, Digest::Sha512, KeyKind::Rsa, true) => {
+                &keys::RSA_PKCS1_1024_8192_SHA512_FOR_LEGACY_USE_ONLY
+            }
             (true, Digest::Sha512, KeyKind::Rsa, false) => &keys::RSA_PKCS1_2048_8192_SHA512,
             (false, Digest::Sha256, KeyKind::P256, _) => &keys::ECDSA_P256_SHA256_FIXED,
             (false, Digest::Sha384, KeyKind::P384, _) => &keys::ECDSA_P384_SHA384_FIXED,

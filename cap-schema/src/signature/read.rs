@@ -92,6 +92,8 @@ pub(super) struct Claims {
     pub(super) value: Vec<u8>,
     /// Certificates in DER, as they stand.
     pub(super) certificates: Vec<Vec<u8>>,
+    /// A bare RSA key, modulus and exponent: it shows that the document is whole, and nothing about who signed.
+    pub(super) bare_key: Option<(Vec<u8>, Vec<u8>)>,
 }
 
 const ENVELOPED: &str = "http://www.w3.org/2000/09/xmldsig#enveloped-signature";
@@ -167,39 +169,51 @@ pub(super) fn claims(signature: &Node<'_>, limits: &Limits) -> Result<Claims, Fa
     let mut all = Vec::new();
     signature.all(&mut all);
     if all.iter().any(|n| n.commented) {
-        return Err(Fault::Structure("a comment or processing instruction stands inside the signature".into()));
+        return Err(Fault::Structure(
+            "a comment or processing instruction stands inside the signature".into(),
+        ));
     }
     if all.iter().filter(|n| n.element.is(DSIG_NS, "SignedInfo")).count() > 1 {
         return Err(Fault::Structure("two SignedInfo".into()));
     }
     let info = signature.only("SignedInfo")?;
     if info.children.len() != 3 {
-        return Err(Fault::Structure(format!("SignedInfo has {} children instead of three", info.children.len())));
+        return Err(Fault::Structure(format!(
+            "SignedInfo has {} children instead of three",
+            info.children.len()
+        )));
     }
     let form = info.only("CanonicalizationMethod")?;
     let signed_info_form = canonical_form(form)?;
     let method_node = info.only("SignatureMethod")?;
-    let method = Method::of_uri(method_node.algorithm())
-        .filter(|_| method_node.children.is_empty())
-        .ok_or_else(|| Fault::Unsupported(format!("signature method {}", short_name(method_node.algorithm()))))?;
+    let method =
+        Method::of_uri(method_node.algorithm()).filter(|_| method_node.children.is_empty()).ok_or_else(
+            || Fault::Unsupported(format!("signature method {}", short_name(method_node.algorithm()))),
+        )?;
     let reference = info.only("Reference")?;
     match reference.attribute("URI") {
         Some("") => {}
         Some(uri) => {
             let shown: String = uri.chars().take(60).collect();
-            let message = format!("a reference to '{}'; only the whole document is verified", shown.escape_debug());
+            let message =
+                format!("a reference to '{}'; only the whole document is verified", shown.escape_debug());
             return Err(Fault::Unsupported(message));
         }
         None => return Err(Fault::Unsupported("a reference without URI".into())),
     }
     let document_form = transforms(reference, limits)?;
     let digest_node = reference.only("DigestMethod")?;
-    let digest = Digest::of_uri(digest_node.algorithm())
-        .ok_or_else(|| Fault::Unsupported(format!("digest method {}", short_name(digest_node.algorithm()))))?;
+    let digest = Digest::of_uri(digest_node.algorithm()).ok_or_else(|| {
+        Fault::Unsupported(format!("digest method {}", short_name(digest_node.algorithm())))
+    })?;
     let digest_value = base64(&reference.only("DigestValue")?.text)?;
     let value = base64(&signature.only("SignatureValue")?.text)?;
     let mut certificates = Vec::new();
+    let mut bare_key = None;
     for key_info in signature.named("KeyInfo") {
+        for key in key_info.named("KeyValue").flat_map(|v| v.named("RSAKeyValue")) {
+            bare_key = Some((base64(&key.only("Modulus")?.text)?, base64(&key.only("Exponent")?.text)?));
+        }
         for data in key_info.named("X509Data") {
             for certificate in data.named("X509Certificate").take(8) {
                 certificates.push(base64(&certificate.text)?);
@@ -215,6 +229,7 @@ pub(super) fn claims(signature: &Node<'_>, limits: &Limits) -> Result<Claims, Fa
         digest_value,
         value,
         certificates,
+        bare_key,
     })
 }
 
@@ -253,7 +268,9 @@ fn canonical_form(node: &Node<'_>) -> Result<c14n::Method, Fault> {
     let mut method = c14n::Method::of_uri(uri)
         .ok_or_else(|| Fault::Unsupported(format!("transform or canonical form {}", short_name(uri))))?;
     for child in &node.children {
-        if !method.exclusive || !child.element.is("http://www.w3.org/2001/10/xml-exc-c14n#", "InclusiveNamespaces") {
+        if !method.exclusive
+            || !child.element.is("http://www.w3.org/2001/10/xml-exc-c14n#", "InclusiveNamespaces")
+        {
             return Err(Fault::Unsupported("a canonical form with parameters that are not known".into()));
         }
         let list = child.attribute("PrefixList").unwrap_or("");

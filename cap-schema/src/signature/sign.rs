@@ -80,7 +80,8 @@ impl SigningKey {
     /// # Errors
     /// One of them cannot be read, or they do not belong together.
     pub fn from_pkcs8_pem(key_pem: &str, certificate_pem: &str) -> Result<Self, SignError> {
-        let der = PrivateKeyDer::from_pem_slice(key_pem.as_bytes()).map_err(|cause| SignError::KeyPem { cause })?;
+        let der =
+            PrivateKeyDer::from_pem_slice(key_pem.as_bytes()).map_err(|cause| SignError::KeyPem { cause })?;
         let key = match &der {
             PrivateKeyDer::Pkcs8(der) => KeyPair::from_pkcs8(der.secret_pkcs8_der()),
             PrivateKeyDer::Pkcs1(der) => KeyPair::from_der(der.secret_pkcs1_der()),
@@ -169,12 +170,15 @@ fn end_tag(text: &str, limits: &Limits) -> Result<Option<usize>, Rejection> {
         match token {
             Token::Start(element) if first => {
                 first = false;
-                if element.local != "alert" || crate::alert::Version::of_namespace(&element.namespace).is_none() {
+                if element.local != "alert"
+                    || crate::alert::Version::of_namespace(&element.namespace).is_none()
+                {
                     return Ok(None);
                 }
             }
             Token::End if reader.depth() == 0 => {
-                at = text.get(reader.offset()..).is_some_and(|t| t.starts_with("</")).then(|| reader.offset());
+                at =
+                    text.get(reader.offset()..).is_some_and(|t| t.starts_with("</")).then(|| reader.offset());
             }
             _ => {}
         }

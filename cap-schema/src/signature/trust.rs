@@ -3,7 +3,10 @@
 use aws_lc_rs::signature::UnparsedPublicKey;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
-use webpki::{ALL_VERIFICATION_ALGS, EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter, anchor_from_trusted_cert};
+use webpki::{
+    ALL_VERIFICATION_ALGS, EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter,
+    anchor_from_trusted_cert,
+};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::algorithm::{KeyKind, Method};
@@ -88,7 +91,12 @@ impl TrustStore {
     }
 
     /// Whether a signer is believed at a time; the reason if not.
-    pub(super) fn believes(&self, signer: &Signer<'_>, others: &[Vec<u8>], at: Instant) -> Result<(), String> {
+    pub(super) fn believes(
+        &self,
+        signer: &Signer<'_>,
+        others: &[Vec<u8>],
+        at: Instant,
+    ) -> Result<(), String> {
         if self.is_empty() {
             return Err("no certificate is trusted".into());
         }
@@ -96,9 +104,13 @@ impl TrustStore {
             return Ok(());
         }
         let leaf = CertificateDer::from(signer.der);
-        let leaf = EndEntityCert::try_from(&leaf).map_err(|e| format!("the certificate cannot be used: {e}"))?;
-        let intermediates: Vec<CertificateDer<'_>> =
-            others.iter().filter(|o| o.as_slice() != signer.der).map(|o| CertificateDer::from(o.as_slice())).collect();
+        let leaf =
+            EndEntityCert::try_from(&leaf).map_err(|e| format!("the certificate cannot be used: {e}"))?;
+        let intermediates: Vec<CertificateDer<'_>> = others
+            .iter()
+            .filter(|o| o.as_slice() != signer.der)
+            .map(|o| CertificateDer::from(o.as_slice()))
+            .collect();
         let seconds = u64::try_from(at.seconds()).unwrap_or(0);
         let time = UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds));
         leaf.verify_for_usage(ALL_VERIFICATION_ALGS, &self.anchors, &intermediates, time, AnyUse, None, None)
@@ -134,7 +146,8 @@ impl<'c> Signer<'c> {
         }
         let info = certificate.public_key();
         let algorithm = info.algorithm.algorithm.to_id_string();
-        let curve = info.algorithm.parameters.as_ref().and_then(|p| p.as_oid().ok()).map(|o| o.to_id_string());
+        let curve =
+            info.algorithm.parameters.as_ref().and_then(|p| p.as_oid().ok()).map(|o| o.to_id_string());
         let kind = match (algorithm.as_str(), curve.as_deref()) {
             ("1.2.840.113549.1.1.1", _) => KeyKind::Rsa,
             ("1.2.840.10045.2.1", Some("1.2.840.10045.3.1.7")) => KeyKind::P256,

@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
+use super::algorithm::Digest;
 use super::read::{self, Claims, Fault, Node, Outline};
 use super::trust::{Signer, TrustStore};
 use super::{Policy, SignatureReport, State, Verification};
-use super::algorithm::Digest;
 use crate::document::Document;
 use crate::time::{Instant, Time};
 use crate::xml::c14n;
@@ -24,8 +24,11 @@ pub fn verify(bytes: &[u8], trust: &TrustStore, policy: &Policy) -> Verification
 /// Verifies all signatures of a text that passed the gate.
 pub(super) fn verify_text(text: &str, trust: &TrustStore, policy: &Policy) -> Verification {
     let Ok(outline) = read::outline(text, &policy.limits) else { return Verification::absent() };
-    let mut reports: Vec<SignatureReport> =
-        outline.signatures.iter().map(|s| Check { text, trust, policy, outline: &outline }.report(s)).collect();
+    let mut reports: Vec<SignatureReport> = outline
+        .signatures
+        .iter()
+        .map(|s| Check { text, trust, policy, outline: &outline }.report(s))
+        .collect();
     if outline.misplaced {
         reports.push(SignatureReport {
             state: State::Invalid,
@@ -82,7 +85,7 @@ impl Check<'_> {
             return invalid(subject, "SignedInfo has no canonical form");
         };
         if claims.certificates.is_empty() {
-            return (State::Unsupported, subject, "no certificate in the signature".into());
+            return self.judge_bare(signature, claims, &signed_info);
         }
         let mut signer = None;
         for der in &claims.certificates {
@@ -109,9 +112,33 @@ impl Check<'_> {
             return invalid(subject, "the signature value does not belong to SignedInfo and certificate");
         };
         if !self.digest_holds(signature, claims) {
-            return invalid(subject, "the digest does not belong to the document: it was changed after signing");
+            return invalid(
+                subject,
+                "the digest does not belong to the document: it was changed after signing",
+            );
         }
         self.trust(&signer, claims, subject, sha1)
+    }
+
+    /// A signature without certificate can verify, and is never trusted.
+    fn judge_bare(
+        &self,
+        signature: &Node<'_>,
+        claims: &Claims,
+        signed_info: &str,
+    ) -> (State, String, String) {
+        let Some(key) = &claims.bare_key else {
+            return (State::Unsupported, String::new(), "no certificate in the signature".into());
+        };
+        let (state, reason) = if !claims.method.signed_by_bare_rsa(key, signed_info.as_bytes(), &claims.value)
+        {
+            (State::Invalid, "the signature value does not belong to SignedInfo and key")
+        } else if !self.digest_holds(signature, claims) {
+            (State::Invalid, "the digest does not belong to the document: it was changed after signing")
+        } else {
+            (State::Untrusted, "verified, but the key is a bare one that comes with the message")
+        };
+        (state, String::new(), reason.to_owned())
     }
 
     /// Without the signature itself, or, as NAADS does it, without all.
@@ -125,17 +152,28 @@ impl Check<'_> {
         })
     }
 
-    fn trust(&self, signer: &Signer<'_>, claims: &Claims, subject: String, sha1: bool) -> (State, String, String) {
+    fn trust(
+        &self,
+        signer: &Signer<'_>,
+        claims: &Claims,
+        subject: String,
+        sha1: bool,
+    ) -> (State, String, String) {
         let note = if sha1 { " (SHA-1)" } else { "" };
         let Some(sent) = Time::new(self.outline.sent.as_ref()).instant() else {
-            return (State::Untrusted, subject, format!("verified{note}, but sent is no time to judge it by"));
+            return (
+                State::Untrusted,
+                subject,
+                format!("verified{note}, but sent is no time to judge it by"),
+            );
         };
         let (from, until) = signer.validity();
         let mut at = sent;
         let mut expired = "";
         if sent < from || sent > until {
             if !self.policy.accept_expired {
-                let reason = format!("verified{note}, but the certificate was not valid when the alert was sent");
+                let reason =
+                    format!("verified{note}, but the certificate was not valid when the alert was sent");
                 return (State::Untrusted, subject, reason);
             }
             at = Instant::from_seconds(sent.seconds().clamp(from.seconds(), until.seconds()));

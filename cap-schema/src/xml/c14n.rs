@@ -23,7 +23,8 @@ pub struct Method {
 
 impl Method {
     /// Canonical XML 1.0 without comments: what a reference without transform means.
-    pub const INCLUSIVE: Method = Method { exclusive: false, comments: false, inclusive_prefixes: Vec::new() };
+    pub const INCLUSIVE: Method =
+        Method { exclusive: false, comments: false, inclusive_prefixes: Vec::new() };
     /// Exclusive canonical XML without comments.
     pub const EXCLUSIVE: Method = Method { exclusive: true, comments: false, inclusive_prefixes: Vec::new() };
 
@@ -195,12 +196,15 @@ impl<'m, 't> Canonical<'m, 't> {
         self.open.push((self.rendered.len(), element.prefix, element.local));
         self.text.push('<');
         push_name(element.prefix, element.local, &mut self.text);
+        // Whether it is written or not: what another canonicaliser makes of it is not known.
+        if let Some((_, uri)) =
+            element.declarations.iter().find(|(_, uri)| !uri.is_empty() && !uri.contains(':'))
+        {
+            return Err(Relative(uri.clone().into_owned()));
+        }
         let mut namespaces = self.namespaces(reader, element, apex);
         namespaces.sort_by(|a, b| a.0.cmp(b.0));
         for (prefix, uri) in namespaces {
-            if !uri.is_empty() && !uri.contains(':') {
-                return Err(Relative(uri.into_owned()));
-            }
             self.text.push_str(if prefix.is_empty() { " xmlns" } else { " xmlns:" });
             self.text.push_str(prefix);
             self.text.push_str("=\"");
@@ -342,9 +346,21 @@ mod tests {
             ("<!--c--><a/><!--d-->", &comments, "<!--c-->\n<a></a>\n<!--d-->"),
             ("<a b='1' a='2&#10;\"&amp;'/>", &inclusive, "<a a=\"2&#xA;&quot;&amp;\" b=\"1\"></a>"),
             ("<a>x&gt;<![CDATA[<&]]>&#13;\r\n</a>", &inclusive, "<a>x&gt;&lt;&amp;&#xD;\n</a>"),
-            ("<a xmlns='u:1' xmlns:q='u:2'><b xmlns=''/></a>", &inclusive, "<a xmlns=\"u:1\" xmlns:q=\"u:2\"><b xmlns=\"\"></b></a>"),
-            ("<a xmlns='u:1' xmlns:q='u:2'><q:b/><q:b q:c='' xmlns:q='u:2'/></a>", &exclusive, "<a xmlns=\"u:1\"><q:b xmlns:q=\"u:2\"></q:b><q:b xmlns:q=\"u:2\" q:c=\"\"></q:b></a>"),
-            ("<a xmlns:b='u:2' xmlns:a='u:1' b:x='' a:x='' x=''/>", &inclusive, "<a xmlns:a=\"u:1\" xmlns:b=\"u:2\" x=\"\" a:x=\"\" b:x=\"\"></a>"),
+            (
+                "<a xmlns='u:1' xmlns:q='u:2'><b xmlns=''/></a>",
+                &inclusive,
+                "<a xmlns=\"u:1\" xmlns:q=\"u:2\"><b xmlns=\"\"></b></a>",
+            ),
+            (
+                "<a xmlns='u:1' xmlns:q='u:2'><q:b/><q:b q:c='' xmlns:q='u:2'/></a>",
+                &exclusive,
+                "<a xmlns=\"u:1\"><q:b xmlns:q=\"u:2\"></q:b><q:b xmlns:q=\"u:2\" q:c=\"\"></q:b></a>",
+            ),
+            (
+                "<a xmlns:b='u:2' xmlns:a='u:1' b:x='' a:x='' x=''/>",
+                &inclusive,
+                "<a xmlns:a=\"u:1\" xmlns:b=\"u:2\" x=\"\" a:x=\"\" b:x=\"\"></a>",
+            ),
             ("<a xmlns='u:1'><b xmlns='u:1'/></a>", &inclusive, "<a xmlns=\"u:1\"><b></b></a>"),
             ("<a t=' x\n\ty '/>", &inclusive, "<a t=\" x  y \"></a>"),
         ];
