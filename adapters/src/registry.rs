@@ -9,12 +9,63 @@ mod endpoints;
 mod sources;
 
 pub use bound::{AnyEndpoint, Bound, DynEndpoint};
-pub use endpoints::{EndpointKind, EndpointTable};
-pub use sources::{ReadySource, RunSource, SignatureRule, SourceKind, SourceTable, Strictness};
+pub use endpoints::EndpointTable;
+pub use sources::{ReadySource, RunSource, SignatureRule, SourceTable, Strictness};
+
+use serde::Serialize;
 
 use crate::class::{Class, ExerciseId};
 use crate::passage::SystemName;
 use crate::settings::Faults;
+
+/// Every kind of source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SourceKind {
+    /// The public IPAWS feed.
+    Ipaws,
+    /// A MASAS hub.
+    Masas,
+}
+
+impl SourceKind {
+    /// Every kind.
+    pub const ALL: [SourceKind; 2] = [SourceKind::Ipaws, SourceKind::Masas];
+
+    /// The name of its table.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            SourceKind::Ipaws => "ipaws",
+            SourceKind::Masas => "masas",
+        }
+    }
+}
+
+/// Every kind of endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EndpointKind {
+    /// IPAWS-OPEN.
+    Ipaws,
+    /// A MASAS hub.
+    Masas,
+    /// A receiver of signed POSTs.
+    Webhook,
+}
+
+impl EndpointKind {
+    /// Every kind.
+    pub const ALL: [EndpointKind; 3] = [EndpointKind::Ipaws, EndpointKind::Masas, EndpointKind::Webhook];
+
+    /// The name of its table.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            EndpointKind::Ipaws => "ipaws",
+            EndpointKind::Masas => "masas",
+            EndpointKind::Webhook => "webhook",
+        }
+    }
+}
 
 /// `system`, `mode` and `exercise`, which sources and endpoints share.
 struct Common {

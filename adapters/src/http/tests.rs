@@ -11,6 +11,7 @@ use url::Url;
 use super::*;
 use crate::testing::{AMPLE, Answer, Peer, client};
 
+//
 #[tokio::test]
 async fn a_redirect_is_a_reply_and_is_not_followed() {
     let peer =
@@ -20,6 +21,7 @@ async fn a_redirect_is_a_reply_and_is_not_followed() {
     assert_eq!(peer.got().len(), 1);
 }
 
+//
 #[tokio::test]
 async fn loopback_is_refused_unless_the_list_names_it() {
     let peer = Peer::in_order(vec![Answer::status(200)]).await;
@@ -37,6 +39,7 @@ async fn loopback_is_refused_unless_the_list_names_it() {
     assert!(HttpClient::new(by_name).unwrap().send(Request::get(url)).await.is_ok());
 }
 
+//
 #[tokio::test]
 async fn a_reply_is_read_up_to_its_bound() {
     for (size, truncated) in [(10, false), (11, true), (500_000, true)] {

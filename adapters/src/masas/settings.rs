@@ -208,6 +208,7 @@ mod tests {
         result.err().map(|f| f.0.into_iter().map(|f| f.key).collect()).unwrap_or_default()
     }
 
+    //
     #[test]
     fn settings_report_every_fault_at_once() {
         let files = InMemory::with(&[("s", "code")]);

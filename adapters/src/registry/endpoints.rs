@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::bound::About;
-use super::{AnyEndpoint, Bound, Common, DynEndpoint, check_mode, common, under};
+use super::{AnyEndpoint, Bound, Common, DynEndpoint, EndpointKind, check_mode, common, under};
 use crate::class::{Class, Relayable};
 use crate::endpoint::Endpoint;
 use crate::ipaws::{IpawsEndpoint, IpawsEndpointSettings};
@@ -13,32 +13,6 @@ use crate::masas::{MasasEndpoint, MasasEndpointSettings};
 use crate::passage::{Destination, EndpointName, Reach};
 use crate::settings::{Faults, Files};
 use crate::webhook::{Webhook, WebhookSettings};
-
-/// Every kind of endpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum EndpointKind {
-    /// IPAWS-OPEN.
-    Ipaws,
-    /// A MASAS hub.
-    Masas,
-    /// A receiver of signed POSTs.
-    Webhook,
-}
-
-impl EndpointKind {
-    /// Every kind.
-    pub const ALL: [EndpointKind; 3] = [EndpointKind::Ipaws, EndpointKind::Masas, EndpointKind::Webhook];
-
-    /// The name of its table.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            EndpointKind::Ipaws => "ipaws",
-            EndpointKind::Masas => "masas",
-            EndpointKind::Webhook => "webhook",
-        }
-    }
-}
 
 /// The table of an endpoint.
 #[derive(Clone, Debug, Deserialize)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use super::{check_mode, common, under};
+use super::{SourceKind, check_mode, common, under};
 use crate::class::{Class, ExerciseId};
 use crate::ipaws::{IpawsSource, IpawsSourceSettings};
 use crate::masas::entry::EntrySettings;
@@ -14,29 +14,6 @@ use crate::masas::{MasasSource, MasasSourceSettings};
 use crate::passage::{Origin, SystemName};
 use crate::settings::{Faults, Files};
 use crate::source::{Source, SourceContext, SourceError};
-
-/// Every kind of source.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SourceKind {
-    /// The public IPAWS feed.
-    Ipaws,
-    /// A MASAS hub.
-    Masas,
-}
-
-impl SourceKind {
-    /// Every kind.
-    pub const ALL: [SourceKind; 2] = [SourceKind::Ipaws, SourceKind::Masas];
-
-    /// The name of its table.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            SourceKind::Ipaws => "ipaws",
-            SourceKind::Masas => "masas",
-        }
-    }
-}
 
 /// What a signature of the source's documents must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -120,3 +120,72 @@ async fn a_13_a_passage_to_another_endpoint_leads_nowhere() {
     }
     assert_eq!(peer.got().len(), 1);
 }
+
+/// The keys of a table, from what serde says about one that is none.
+fn keys_of<T: serde::de::DeserializeOwned>() -> Vec<String> {
+    let said = toml::from_str::<T>("no-such-key = 1").map(|_| ()).unwrap_err().to_string();
+    let expected = said.split("expected").nth(1).unwrap();
+    expected.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+fn shows(example: &str, table: &str, keys: Vec<String>) {
+    let begin = format!("[{table}]");
+    let (_, rest) = example.split_once(&begin).unwrap_or_else(|| panic!("no {begin}"));
+    let section = rest.split("\n[").next().unwrap();
+    for key in keys.iter().filter(|k| !example.contains(&format!("[{table}.{k}]"))) {
+        let shown = section.lines().any(|l| l.trim_start_matches("# ").starts_with(&format!("{key} = ")));
+        assert!(shown, "{table} does not show {key}");
+    }
+}
+
+const MASAS_EXAMPLE: &str = include_str!("../../../deploy/config/masas.toml");
+const IPAWS_EXAMPLE: &str = include_str!("../../../deploy/config/ipaws.toml");
+const WEBHOOK_EXAMPLE: &str = include_str!("../../../deploy/config/webhook.toml");
+
+#[test]
+fn the_examples_show_every_key() {
+    let common = |kinds: &[&str], keys: Vec<String>| -> Vec<String> {
+        keys.into_iter().filter(|k| !kinds.contains(&k.as_str())).collect()
+    };
+    let kinds = ["ipaws", "masas", "webhook"];
+    shows(MASAS_EXAMPLE, "source.hub", common(&kinds, keys_of::<SourceTable>()));
+    shows(MASAS_EXAMPLE, "endpoint.hub", common(&kinds, keys_of::<EndpointTable>()));
+    shows(MASAS_EXAMPLE, "source.hub.masas", keys_of::<crate::masas::MasasSourceSettings>());
+    shows(MASAS_EXAMPLE, "source.hub.masas.entries", keys_of::<crate::masas::entry::EntrySettings>());
+    shows(MASAS_EXAMPLE, "endpoint.hub.masas", keys_of::<crate::masas::MasasEndpointSettings>());
+    shows(IPAWS_EXAMPLE, "source.feed.ipaws", keys_of::<crate::ipaws::IpawsSourceSettings>());
+    shows(IPAWS_EXAMPLE, "endpoint.cog.ipaws", keys_of::<crate::ipaws::IpawsEndpointSettings>());
+    shows(WEBHOOK_EXAMPLE, "endpoint.responder.webhook", keys_of::<crate::webhook::WebhookSettings>());
+}
+
+#[derive(serde::Deserialize)]
+struct Whole {
+    #[serde(default)]
+    source: std::collections::BTreeMap<String, SourceTable>,
+    #[serde(default)]
+    endpoint: std::collections::BTreeMap<String, EndpointTable>,
+}
+
+#[test]
+fn the_examples_are_valid() {
+    let key = rcgen::KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, rcgen::RsaKeySize::_2048).unwrap();
+    let mut params = rcgen::CertificateParams::new(vec![]).unwrap();
+    params.distinguished_name.push(rcgen::DnType::CommonName, "IPAWSOPEN120082");
+    let certificate = params.self_signed(&key).unwrap().pem();
+    let files = InMemory::with(&[
+        ("secrets/masas-code", "code"),
+        ("secrets/cog.key.pem", &key.serialize_pem()),
+        ("secrets/cog.crt.pem", &certificate),
+        ("secrets/webhook.pem", "whsk_TM0Imyj/ltqdtsNG7BFOD1uKMZ81q6Yk2oz27U+4pvs="),
+    ]);
+    for example in [MASAS_EXAMPLE, IPAWS_EXAMPLE, WEBHOOK_EXAMPLE] {
+        let whole: Whole = toml::from_str(example).unwrap();
+        assert!(!whole.endpoint.is_empty());
+        for (name, table) in whole.source {
+            assert_eq!(table.validate(&name, &files).err(), None);
+        }
+        for (name, table) in whole.endpoint {
+            assert_eq!(table.validate(&name, &files).err(), None);
+        }
+    }
+}

@@ -29,6 +29,7 @@ fn running(source: MasasSource, bridge: &Bridge) -> JoinSet<Result<(), SourceErr
     tasks
 }
 
+// `Ok` after shutdown and only then.
 async fn stopped(bridge: &Bridge, mut tasks: JoinSet<Result<(), SourceError>>) {
     bridge.cx.shutdown.cancel();
     assert!(tasks.join_next().await.unwrap().unwrap().is_ok());
