@@ -1,0 +1,103 @@
+//! Rules on resources (CAP 1.2 section 3.2.3; V18, V19, V21).
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::Findings;
+use crate::alert::Alert;
+use crate::resource::Resource;
+
+/// Top-level media types (IANA).
+const TYPES: [&str; 11] = [
+    "application",
+    "audio",
+    "font",
+    "haptics",
+    "image",
+    "message",
+    "model",
+    "multipart",
+    "text",
+    "video",
+    "example",
+];
+
+pub(super) fn check(alert: &Alert<'_>, out: &mut Findings) {
+    for (index, info) in alert.info.iter().enumerate() {
+        for (at, resource) in info.resource.iter().enumerate() {
+            let path = |name: &str| format!("/alert/info[{}]/resource[{}]/{name}", index + 1, at + 1);
+            if let Some(mime) = &resource.mime_type
+                && !is_media_type(mime.trim())
+            {
+                let shown: String = mime.chars().take(60).collect();
+                let message = format!("'{}' is not a media type", shown.escape_debug());
+                out.add("cap.mime-type.syntax", path("mimeType"), message);
+            }
+            if let Some(uri) = resource.uri.as_deref().map(str::trim) {
+                if !is_uri(uri) {
+                    out.add("cap.uri.syntax", path("uri"), "characters that no URI has");
+                } else if !is_absolute(uri) && resource.deref_uri.is_none() {
+                    out.add("cap.uri.relative", path("uri"), "a relative uri without derefUri");
+                }
+            }
+            content(resource, out, path);
+        }
+    }
+}
+
+/// The embedded file against size and digest.
+fn content(resource: &Resource<'_>, out: &mut Findings, path: impl Fn(&str) -> String) {
+    let Some(text) = &resource.deref_uri else { return };
+    let packed: Vec<u8> = text.bytes().filter(|b| !b.is_ascii_whitespace()).collect();
+    let Ok(file) = STANDARD.decode(&packed) else {
+        out.add("cap.deref-uri.base64", path("derefUri"), "not base64");
+        return;
+    };
+    if let Some(size) = resource.size.as_deref().and_then(|s| s.trim().parse::<usize>().ok())
+        && size != file.len()
+    {
+        out.add("cap.size.mismatch", path("size"), format!("{size}, and the file has {} bytes", file.len()));
+    }
+    let Some(digest) = resource.digest.as_deref().map(str::trim) else { return };
+    if digest.eq_ignore_ascii_case(&sha1(&file)) {
+        return;
+    }
+    if digest.eq_ignore_ascii_case(&sha1(&packed)) || digest.eq_ignore_ascii_case(&sha1(text.as_bytes())) {
+        out.add("cap.digest.of-base64", path("digest"), "computed over the base64 text");
+    } else {
+        out.add("cap.digest.mismatch", path("digest"), "not the SHA-1 of the file");
+    }
+}
+
+fn sha1(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY, bytes);
+    digest.as_ref().iter().fold(String::with_capacity(40), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+/// RFC 2046 and 6838: type/subtype, parameters allowed.
+fn is_media_type(text: &str) -> bool {
+    let essence = text.split(';').next().unwrap_or("").trim_end();
+    let Some((kind, sub)) = essence.split_once('/') else { return false };
+    let name = |b: u8| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&b);
+    let known = TYPES.iter().any(|t| kind.eq_ignore_ascii_case(t)) || kind.starts_with("x-");
+    known && !sub.is_empty() && sub.len() <= 127 && sub.bytes().all(name)
+}
+
+/// No character that neither a URI nor an IRI has.
+pub(crate) fn is_uri(text: &str) -> bool {
+    let forbidden = |c: char| c.is_whitespace() || c.is_control() || "<>\"{}|\\^`".contains(c);
+    !text.is_empty() && !text.contains(forbidden)
+}
+
+/// A URI with a scheme and something behind it.
+pub(crate) fn is_absolute(text: &str) -> bool {
+    let Some((scheme, rest)) = text.split_once(':') else { return false };
+    let named = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b));
+    let hierarchical = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
+    named && is_uri(text) && !rest.is_empty() && (!hierarchical || rest.len() > 2 && rest.starts_with("//"))
+}

@@ -1,0 +1,191 @@
+//! Rules on texts, languages and named values (CAP 1.2 section 3.2.2, 3.3.3; V13, V14, V20, V22, V23, V25, N4, N9).
+
+use std::borrow::Cow;
+
+use super::Findings;
+use super::resource::is_absolute;
+use crate::alert::Alert;
+use crate::info::{Info, NamedValue};
+
+pub(super) fn check(alert: &Alert<'_>, out: &mut Findings) {
+    if let Some(note) = &alert.note {
+        markup(note, out, || "/alert/note".to_owned());
+    }
+    for (index, info) in alert.info.iter().enumerate() {
+        one_info(index + 1, info, out);
+    }
+    for (index, later) in alert.info.iter().enumerate() {
+        for earlier in alert.info.iter().take(index) {
+            between(index + 1, earlier, later, out);
+        }
+    }
+}
+
+fn one_info(number: usize, info: &Info<'_>, out: &mut Findings) {
+    let path = |name: &str| format!("/alert/info[{number}]/{name}");
+    if let Some(language) = &info.language
+        && !is_language(language)
+    {
+        let shown: String = language.chars().take(40).collect();
+        out.add(
+            "cap.language.syntax",
+            path("language"),
+            format!("'{}' is not a language tag", shown.escape_debug()),
+        );
+    }
+    if info.headline.as_ref().is_some_and(|h| h.chars().nth(160).is_some()) {
+        out.add("cap.headline.long", path("headline"), "a headline of more than 160 characters");
+    }
+    if let Some(web) = &info.web
+        && !is_absolute(web.trim())
+    {
+        out.add("cap.web.absolute", path("web"), "web is not an absolute URI");
+    }
+    markup(&info.event, out, || path("event"));
+    let texts = [
+        ("audience", &info.audience),
+        ("senderName", &info.sender_name),
+        ("headline", &info.headline),
+        ("description", &info.description),
+        ("instruction", &info.instruction),
+        ("contact", &info.contact),
+    ];
+    for (name, text) in texts {
+        if let Some(text) = text {
+            markup(text, out, || path(name));
+        }
+    }
+    for (name, list) in [("eventCode", &info.event_code), ("parameter", &info.parameter)] {
+        for (at, pair) in list.iter().enumerate() {
+            named_value(pair, out, || path(&format!("{name}[{}]", at + 1)));
+        }
+    }
+    for (at, area) in info.area.iter().enumerate() {
+        markup(&area.area_desc, out, || path(&format!("area[{}]/areaDesc", at + 1)));
+        for (nth, pair) in area.geocode.iter().enumerate() {
+            named_value(pair, out, || path(&format!("area[{}]/geocode[{}]", at + 1, nth + 1)));
+        }
+    }
+}
+
+/// V25 and N9.
+fn named_value(pair: &NamedValue<'_>, out: &mut Findings, path: impl Fn() -> String) {
+    let name = pair.value_name.trim();
+    if name.is_empty() {
+        out.add("cap.pair.empty-name", path() + "/valueName", "valueName is empty");
+    }
+    if pair.value.trim().is_empty() {
+        out.add("cap.pair.empty-value", path() + "/value", "value is empty");
+    }
+    if name.len() <= 8 {
+        let same = |acronym: &str| {
+            let letters = name.chars().filter(|c| *c != '.');
+            letters.map(|c| c.to_ascii_uppercase()).eq(acronym.chars()) && name != acronym
+        };
+        if ["SAME", "FIPS", "ZIP", "UGC"].into_iter().any(same) {
+            let message = format!("'{name}' is written in capitals without periods");
+            out.add("cap.value-name.form", path() + "/valueName", message);
+        }
+    }
+}
+
+/// V22: entities and tags of HTML that show as such.
+fn markup(text: &str, out: &mut Findings, path: impl Fn() -> String) {
+    if text.contains('&') && has_entity(text) {
+        out.add("cap.text.html-entity", path(), "an HTML entity in text");
+    }
+    if text.contains('<') && has_tag(text) {
+        out.add("cap.text.html-tag", path(), "an HTML tag in text");
+    }
+}
+
+fn has_entity(text: &str) -> bool {
+    text.split('&').skip(1).any(|rest| {
+        let Some((name, _)) = rest.split_once(';') else { return false };
+        let digits = name.strip_prefix('#').map(|d| d.strip_prefix(['x', 'X']).unwrap_or(d));
+        match digits {
+            Some(digits) => !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_hexdigit()),
+            None => (2..=31).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric()),
+        }
+    })
+}
+
+fn has_tag(text: &str) -> bool {
+    text.split('<').skip(1).any(|rest| {
+        let name = rest.strip_prefix('/').unwrap_or(rest);
+        name.starts_with(|c: char| c.is_ascii_alphabetic()) && rest.contains('>')
+    })
+}
+
+/// V14 and N4.
+fn between(number: usize, earlier: &Info<'_>, later: &Info<'_>, out: &mut Findings) {
+    let language = |info: &Info<'_>| info.language.as_deref().unwrap_or("en-US").to_ascii_lowercase();
+    if language(earlier) != language(later) {
+        let pairs = [
+            ("headline", &earlier.headline, &later.headline),
+            ("description", &earlier.description, &later.description),
+            ("instruction", &earlier.instruction, &later.instruction),
+        ];
+        let same = |a: &Option<Cow<'_, str>>, b: &Option<Cow<'_, str>>| a.is_some() && a == b;
+        if let Some((name, _, _)) = pairs.iter().find(|(_, a, b)| same(a, b)) {
+            let path = format!("/alert/info[{number}]/{name}");
+            out.add("cap.text.same-in-two-languages", path, format!("{name} is the same in two languages"));
+        }
+        return;
+    }
+    let differs = earlier.urgency != later.urgency
+        || earlier.severity != later.severity
+        || earlier.certainty != later.certainty;
+    let overlaps = || {
+        later.area.iter().any(|a| {
+            earlier.area.iter().any(|b| {
+                a.polygon.iter().any(|p| b.polygon.contains(p))
+                    || a.geocode.iter().any(|g| b.geocode.contains(g))
+            })
+        })
+    };
+    if differs && earlier.event_code == later.event_code && overlaps() {
+        let path = format!("/alert/info[{number}]");
+        out.add(
+            "cap.info.override",
+            path,
+            "other urgency, severity or certainty for a place of an earlier info",
+        );
+    }
+}
+
+/// RFC 3066: one to eight letters, then groups of one to eight letters or digits.
+pub(crate) fn is_language(text: &str) -> bool {
+    let mut groups = text.split('-');
+    let primary = groups.next().unwrap_or("");
+    (1..=8).contains(&primary.len())
+        && primary.bytes().all(|b| b.is_ascii_alphabetic())
+        && groups.all(|g| (1..=8).contains(&g.len()) && g.bytes().all(|b| b.is_ascii_alphanumeric()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn language_tags_are_those_of_rfc_3066() {
+        for (text, good) in [
+            ("en", true),
+            ("EN", true),
+            ("fr-CA", true),
+            ("en-scouse", true),
+            ("i-klingon", true),
+            ("de-1901", true),
+            ("sgn-CH-de", true),
+            ("zh-Hans-HK", true),
+            ("12345", false),
+            ("toolonglang", false),
+            ("en_US", false),
+            ("??", false),
+            ("en-", false),
+            ("", false),
+        ] {
+            assert_eq!(is_language(text), good, "{text}");
+        }
+    }
+}
