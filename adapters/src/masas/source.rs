@@ -20,6 +20,7 @@ use crate::class::Class;
 use crate::http::{HttpError, Reply, Shown};
 use crate::settings::{Faults, Files};
 use crate::source::{AcceptError, Form, Problem, Received, Source, SourceContext, SourceError};
+use crate::tree::Element;
 
 /// How often the page size is doubled when a page comes back full. Paging of hubs is not known.
 const MAX_DOUBLINGS: u32 = 4;
@@ -220,15 +221,24 @@ impl MasasSource {
             self.accept(cx, received(raw.clone(), Form::MasasEntry, entry.id.clone(), None)).await?;
         }
         for enclosure in enclosures {
-            if let Some(cap) = self.enclosure(cx, &enclosure.href).await {
+            let fetched = self.enclosure(cx, &enclosure.href).await;
+            if let Fetched::Cap(cap) = fetched {
                 self.accept(cx, received(cap, Form::Cap, entry.id.clone(), None)).await?;
                 continue;
             }
             let attempts = position.waiting.entry(version.clone()).or_insert(0);
             *attempts += 1;
             if *attempts == self.enclosure_attempts {
-                let problem = Some(Problem::EnclosureUnavailable);
-                self.accept(cx, received(raw.clone(), Form::MasasEntry, entry.id.clone(), problem)).await?;
+                let told = match fetched {
+                    Fetched::Cap(bytes) | Fetched::NoAlert(bytes) => {
+                        received(bytes, Form::Cap, entry.id.clone(), None)
+                    }
+                    Fetched::Nothing => {
+                        let problem = Some(Problem::EnclosureUnavailable);
+                        received(raw.clone(), Form::MasasEntry, entry.id.clone(), problem)
+                    }
+                };
+                self.accept(cx, told).await?;
             }
             if *attempts < self.enclosure_attempts.saturating_mul(LAST_ATTEMPT_FACTOR) {
                 return Ok(());
@@ -248,22 +258,37 @@ impl MasasSource {
         Ok(())
     }
 
-    /// The CAP document of an entry, unless it is not there, too large, or somewhere else than at the hub.
-    async fn enclosure(&self, cx: &SourceContext, href: &str) -> Option<Bytes> {
+    /// Asks for the CAP document of an entry.
+    async fn enclosure(&self, cx: &SourceContext, href: &str) -> Fetched {
         let Some(url) = self.hub.own(href) else {
             warn!(origin = %cx.origin, "an enclosure is not at the hub and is not fetched");
-            return None;
+            return Fetched::Nothing;
         };
         let shown = Shown(&url).to_string();
-        let why = match self.hub.get(&cx.http, url, self.max_enclosure_bytes).await {
-            Ok(reply @ Reply { status_code: 200, .. }) if !reply.truncated => return Some(reply.body),
-            Ok(reply) if reply.truncated => "larger than max_enclosure_bytes".to_owned(),
-            Ok(reply) => format!("status {}", reply.status_code),
-            Err(error) => error.to_string(),
+        let (why, fetched) = match self.hub.get(&cx.http, url, self.max_enclosure_bytes).await {
+            Ok(reply @ Reply { status_code: 200, .. }) if !reply.truncated => {
+                if Element::read(&reply.body).is_ok_and(|root| root.name == "alert") {
+                    return Fetched::Cap(reply.body);
+                }
+                ("no alert".to_owned(), Fetched::NoAlert(reply.body))
+            }
+            Ok(reply) if reply.truncated => ("larger than max_enclosure_bytes".to_owned(), Fetched::Nothing),
+            Ok(reply) => (format!("status {}", reply.status_code), Fetched::Nothing),
+            Err(error) => (error.to_string(), Fetched::Nothing),
         };
         warn!(origin = %cx.origin, url = shown, error = why, "an enclosure could not be fetched");
-        None
+        fetched
     }
+}
+
+/// What came for an enclosure.
+enum Fetched {
+    /// An alert.
+    Cap(Bytes),
+    /// Something else with status 200. It may be what the author posted, or what something in front of the hub says.
+    NoAlert(Bytes),
+    /// Not there, too large, or somewhere else than at the hub.
+    Nothing,
 }
 
 #[derive(Default)]

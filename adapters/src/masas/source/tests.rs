@@ -174,6 +174,29 @@ async fn a_9_a_broken_entry_does_not_stop_the_batch() {
     stopped(&bridge, tasks).await;
 }
 
+// bytes that are no alert are asked for again, and kept if they stay so.
+#[tokio::test]
+async fn a_8_an_enclosure_that_is_no_alert_is_asked_for_again() {
+    let body = feed(&[entry("1", "2026-03-01T12:00:01Z", Some("/hub/feed/1/content/0"))]);
+    let count = Mutex::new(0);
+    let peer = Peer::by(move |got| {
+        if is_feed(got) {
+            return Answer::body(200, body.clone());
+        }
+        let mut count = count.lock().unwrap();
+        *count += 1;
+        Answer::body(200, if *count <= 2 { "<html>busy</html>" } else { "<alert/>" })
+    })
+    .await;
+    let mut bridge = Bridge::at("2026-03-01T12:00:05Z", 0);
+    let tasks = running(source(&peer, "enclosure_attempts = 2"), &bridge);
+    for expected in ["<html>busy</html>", "<alert/>"] {
+        let one = bridge.next().await;
+        assert_eq!((one.form, one.problem, &one.raw[..]), (Form::Cap, None, expected.as_bytes()));
+    }
+    stopped(&bridge, tasks).await;
+}
+
 #[tokio::test]
 async fn a_full_page_is_asked_for_again_with_more_room() {
     let all: Vec<_> =
