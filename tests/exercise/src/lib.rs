@@ -2,7 +2,8 @@
 //!
 //! They are written from what is known of each system (see `docs/exercises.md`) and share no code
 //! with the adapters: a mistake believed by both would hide. They read XML with another parser than
-//! the bridge and canonicalise and verify signatures with code of their own.
+//! the bridge and canonicalise and verify signatures with code of their own; IPAWS-OPEN also asks the
+//! schema crate, after its own checks.
 
 pub mod c14n;
 pub mod cap;

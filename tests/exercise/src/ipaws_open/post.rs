@@ -1,5 +1,6 @@
 //! `postCAP`: the checks, in their order, and the groups of the reply.
 
+use cap_schema::{Document, Level, Limits, Profile, Rejection};
 use jiff::Timestamp;
 use roxmltree::Node;
 
@@ -43,6 +44,7 @@ impl IpawsOpen {
         let alert = Alert::read(root).map_err(|error| invalid(&error.to_string()))?;
         self.check_exchange(logon, &alert)?;
         self.check_profile(&alert, root)?;
+        second_reading(bytes)?;
         let cog = self.cog(logon.cog_id).ok_or_else(|| invalid("the COG is not known"))?;
         let mut groups = vec![Group::plain("capexch-ack"), Group::plain("capexch-signature")];
         if alert.source.is_none() {
@@ -117,6 +119,34 @@ impl IpawsOpen {
         failed.extend(rules::broken(alert, root).iter().map(|rule| Group::named("ipaws-profile", rule)));
         if failed.is_empty() { Ok(()) } else { Err(failed) }
     }
+}
+
+/// What the schema crate finds beyond the simulator's own reading: the order of elements and what else the
+/// XSD demands (221), and the rules of the profile that hold for every message. Rules of one channel are left to
+/// the channels, because a message may be taken in part.
+fn second_reading(bytes: &str) -> Result<(), Vec<Group>> {
+    let invalid = |detail: &str| vec![Group::named("capexch-invalid", detail)];
+    let limits = Limits::default();
+    let refused =
+        |rejection: Rejection| invalid(rejection.findings.first().map_or("unreadable", |one| one.rule));
+    let own = Document::read(bytes.as_bytes(), &limits).map_err(refused)?;
+    let parsed = own.parse().map_err(refused)?;
+    if let Some(finding) = parsed.findings.iter().find(|finding| finding.level == Level::Error) {
+        return Err(invalid(&format!("{} at {}", finding.message, finding.path)));
+    }
+    let is_public = parsed.alert.scope.as_ref().is_some_and(|scope| scope.to_string() == "Public");
+    // An event code is demanded by the public channels only.
+    let of_all = |rule: &str| {
+        let number =
+            rule.strip_prefix("ipaws.").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+        number && (is_public || rule != "ipaws.10")
+    };
+    let failed: Vec<_> = cap_schema::validate(&parsed.alert, Profile::Ipaws)
+        .into_iter()
+        .filter(|finding| finding.level == Level::Error && of_all(finding.rule))
+        .map(|finding| Group::named("ipaws-profile", &format!("{} ({})", finding.message, finding.rule)))
+        .collect();
+    if failed.is_empty() { Ok(()) } else { Err(failed) }
 }
 
 /// Whether an Update or Cancel names all messages of its chain that have not expired. Messages are of one

@@ -142,6 +142,15 @@ fn what_ipaws_refuses_gets_its_code_and_is_not_published() {
         (HMW.replace(">Actual<", ">Exercise<"), "IPAWS 302"),
         (HMW.replace("</polygon>", "</polygon><circle>43.1</circle>"), "CAPEXCH 213"),
         (HMW.replace("<category>CBRNE", "<category>Bad"), "CAPEXCH 221"),
+        (
+            HMW.replace("<code>IPAWSv1.0</code>", "").replace("<info>", "<info><code>IPAWSv1.0</code>"),
+            "IPAWS 302",
+        ),
+        (
+            HMW.replace("<severity>Severe</severity>", "")
+                .replace("<event>", "<severity>Severe</severity><event>"),
+            "CAPEXCH 221",
+        ),
         (update("").replace("<references></references>", ""), "CAPEXCH 207"),
         (update("a,b,2026-03-01T17:02:00-00:00"), "IPAWS 307"),
     ];
