@@ -1,0 +1,197 @@
+//! The keys of the Redis store, every one of them.
+//!
+//! Owns the names. All begin with one hash tag, so that a bridge lives in one slot of a Redis Cluster and every script
+//! reaches all of its keys. Scripts get the names from here as Lua constants. `docs/redis.md` says the same as the
+//! paragraphs below, and a test compares the two.
+
+/// What is wrong with the name of a bridge.
+#[derive(Debug, thiserror::Error)]
+#[error("the bridge name must be 1 to 64 letters, digits, dots, dashes or underscores")]
+pub struct BadName;
+
+/// A key or, where the name takes an argument, a family of keys.
+struct Family {
+    /// The constant in the scripts.
+    lua: &'static str,
+    /// What follows the hash tag; a family ends in a colon.
+    suffix: &'static str,
+}
+
+macro_rules! families {
+    ($($(#[$doc:meta])* $lua:ident = $suffix:literal;)+) => {
+        const FAMILIES: &[Family] = &[$(Family { lua: stringify!($lua), suffix: $suffix }),+];
+        /// Suffixes by the name that the scripts use.
+        pub(super) mod suffix {
+            $($(#[$doc])* pub const $lua: &str = $suffix;)+
+        }
+    };
+}
+
+families! {
+    /// hash; field `v`, the version of everything else. Writer: the first start. Reader: every start. For ever. 1.
+    META = "meta";
+    /// string, counter: the order of alerts, deliveries and quarantined documents. Writer: accept, route, quarantine.
+    /// Reader: the same. For ever. 1.
+    SEQ = "seq";
+    /// stream with group `routers`: accepted alerts that are not routed, field `key`. Writer: accept. Reader: unrouted.
+    /// An entry is acknowledged and deleted by route. As long as the routing backlog.
+    INBOX = "inbox";
+    /// sorted set: alerts handed out for routing by the end of their lease (ms). Writer: unrouted. Reader: unrouted.
+    /// Until routed. As long as the routing backlog.
+    INBOX_LEASES = "inbox:leases";
+    /// hash: an alert: `envelope`, `raw`, `derived`, `chain`, `identifier`, `lane`, `seq`, `entry` (in the inbox),
+    /// `routed`, `open` (unfinished deliveries), `over_ms` (the later of acceptance and expiry). Writer: accept, route,
+    /// finish, replay. Reader: all. Until swept. 1 for each alert in the archive.
+    ALERT = "alert:";
+    /// sorted set: alerts in order of acceptance. Writer: accept, sweep. Reader: lists. Until swept. As the archive.
+    ALERTS = "alerts";
+    /// sorted set with equal scores: alert keys in order of letters, for a search by prefix. Writer: accept, sweep.
+    /// Reader: find. Until swept. As the archive.
+    ALERT_KEYS = "alert-keys";
+    /// sorted set: routed alerts without unfinished deliveries, by the time from which retention counts (ms). Writer:
+    /// route, finish, replay, sweep. Reader: sweep. Until swept. As the archive.
+    OVER = "over";
+    /// sorted set: the alerts in the archive with an identifier. Writer: accept, sweep. Reader: find. Until swept. As
+    /// the archive.
+    NAMED = "named:";
+    /// sorted set: the alerts of a chain in order of acceptance. Writer: accept, sweep. Reader: journey. Until swept.
+    /// As the archive.
+    CHAIN = "chain:";
+    /// hash: endpoint to the rule of its newest delivery in a chain. Writer: route. Reader: followers. Until the last
+    /// alert of the chain is swept. 1 for each chain in the archive.
+    FOLLOWERS = "followers:";
+    /// hash: that an alert was here: `digest`, `content`, `chain`, `repeats`, `call`. Writer: accept. Reader: accept,
+    /// journey. For ever: a repeat is a repeat after any time. 1 for each alert ever accepted (about 300 bytes).
+    SEEN = "seen:";
+    /// hash: by identifier: sender to chain of the first alert of this reference; the empty field is the first of all.
+    /// Writer: accept. Reader: accept. For ever. 1 for each identifier ever accepted (about 150 bytes).
+    REFERENCE = "reference:";
+    /// string: the first alert with this twin key. Writer: accept. Reader: accept. For ever. 1 for each twin key ever
+    /// accepted.
+    TWIN = "twin:";
+    /// hash: by identifier: sender to the alert that a message of ours was made from. Writer: render. Reader: ours. For
+    /// ever: our own output is known after any time. 1 for each message ever issued.
+    OURS = "ours:";
+    /// hash: a delivery: `fixed` (JSON of what never changes), `endpoint`, `chain`, `alert`, `lane`, `seq`, `head`,
+    /// `state`, `attempts`, `due_at`, `due_ms`, `give_up_at`, `attempted_at`, `ended_at`, `error`, `maybe`, `receipt`.
+    /// Writer: route, claim, finish, give_back, replay. Reader: all. Until its alert is swept. As the archive.
+    DELIVERY = "delivery:";
+    /// hash: what is sent for a delivery: `rendering` (JSON) and `body`. Writer: render. Reader: claim, issued, journey.
+    /// Until its alert is swept. As the archive.
+    RENDERING = "rendering:";
+    /// sorted set: deliveries in order of routing. Writer: route, sweep. Reader: lists. Until swept. As the archive.
+    DELIVERIES = "deliveries";
+    /// sorted set: the deliveries of an alert. Writer: route. Reader: journey, sweep. Until swept. As the archive.
+    DELIVERIES_OF = "deliveries-of:";
+    /// sorted set: deliveries in a state. Writer: all that change a state. Reader: lists, depth. Until swept. 6.
+    STATE = "state:";
+    /// sorted set: unfinished deliveries of an (endpoint, chain); the first but for replays is the head. Writer: route,
+    /// finish, replay. Reader: finish. Until finished. 1 for each line with unfinished deliveries.
+    LINE = "line:";
+    /// sorted set: delivered ones of an (endpoint, chain). Writer: finish, sweep. Reader: issued. Until swept. As the
+    /// archive.
+    ISSUED = "issued:";
+    /// sorted set, one for each lane: heads that nobody attempts, by the time when they are due (ms). Writer: route,
+    /// claim, finish, give_back, replay. Reader: claim, next_due. Until claimed. As the lines with unfinished deliveries.
+    DUE = "due:";
+    /// sorted set, one for each lane: deliveries under way, by the end of their lease (ms). Writer: claim, finish,
+    /// give_back. Reader: claim, next_due. Until the attempt ends. As the attempts under way.
+    LEASED = "leased:";
+    /// sorted set, one for each lane: unfinished deliveries in order of routing. Writer: route, finish, replay. Reader:
+    /// depth. Until finished. As the unfinished deliveries.
+    OPEN = "open:";
+    /// hash: a quarantined document: `entry` (JSON), `raw`, `times`, `released` (JSON). Writer: quarantine, release.
+    /// Reader: lists. For ever. 1 for each document.
+    QUARANTINE = "quarantine:";
+    /// sorted set: quarantined documents in order. Writer: quarantine. Reader: lists. For ever. As the documents.
+    QUARANTINED = "quarantined";
+    /// set: quarantined documents that nobody released. Writer: quarantine, release. Reader: depth. Until released.
+    HELD = "held";
+    /// stream: the audit log, fields `event` (canonical JSON) and `hash`. Writer: record. Reader: verify_record. For
+    /// ever; never trimmed, because a hash chain without its beginning proves nothing.
+    AUDIT = "audit";
+    /// hash: the end of the audit log: `hash` and `n`. Writer: record. Reader: record, verify_record. For ever. 1.
+    AUDIT_HEAD = "audit:head";
+    /// string: the number of the last batch of events that one process wrote, so that a repeated call adds nothing.
+    /// Writer: record. Reader: record. One hour after the last write. 1 for each process.
+    AUDIT_BATCH = "audit:batch:";
+    /// list: the events of an alert, JSON. Writer: record. Reader: journey. Until swept. 1 for each alert.
+    EVENTS = "events:";
+    /// hash: origin to checkpoint. Writer: set_checkpoint. Reader: checkpoint. For ever. 1; a field for each source.
+    CHECKPOINTS = "checkpoints";
+    /// hash: `holder` and `until` (ms). Writer: lease, unlease. Reader: lease. Until given back. 1 for each source.
+    LEASE = "lease:";
+    /// string, counter. Writer: probe. Reader: probe. For ever. 1.
+    PROBE = "probe";
+}
+
+/// The consumer group of the inbox.
+pub(super) const ROUTERS: &str = "routers";
+
+/// The keys of one bridge.
+#[derive(Clone, Debug)]
+pub(super) struct Keys {
+    tag: String,
+}
+
+impl Keys {
+    /// The keys of the bridge with this name.
+    pub(super) fn new(name: &str) -> Result<Self, BadName> {
+        let fits = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
+        if !fits || name.is_empty() || name.len() > 64 {
+            return Err(BadName);
+        }
+        Ok(Keys { tag: format!("{{capbridge:{name}}}:") })
+    }
+
+    /// A key that has no argument.
+    pub(super) fn one(&self, suffix: &str) -> String {
+        format!("{}{suffix}", self.tag)
+    }
+
+    /// A key of a family.
+    pub(super) fn of(&self, suffix: &str, argument: &str) -> String {
+        format!("{}{suffix}{argument}", self.tag)
+    }
+
+    /// The argument of what is kept per (endpoint, chain).
+    pub(super) fn line(chain: &str, endpoint: &str) -> String {
+        format!("{chain}:{endpoint}")
+    }
+
+    /// The names as Lua constants, for the head of every script.
+    pub(super) fn constants(&self) -> String {
+        FAMILIES.iter().map(|f| format!("local {} = '{}{}'\n", f.lua, self.tag, f.suffix)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_is_in_the_slot_of_its_bridge() {
+        let keys = Keys::new("north-1").unwrap();
+        assert_eq!(keys.of(suffix::ALERT, "ab"), "{capbridge:north-1}:alert:ab");
+        for line in keys.constants().lines() {
+            assert!(line.contains("'{capbridge:north-1}:"), "{line}");
+        }
+    }
+
+    #[test]
+    fn names_that_could_leave_a_script_or_a_slot_are_refused() {
+        for name in ["", "a'b", "a}b", "a b", "é", &"a".repeat(65)] {
+            assert!(Keys::new(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn no_suffix_is_the_beginning_of_another_family() {
+        for a in FAMILIES {
+            for b in FAMILIES {
+                let clash = a.suffix.ends_with(':') && b.suffix.starts_with(a.suffix) && a.suffix != b.suffix;
+                assert!(!clash, "{} and {}", a.suffix, b.suffix);
+            }
+        }
+    }
+}
