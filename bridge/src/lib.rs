@@ -5,3 +5,4 @@
 pub mod audit;
 pub mod envelope;
 pub mod store;
+pub mod translate;

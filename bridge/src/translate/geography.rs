@@ -1,0 +1,344 @@
+//! Where an alert is: from shapes and codes to US counties (SAME, UGC), marine zones (UGC), Canadian census divisions
+//! (SGC) and CLC zones. Pure: boundaries are handed in as bytes.
+//!
+//! Shapes decide by overlap and are never widened. A code alone says nothing about the other side of the border: it
+//! crosses only by the table of pairs, and only where a rule says so (design 4). Must not drop a code that it does not
+//! know: that is the caller's to keep.
+
+use std::collections::BTreeSet;
+
+use cap_schema::{Alert, Point};
+use serde::Serialize;
+
+mod approximate;
+mod facts;
+mod format;
+mod layer;
+mod shape;
+#[cfg(test)]
+mod tests;
+
+use facts::{Facts, PairClass};
+use layer::{Layer, LayerKind};
+use shape::Shapes;
+
+/// An overlap of at least this counts (design 9).
+pub const COUNTS_KM2: f64 = 0.5;
+/// An alert wholly on a river takes the nearest county and division within this (design 9).
+pub const NEAREST_KM: f64 = 2.0;
+/// Former census areas that were divided, with the codes of today; the built-in set has the former ones.
+const DIVIDED: [(&str, [&str; 2]); 1] = [("02261", ["02063", "02066"])];
+
+/// Why boundary data cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GeodataError {
+    /// Not a boundary file of capbridge.
+    #[error("not a boundary file made by capbridge geodata build")]
+    NotGeodata,
+    /// Made by another version.
+    #[error("boundary file of version {version}, which this program does not read")]
+    Version {
+        /// As in the file.
+        version: u8,
+    },
+    /// Damaged.
+    #[error("boundary file is damaged: its checksum differs")]
+    Checksum,
+    /// Ends too early.
+    #[error("boundary file ends too early")]
+    Truncated,
+    /// Goes on after its end.
+    #[error("boundary file has {count} bytes after its end")]
+    TrailingBytes {
+        /// How many.
+        count: usize,
+    },
+    /// A number that cannot be.
+    #[error("boundary file has a number out of range")]
+    Number,
+    /// Not UTF-8.
+    #[error("boundary file has a text that is not UTF-8")]
+    Text,
+    /// A line that is not there.
+    #[error("boundary file refers to line {number}, which it does not have")]
+    Arc {
+        /// From 0.
+        number: usize,
+    },
+    /// An unknown kind of boundaries.
+    #[error("boundary file has boundaries of unknown kind {kind}")]
+    LayerKind {
+        /// As in the file.
+        kind: u64,
+    },
+    /// More points than the program holds.
+    #[error("boundary file has too many points")]
+    TooLarge,
+    /// A table that comes with the program.
+    #[error("line {line} of {table} is not as it should be")]
+    Table {
+        /// File name.
+        table: &'static str,
+        /// From 1.
+        line: usize,
+    },
+}
+
+/// Systems of codes for places.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CodeSystem {
+    /// US counties: 6 digits, the first for a part of the county; 000 at the end for a whole state.
+    Same,
+    /// Canadian census divisions and subdivisions: 4 or 7 digits; 2 for a whole province.
+    Sgc,
+    /// Canadian Location Code: 6 digits.
+    Clc,
+}
+
+/// The places that an alert touches. This is the JSON of `capbridge locate` (design 7).
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Located {
+    /// US counties, 6 digits, sorted.
+    pub same: Vec<String>,
+    /// US counties and zones by UGC, sorted.
+    pub ugc: Vec<String>,
+    /// Canadian census divisions, 4 digits, sorted.
+    pub sgc: Vec<String>,
+    /// Canadian zones by CLC, sorted. Zones whose boundary is not known go by centroid and area.
+    pub clc: Vec<String>,
+    /// Of any system: overlaps too small to count, and places taken because they are nearest.
+    pub partial: Vec<String>,
+    /// Counties and divisions were both decided on boundaries.
+    pub exact: bool,
+}
+
+/// The sets of boundaries and tables, built once.
+#[derive(Debug, Default)]
+pub struct Boundaries {
+    counties: Layer,
+    divisions: Layer,
+    zones: Layer,
+    clc_zones: Layer,
+    places: Vec<format::Place>,
+    facts: Facts,
+}
+
+impl Boundaries {
+    /// US counties, and Canadian divisions as facts without boundaries.
+    ///
+    /// # Errors
+    /// The data that comes with the program is damaged.
+    pub fn builtin() -> Result<Self, GeodataError> {
+        let boundaries = Boundaries { facts: Facts::builtin()?, ..Boundaries::default() };
+        boundaries.with_geodata(include_bytes!("../../data/us_counties.bin"))
+    }
+
+    /// Puts the sets of a file made by `capbridge geodata build` in place of those it has; the others stay.
+    ///
+    /// # Errors
+    /// Not such a file, or a damaged one.
+    pub fn with_geodata(mut self, bytes: &[u8]) -> Result<Self, GeodataError> {
+        let contents = format::read(bytes)?;
+        for (kind, features) in contents.layers {
+            let layer = Layer::new(features);
+            match kind {
+                LayerKind::UsCounties => self.counties = layer,
+                LayerKind::CensusDivisions => self.divisions = layer,
+                LayerKind::Zones => self.zones = layer,
+                LayerKind::ClcZones => self.clc_zones = layer,
+            }
+        }
+        if !contents.places.is_empty() {
+            self.places = contents.places;
+        }
+        Ok(self)
+    }
+
+    /// What polygons (closed or not) and circles (centre, radius in kilometres) touch.
+    pub fn locate_shapes(&self, polygons: &[Vec<Point>], circles: &[(Point, f64)]) -> Located {
+        let shapes = Shapes::new(polygons, circles);
+        let mut found = Found { exact: !self.divisions.is_empty(), ..Found::default() };
+        if shapes.is_empty() {
+            return found.into_located(&self.facts);
+        }
+        for overlap in self.counties.overlaps(&shapes) {
+            found.county(&overlap.feature.code, overlap.area_km2 >= COUNTS_KM2);
+        }
+        for overlap in self.divisions.overlaps(&shapes) {
+            found.division(&overlap.feature.code, overlap.area_km2 >= COUNTS_KM2);
+        }
+        if self.divisions.is_empty() && shapes.area_km2 >= COUNTS_KM2 {
+            let likely = approximate::divisions(&self.facts.divisions, &self.counties, &shapes);
+            likely.into_iter().for_each(|sgc| found.division(sgc, true));
+        }
+        if found.same.is_empty() && found.sgc.is_empty() {
+            self.take_nearest(&shapes, &mut found);
+        }
+        found.into_located(&self.facts)
+    }
+
+    fn take_nearest(&self, shapes: &Shapes, found: &mut Found) {
+        if let Some((feature, _)) = self.counties.nearest(shapes, NEAREST_KM) {
+            found.county(&feature.code, true);
+            found.county(&feature.code, false);
+        }
+        if let Some((feature, _)) = self.divisions.nearest(shapes, NEAREST_KM) {
+            found.division(&feature.code, true);
+            found.division(&feature.code, false);
+        }
+    }
+
+    /// The name of a county by its SAME code.
+    pub fn county_name(&self, same: &str) -> Option<&str> {
+        let fips = same.get(1..)?;
+        self.counties.features().iter().find(|county| county.code == fips).map(|county| county.name.as_str())
+    }
+
+    /// The name of a census division by its code, or by the 7-digit code of one of its subdivisions.
+    pub fn division_name(&self, sgc: &str) -> Option<&str> {
+        self.facts.divisions.get(sgc.get(..4)?).map(|division| division.name.as_str())
+    }
+
+    /// The divisions over the border of a county, not over the open water of a Great Lake.
+    pub fn neighbours_of_same(&self, same: &str) -> Vec<&str> {
+        let pairs = self.pairs().filter(|(county, _)| covers_same(same, county));
+        pairs.map(|(_, division)| division).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// The counties over the border of a division, not over the open water of a Great Lake.
+    pub fn neighbours_of_sgc(&self, sgc: &str) -> Vec<&str> {
+        let pairs = self.pairs().filter(|(_, division)| covers_sgc(sgc, division));
+        pairs.map(|(county, _)| county).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        let near = self.facts.pairs.iter().filter(|(_, _, class)| match class {
+            PairClass::OpenWater => false,
+            PairClass::NarrowWater | PairClass::SeaStrait | PairClass::Touch => true,
+        });
+        near.map(|(same, sgc, _)| (same.as_str(), sgc.as_str()))
+    }
+
+    /// What a code names, with its neighbours on the other side by the table of pairs; `None` when it is unknown.
+    pub fn locate_code(&self, system: CodeSystem, code: &str) -> Option<Located> {
+        let mut found = Found { exact: true, ..Found::default() };
+        match system {
+            CodeSystem::Same => {
+                let counties = self.counties.features().iter().map(|county| format!("0{}", county.code));
+                let paired = self.facts.pairs.iter().map(|(same, ..)| same.clone());
+                found.same = counties.chain(paired).filter(|county| covers_same(code, county)).collect();
+                found.sgc.extend(self.neighbours_of_same(code).into_iter().map(str::to_owned));
+                if found.same.is_empty() {
+                    return None;
+                }
+            }
+            CodeSystem::Sgc => {
+                let divisions = self.facts.divisions.keys().filter(|division| covers_sgc(code, division));
+                found.sgc = divisions.cloned().collect();
+                found.same.extend(self.neighbours_of_sgc(code).into_iter().map(str::to_owned));
+                if found.sgc.is_empty() {
+                    return None;
+                }
+            }
+            CodeSystem::Clc => {
+                let place = self.places.iter().find(|place| place.code == code)?;
+                found.clc.insert(place.code.clone());
+                if !place.sgc.is_empty() {
+                    found.sgc.insert(place.sgc.clone());
+                    found.same.extend(self.neighbours_of_sgc(&place.sgc).into_iter().map(str::to_owned));
+                }
+            }
+        }
+        Some(found.into_located(&self.facts))
+    }
+}
+
+/// Whether a SAME code, which may name a part of a county (first digit) or a whole state (last three 000), covers a
+/// county.
+fn covers_same(code: &str, county: &str) -> bool {
+    if code.len() != 6 || !code.bytes().all(|b| b.is_ascii_digit()) {
+        return false;
+    }
+    match code.get(1..) {
+        Some("00000") => true,
+        Some(fips) if fips.ends_with("000") => county.get(1..3) == fips.get(..2),
+        Some(fips) => county.get(1..) == Some(fips),
+        None => false,
+    }
+}
+
+/// Whether an SGC code of 2, 4 or 7 digits covers a census division or lies in it.
+fn covers_sgc(code: &str, division: &str) -> bool {
+    match code.len() {
+        2 => division.starts_with(code),
+        4 => division == code,
+        7 => code.starts_with(division),
+        _ => false,
+    }
+}
+
+#[derive(Default)]
+struct Found {
+    same: BTreeSet<String>,
+    zones: BTreeSet<String>,
+    sgc: BTreeSet<String>,
+    clc: BTreeSet<String>,
+    partial: BTreeSet<String>,
+    exact: bool,
+}
+
+impl Found {
+    fn county(&mut self, fips: &str, counts: bool) {
+        let divided = DIVIDED.iter().find(|(former, _)| *former == fips);
+        let today = divided.map_or_else(|| vec![fips], |(_, today)| today.to_vec());
+        for same in today.into_iter().map(|fips| format!("0{fips}")) {
+            // Which of the two it is is not known, so neither is certain.
+            if !counts || divided.is_some() {
+                self.partial.insert(same.clone());
+            }
+            if counts {
+                self.same.insert(same);
+            }
+        }
+    }
+
+    fn division(&mut self, sgc: &str, counts: bool) {
+        let list = if counts { &mut self.sgc } else { &mut self.partial };
+        list.insert(sgc.to_owned());
+    }
+
+    fn into_located(self, facts: &Facts) -> Located {
+        let mut ugc = self.zones;
+        ugc.extend(self.same.iter().filter_map(|same| county_ugc(same, facts)));
+        Located {
+            same: self.same.into_iter().collect(),
+            ugc: ugc.into_iter().collect(),
+            sgc: self.sgc.into_iter().collect(),
+            clc: self.clc.into_iter().collect(),
+            partial: self.partial.into_iter().collect(),
+            exact: self.exact,
+        }
+    }
+}
+
+fn county_ugc(same: &str, facts: &Facts) -> Option<String> {
+    let state = facts.states.get(same.get(1..3)?)?;
+    Some(format!("{state}C{}", same.get(3..)?))
+}
+
+/// Whether any polygon or circle of the alert touches the coverage (closed or not), however little.
+///
+/// A shape that cannot be read, and an alert without shapes, touch nothing.
+pub fn touches(coverage: &[Point], alert: &Alert<'_>) -> bool {
+    let coverage_shapes = Shapes::new(&[coverage.to_vec()], &[]);
+    let areas = alert.info.iter().flat_map(|info| &info.area);
+    areas.into_iter().any(|area| {
+        let polygons: Vec<_> = area.polygon.iter().filter_map(|polygon| polygon.pairs().ok()).collect();
+        let circles: Vec<_> = area
+            .circle
+            .iter()
+            .filter_map(|circle| Some((circle.center().ok()?, circle.radius_km().ok()?)))
+            .collect();
+        coverage_shapes.touches(&Shapes::new(&polygons, &circles))
+    })
+}

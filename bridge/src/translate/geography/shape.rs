@@ -1,0 +1,241 @@
+//! The shapes of an alert, made ready for comparison: rings of longitude and latitude that are finite, in range and do
+//! not cross themselves; and the measures, in kilometres, that decide.
+//!
+//! A shape is never widened. A circle becomes a polygon inside it. INFERRED: two neighbouring points more than 180
+//! degrees of longitude apart are meant to go the short way, over the 180th meridian (CAP 1.2 3.2.4 is silent).
+
+use cap_schema::Point;
+use geo::{BooleanOps, Coord, LineString, MultiPolygon, Polygon, bool_ops::FillRule};
+use rstar::{AABB, Envelope};
+
+pub(super) const KM_PER_DEGREE: f64 = EARTH_RADIUS_KM * std::f64::consts::PI / 180.0;
+const EARTH_RADIUS_KM: f64 = 6371.008_8;
+/// 1 - sin(2π/n) n/2π is 0.0007 at 96: the area that the inscribed polygon lacks.
+const CIRCLE_POINTS: u32 = 96;
+/// An alert with more points than this is not measured: it would hold the translator for minutes.
+const MAX_POINTS: usize = 100_000;
+
+/// What a layer is compared with.
+#[derive(Clone, Debug)]
+pub(super) struct Shapes {
+    /// Areas, joined to one, of which no part lies in another.
+    pub(super) area: MultiPolygon<f64>,
+    /// Lines to measure distances from: the rings, and circles of radius 0 as lines of one point.
+    pub(super) outlines: Vec<Vec<Coord<f64>>>,
+    /// In square kilometres.
+    pub(super) area_km2: f64,
+}
+
+impl Shapes {
+    /// Takes what can be used; points out of range, rings without area and circles without a radius's meaning are
+    /// left out.
+    pub(super) fn new(polygons: &[Vec<Point>], circles: &[(Point, f64)]) -> Self {
+        let rings = polygons.iter().filter_map(|ring| polygon_ring(ring));
+        let rings: Vec<_> =
+            rings.chain(circles.iter().filter_map(|(center, km)| circle_ring(*center, *km))).collect();
+        let mut shapes = Shapes { area: MultiPolygon(Vec::new()), outlines: Vec::new(), area_km2: 0.0 };
+        let mut points = 0;
+        for ring in rings.iter().flat_map(|ring| around_the_meridian(ring)) {
+            points += ring.len();
+            if points > MAX_POINTS {
+                break;
+            }
+            if ring.len() >= 3 {
+                shapes.add(&ring);
+            }
+            shapes.outlines.push(ring);
+        }
+        shapes.area_km2 = area_km2(&shapes.area);
+        shapes
+    }
+
+    fn add(&mut self, ring: &[Coord<f64>]) {
+        let one = MultiPolygon(vec![Polygon::new(LineString(ring.to_vec()), Vec::new())]);
+        // A ring that crosses itself, or winds twice, stands for all that it goes around.
+        let one = one.union_with_fill_rule(&MultiPolygon(Vec::new()), FillRule::NonZero);
+        self.area = if self.area.0.is_empty() { one } else { self.area.union(&one) };
+    }
+
+    /// Nothing could be used.
+    pub(super) fn is_empty(&self) -> bool {
+        self.outlines.is_empty()
+    }
+
+    /// Whether the two have a point in common.
+    pub(super) fn touches(&self, other: &Shapes) -> bool {
+        let (Some(one), Some(two)) = (self.envelope(), other.envelope()) else { return false };
+        if !one.intersects(&two) {
+            return false;
+        }
+        let holds = |shapes: &Shapes, outline: &[Coord<f64>]| {
+            outline.first().is_some_and(|point| inside(*point, shapes.rings()))
+        };
+        let meet = |a: &[Coord<f64>], b: &[Coord<f64>]| {
+            a.first().is_some_and(|point| distance_km(a, b, point.y) == 0.0)
+                || holds(self, b)
+                || holds(other, a)
+        };
+        self.outlines.iter().any(|a| other.outlines.iter().any(|b| meet(a, b)))
+    }
+
+    fn rings(&self) -> impl Iterator<Item = &[Coord<f64>]> {
+        let rings =
+            self.area.0.iter().flat_map(|part| std::iter::once(part.exterior()).chain(part.interiors()));
+        rings.map(|ring| ring.0.as_slice())
+    }
+
+    /// The box around everything, `None` when there is nothing.
+    pub(super) fn envelope(&self) -> Option<AABB<[f64; 2]>> {
+        let points: Vec<_> = self.outlines.iter().flatten().map(|p| [p.x, p.y]).collect();
+        (!points.is_empty()).then(|| AABB::from_points(&points))
+    }
+}
+
+fn usable(point: Point) -> Option<Coord<f64>> {
+    let in_range = (-90.0..=90.0).contains(&point.lat) && (-180.0..=180.0).contains(&point.lon);
+    in_range.then_some(Coord { x: point.lon, y: point.lat })
+}
+
+/// Without the closing point; `None` when a point is out of range or fewer than three are left.
+fn polygon_ring(points: &[Point]) -> Option<Vec<Coord<f64>>> {
+    let mut ring: Vec<Coord<f64>> = Vec::with_capacity(points.len());
+    for point in points {
+        let mut point = usable(*point)?;
+        if let Some(last) = ring.last() {
+            while point.x - last.x > 180.0 {
+                point.x -= 360.0;
+            }
+            while point.x - last.x < -180.0 {
+                point.x += 360.0;
+            }
+            if point == *last {
+                continue;
+            }
+        }
+        ring.push(point);
+    }
+    if ring.len() > 1 && ring.first() == ring.last() {
+        ring.pop();
+    }
+    (ring.len() >= 3).then_some(ring)
+}
+
+/// A circle on the sphere as a polygon inside it; a radius of 0 is its centre.
+fn circle_ring(center: Point, radius_km: f64) -> Option<Vec<Coord<f64>>> {
+    let center = usable(center)?;
+    if !(0.0..=EARTH_RADIUS_KM * 1.5).contains(&radius_km) {
+        return None;
+    }
+    let angle = radius_km / EARTH_RADIUS_KM;
+    if angle * EARTH_RADIUS_KM < 0.001 {
+        return Some(vec![center]);
+    }
+    let lat = center.y.to_radians();
+    let mut ring: Vec<Coord<f64>> = (0..CIRCLE_POINTS)
+        .map(|i| {
+            let bearing = f64::from(i) * std::f64::consts::TAU / f64::from(CIRCLE_POINTS);
+            let sine = lat.sin() * angle.cos() + lat.cos() * angle.sin() * bearing.cos();
+            let sine = sine.clamp(-1.0, 1.0);
+            let turn = (bearing.sin() * angle.sin() * lat.cos()).atan2(angle.cos() - lat.sin() * sine);
+            Coord { x: center.x + turn.to_degrees(), y: sine.asin().to_degrees() }
+        })
+        .collect();
+    for (pole, within) in [(90.0, 90.0 - center.y), (-90.0, 90.0 + center.y)] {
+        if angle.to_degrees() > within {
+            // Around a pole the line runs from one side of the map to the other.
+            ring.sort_by(|a, b| a.x.total_cmp(&b.x));
+            ring.push(Coord { x: center.x + 180.0, y: pole });
+            ring.push(Coord { x: center.x - 180.0, y: pole });
+        }
+    }
+    Some(ring)
+}
+
+/// The ring, and where it runs over the edge of the map once more on the other side.
+fn around_the_meridian(ring: &[Coord<f64>]) -> Vec<Vec<Coord<f64>>> {
+    let moved = |by: f64| ring.iter().map(|p| Coord { x: p.x + by, y: p.y }).collect();
+    let mut rings = vec![ring.to_vec()];
+    if ring.iter().any(|p| p.x > 180.0) {
+        rings.push(moved(-360.0));
+    }
+    if ring.iter().any(|p| p.x < -180.0) {
+        rings.push(moved(360.0));
+    }
+    rings
+}
+
+/// Area on the sphere of polygons whose holes lie inside them, in square kilometres.
+pub(super) fn area_km2(area: &MultiPolygon<f64>) -> f64 {
+    let ring = |ring: &LineString<f64>| ring_area_km2(&ring.0).abs();
+    let one = |p: &Polygon<f64>| ring(p.exterior()) - p.interiors().iter().map(ring).sum::<f64>();
+    area.0.iter().map(one).sum::<f64>().max(0.0)
+}
+
+/// Signed: positive when counter-clockwise. Lines are straight on the map of equal areas between their ends, which for
+/// the lines of boundaries is nearer than the data.
+pub(super) fn ring_area_km2(ring: &[Coord<f64>]) -> f64 {
+    let Some(mut before) = ring.last().copied() else { return 0.0 };
+    let mut sum = 0.0;
+    for point in ring {
+        sum += (before.x - point.x).to_radians() * (before.y.to_radians().sin() + point.y.to_radians().sin());
+        before = *point;
+    }
+    sum * EARTH_RADIUS_KM * EARTH_RADIUS_KM / 2.0
+}
+
+/// Whether a point lies inside rings, of which one inside another is a hole.
+pub(super) fn inside<'a>(point: Coord<f64>, rings: impl Iterator<Item = &'a [Coord<f64>]>) -> bool {
+    let mut crossings = 0;
+    for ring in rings {
+        let Some(mut a) = ring.last() else { continue };
+        for b in ring {
+            if (a.y > point.y) != (b.y > point.y)
+                && point.x < a.x + (point.y - a.y) / (b.y - a.y) * (b.x - a.x)
+            {
+                crossings += 1;
+            }
+            a = b;
+        }
+    }
+    crossings % 2 == 1
+}
+
+/// Distance between two closed lines in kilometres on a plane that touches the Earth at `lat`; right to a few metres
+/// for the few kilometres that it is asked for. 0 where they cross.
+pub(super) fn distance_km(one: &[Coord<f64>], other: &[Coord<f64>], lat: f64) -> f64 {
+    let scale = Coord { x: KM_PER_DEGREE * lat.to_radians().cos(), y: KM_PER_DEGREE };
+    let mut least = f64::INFINITY;
+    for (a, b) in edges(one) {
+        for (c, d) in edges(other) {
+            least = least.min(between(a, b, c, d, scale));
+            if least == 0.0 {
+                return 0.0;
+            }
+        }
+    }
+    least
+}
+
+/// The edges of a closed line; of one point, the point.
+pub(super) fn edges(ring: &[Coord<f64>]) -> impl Iterator<Item = (Coord<f64>, Coord<f64>)> {
+    let before = ring.last().into_iter().chain(ring.iter());
+    before.zip(ring).map(|(a, b)| (*a, *b))
+}
+
+fn between(a: Coord<f64>, b: Coord<f64>, c: Coord<f64>, d: Coord<f64>, scale: Coord<f64>) -> f64 {
+    let turn =
+        |p: Coord<f64>, q: Coord<f64>, r: Coord<f64>| (q.x - p.x) * (r.y - p.y) - (q.y - p.y) * (r.x - p.x);
+    if turn(a, b, c) * turn(a, b, d) < 0.0 && turn(c, d, a) * turn(c, d, b) < 0.0 {
+        return 0.0;
+    }
+    let to = |p, q, r| point_to_line(p, q, r, scale);
+    to(a, c, d).min(to(b, c, d)).min(to(c, a, b)).min(to(d, a, b))
+}
+
+fn point_to_line(p: Coord<f64>, a: Coord<f64>, b: Coord<f64>, scale: Coord<f64>) -> f64 {
+    let (line_x, line_y) = ((b.x - a.x) * scale.x, (b.y - a.y) * scale.y);
+    let (x, y) = ((p.x - a.x) * scale.x, (p.y - a.y) * scale.y);
+    let length = line_x * line_x + line_y * line_y;
+    let along = if length > 0.0 { ((x * line_x + y * line_y) / length).clamp(0.0, 1.0) } else { 0.0 };
+    (x - along * line_x).hypot(y - along * line_y)
+}

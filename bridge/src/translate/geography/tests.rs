@@ -1,0 +1,164 @@
+//! The golden table of places along the border, and properties.
+
+use std::path::PathBuf;
+
+use cap_schema::{Circle, Point, Polygon};
+use proptest::prelude::*;
+
+use super::*;
+
+/// The folder with boundary sets and the golden table, beside the corpus; read in place.
+fn geo_folder() -> Option<PathBuf> {
+    let corpus = std::env::var_os("CAP_CORPUS").map(PathBuf::from);
+    let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/geo");
+    let folder = corpus.map_or(beside, |corpus| corpus.join("../geo"));
+    folder.join("golden.tsv").is_file().then_some(folder)
+}
+
+struct Golden {
+    name: String,
+    polygons: Vec<Vec<Point>>,
+    circles: Vec<(Point, f64)>,
+    area_km2: f64,
+    same: Vec<String>,
+    same_small: Vec<String>,
+    sgc: Vec<String>,
+    sgc_small: Vec<String>,
+    nearest: Vec<String>,
+    zones: Vec<String>,
+}
+
+fn words(text: &str) -> Vec<String> {
+    text.split_whitespace().map(str::to_owned).collect()
+}
+
+fn golden(folder: &std::path::Path) -> Vec<Golden> {
+    let text = std::fs::read_to_string(folder.join("golden.tsv")).unwrap();
+    let mut lines = text.lines();
+    let heading: Vec<&str> = lines.next().unwrap().split('\t').collect();
+    let case = |line: &str| {
+        let cells: Vec<&str> = line.split('\t').collect();
+        let cell = |name: &str| {
+            let column = heading.iter().position(|column| *column == name).unwrap();
+            cells.get(column).copied().unwrap_or_default()
+        };
+        let circle = cell("kind").strip_prefix("circle ").map(|text| Circle::new(text.to_owned()));
+        let nearest = cell("nearest_if_missing").split("; ").filter_map(|text| {
+            let (code, km) = text.split_once(' ')?;
+            (km.trim_end_matches("km").parse::<f64>().ok()? <= NEAREST_KM).then(|| code.to_owned())
+        });
+        let polygon = cell("cap_polygon");
+        Golden {
+            name: cell("case").to_owned(),
+            polygons: if circle.is_some() { vec![] } else { vec![Polygon::new(polygon).points().unwrap()] },
+            circles: circle.iter().map(|c| (c.center().unwrap(), c.radius_km().unwrap())).collect(),
+            area_km2: cell("area_km2").parse().unwrap(),
+            same: words(cell("same")),
+            same_small: words(cell("us_slivers")).iter().map(|fips| format!("0{fips}")).collect(),
+            sgc: words(cell("sgc_cd")),
+            sgc_small: words(cell("cd_slivers")),
+            nearest: nearest.collect(),
+            zones: words(cell("ugc_zones")),
+        }
+    };
+    lines.map(case).collect()
+}
+
+/// What must be there is there; what else is there is among what may be.
+fn differences(kind: &str, found: &[String], must: &[String], may: &[String]) -> Vec<String> {
+    let missing = must.iter().filter(|code| !found.contains(code)).map(|code| format!("{kind} lacks {code}"));
+    let more = found.iter().filter(|code| !must.contains(code) && !may.contains(code));
+    missing.chain(more.map(|code| format!("{kind} has {code}"))).collect()
+}
+
+#[test]
+fn counties_of_the_golden_table_are_found_with_the_built_in_set() {
+    let Some(folder) = geo_folder() else {
+        println!("skipped: no ../shared/geo");
+        return;
+    };
+    let boundaries = Boundaries::builtin().unwrap();
+    let mut wrong = Vec::new();
+    for case in golden(&folder) {
+        let found = boundaries.locate_shapes(&case.polygons, &case.circles);
+        let nearest: Vec<_> = case.nearest.iter().map(|fips| format!("0{fips}")).collect();
+        let may = [case.same_small, nearest].concat();
+        wrong.extend(differences(&case.name, &found.same, &case.same, &may));
+        println!("{} sgc {:?} expected {:?} {:?}", case.name, found.sgc, case.sgc, case.sgc_small);
+        assert!(!found.exact);
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[test]
+fn divisions_at_the_rivers_are_found_without_their_boundaries() {
+    let boundaries = Boundaries::builtin().unwrap();
+    for (polygon, same, sgc) in [
+        (
+            "42.9000,-82.4900 42.9000,-82.4000 42.9700,-82.3900 42.9700,-82.4600 42.9000,-82.4900",
+            "026147",
+            "3538",
+        ),
+        (
+            "42.2200,-83.1500 42.2200,-82.9000 42.4000,-82.9000 42.4000,-83.1500 42.2200,-83.1500",
+            "026163",
+            "3537",
+        ),
+    ] {
+        let found = boundaries.locate_shapes(&[Polygon::new(polygon).points().unwrap()], &[]);
+        assert_eq!((found.same, found.sgc), (vec![same.to_owned()], vec![sgc.to_owned()]), "{polygon}");
+    }
+}
+
+#[test]
+fn codes_cross_the_border_by_the_table_alone() {
+    let boundaries = Boundaries::builtin().unwrap();
+    for (system, code, same, sgc) in [
+        (CodeSystem::Same, "026163", "026163", "3537"),
+        (CodeSystem::Sgc, "3526", "036029 036063", "3526"),
+        (CodeSystem::Sgc, "3537039", "026163", "3537"),
+        (CodeSystem::Same, "020001", "", ""),
+        (CodeSystem::Sgc, "9999", "", ""),
+        (CodeSystem::Clc, "041420", "", ""),
+    ] {
+        let found = boundaries.locate_code(system, code).unwrap_or_default();
+        let of = |text: &str| words(text);
+        if code != "020001" {
+            assert_eq!((found.same, found.sgc), (of(same), of(sgc)), "{code}");
+        } else {
+            assert_eq!(found.sgc, of(sgc), "{code}");
+        }
+    }
+    assert_eq!(boundaries.county_name("026163"), Some("Wayne"));
+    assert_eq!(boundaries.division_name("3537039"), Some("Essex"));
+}
+
+fn any_point() -> impl Strategy<Value = Point> {
+    let near = (41.0..50.0f64, -95.0..-66.0f64).prop_map(|(lat, lon)| Point { lat, lon });
+    let odd = prop_oneof![
+        Just(f64::NAN),
+        Just(f64::INFINITY),
+        Just(90.0),
+        Just(-180.0),
+        Just(1e300),
+        -400.0..400.0f64
+    ];
+    let anywhere = (odd.clone(), odd).prop_map(|(lat, lon)| Point { lat, lon });
+    prop_oneof![8 => near, 1 => anywhere]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_shape_makes_it_panic(
+        polygons in prop::collection::vec(prop::collection::vec(any_point(), 0..12), 0..3),
+        circles in prop::collection::vec((any_point(), prop_oneof![0.0..60.0f64, Just(f64::NAN), Just(-1.0), Just(1e9)]), 0..3),
+    ) {
+        use std::sync::LazyLock;
+        static BOUNDARIES: LazyLock<Boundaries> = LazyLock::new(|| Boundaries::builtin().unwrap());
+        let found = BOUNDARIES.locate_shapes(&polygons, &circles);
+        prop_assert!(found.same.iter().all(|same| same.len() == 6));
+        prop_assert!(found.same.is_sorted() && found.sgc.is_sorted());
+    }
+}
