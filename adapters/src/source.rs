@@ -55,6 +55,20 @@ pub struct SourceContext {
     pub http: HttpClient,
 }
 
+impl SourceContext {
+    /// Waits for the outside world, but no longer than until shutdown. Never put `accept` or `checkpoint` into it: what
+    /// the bridge has begun to store must be seen to its end.
+    ///
+    /// # Errors
+    /// `NotAccepted` with `ShuttingDown`.
+    pub async fn unless_stopped<T>(&self, work: impl Future<Output = T>) -> Result<T, SourceError> {
+        tokio::select! {
+            done = work => Ok(done),
+            () = self.shutdown.cancelled() => Err(SourceError::NotAccepted { cause: AcceptError::ShuttingDown }),
+        }
+    }
+}
+
 /// Reads the time; real, scaled or following a replay.
 pub trait Clock: Send + Sync + 'static {
     /// Now.

@@ -4,6 +4,7 @@
 //! of the real system would send fails the test.
 
 mod bridge;
+mod corpus;
 mod ipaws;
 mod masas;
 mod webhook;

@@ -58,10 +58,7 @@ impl Source for IpawsSource {
         let mut position = Position { since: stored.and_then(|t| t.parse().ok()), ..Position::default() };
         let wait = self.wait(&cx);
         loop {
-            let polled = tokio::select! {
-                polled = self.poll(&cx, &mut position) => polled,
-                () = cx.shutdown.cancelled() => return Ok(()),
-            };
+            let polled = self.poll(&cx, &mut position).await;
             match polled {
                 Ok(()) => cx.contact.reached(&cx.origin),
                 Err(SourceError::NotAccepted { cause: AcceptError::ShuttingDown }) => return Ok(()),
@@ -72,9 +69,8 @@ impl Source for IpawsSource {
                     | SourceError::NotAFeed { .. }),
                 ) => cx.contact.failed(&cx.origin, &error),
             }
-            tokio::select! {
-                () = tokio::time::sleep(wait) => {}
-                () = cx.shutdown.cancelled() => return Ok(()),
+            if cx.unless_stopped(tokio::time::sleep(wait)).await.is_err() {
+                return Ok(());
             }
         }
     }
@@ -112,7 +108,7 @@ impl IpawsSource {
         let shown = Shown(&url).to_string();
         let unreachable = |cause: HttpError| SourceError::Unreachable { url: shown.clone(), cause };
         let request = Request::get(url).limit(self.limit).max_reply_bytes(self.max_feed_bytes);
-        let reply = cx.http.send(request).await.map_err(unreachable)?;
+        let reply = cx.unless_stopped(cx.http.send(request)).await?.map_err(unreachable)?;
         if reply.status_code != 200 {
             return Err(SourceError::Refused { url: shown, status_code: reply.status_code });
         }

@@ -95,10 +95,7 @@ impl Source for MasasSource {
         let stored = stored.and_then(|text| text.parse().ok());
         let mut position = Position { since: stored, stored, ..Position::default() };
         loop {
-            let polled = tokio::select! {
-                polled = self.poll(&cx, &mut position) => polled,
-                () = cx.shutdown.cancelled() => return Ok(()),
-            };
+            let polled = self.poll(&cx, &mut position).await;
             match polled {
                 Ok(()) => cx.contact.reached(&cx.origin),
                 Err(SourceError::NotAccepted { cause: AcceptError::ShuttingDown }) => return Ok(()),
@@ -109,9 +106,8 @@ impl Source for MasasSource {
                     | SourceError::NotAFeed { .. }),
                 ) => cx.contact.failed(&cx.origin, &error),
             }
-            tokio::select! {
-                () = tokio::time::sleep(self.poll) => {}
-                () = cx.shutdown.cancelled() => return Ok(()),
+            if cx.unless_stopped(tokio::time::sleep(self.poll)).await.is_err() {
+                return Ok(());
             }
         }
     }
@@ -162,7 +158,8 @@ impl MasasSource {
             let url = self.hub.feed_url(&query);
             let shown = Shown(&url).to_string();
             let unreachable = |cause: HttpError| SourceError::Unreachable { url: shown.clone(), cause };
-            let reply = self.hub.get(&cx.http, url, self.max_feed_bytes).await.map_err(unreachable)?;
+            let asked = self.hub.get(&cx.http, url, self.max_feed_bytes);
+            let reply = cx.unless_stopped(asked).await?.map_err(unreachable)?;
             if reply.status_code != 200 {
                 return Err(SourceError::Refused { url: shown, status_code: reply.status_code });
             }
@@ -221,7 +218,7 @@ impl MasasSource {
             self.accept(cx, received(raw.clone(), Form::MasasEntry, entry.id.clone(), None)).await?;
         }
         for enclosure in enclosures {
-            let fetched = self.enclosure(cx, &enclosure.href).await;
+            let fetched = cx.unless_stopped(self.enclosure(cx, &enclosure.href)).await?;
             if let Fetched::Cap(cap) = fetched {
                 self.accept(cx, received(cap, Form::Cap, entry.id.clone(), None)).await?;
                 continue;
@@ -246,7 +243,9 @@ impl MasasSource {
         }
         position.waiting.remove(&version);
         if let Some(updated) = entry.updated {
-            position.since = Some(position.since.map_or(updated, |since| since.max(updated)));
+            // A time in the future would hide everything that is changed before it.
+            let done = updated.min(cx.clock.now());
+            position.since = Some(position.since.map_or(done, |since| since.max(done)));
         }
         position.seen.insert(version, entry.updated.unwrap_or_else(|| cx.clock.now()));
         Ok(())

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use cap_schema::MsgType;
 use capbridge_adapters::endpoint::{DeliveryError, Message, Receipt};
 use capbridge_adapters::source::Form;
+use capbridge_exercise::clock::cap_time;
 use capbridge_exercise::ipaws_open::{Cog, Settings};
 use capbridge_exercise::keys::{Authority, CogKey};
 use capbridge_exercise::signature::{Certificate, sign_alert};
-use capbridge_exercise::{Clock, Fault, IpawsOpen, Mischief, Running as Server};
+use capbridge_exercise::{Clock, Fault, IpawsOpen, Mischief, Running as Server, keys};
 
 use super::bridge::{Heard, Running, Sender, Texts, message};
 
@@ -105,6 +106,31 @@ async fn a_post_whose_answer_was_lost_is_told_by_the_duplicate() {
     }
     let twice = sender.deliver(message(MsgType::Alert, &blocked("L-0"))).await.unwrap_err();
     assert!(matches!(twice, DeliveryError::Permanent { disable: false, .. }), "{twice:?}");
+}
+
+// judged by programs that share nothing with us, as it goes over the wire.
+#[tokio::test]
+async fn xmlsec1_and_xmllint_believe_what_is_posted() {
+    let (clock, folder) = (Clock::system(), tempfile::tempdir().unwrap());
+    keys::write_folder(folder.path(), &[COG], clock.now()).unwrap();
+    let read = |name: String| std::fs::read_to_string(folder.path().join(name)).unwrap();
+    let authorities = vec![Certificate::from_pem(&read("ca.pem".into())).unwrap()];
+    let settings = Settings::new(vec![Cog::new(COG, "Exercise COG")], authorities);
+    let ipaws = IpawsOpen::start(settings, clock.clone()).await.unwrap();
+    let (certificate, key) = (read(format!("cog-{COG}.crt.pem")), read(format!("cog-{COG}.key.pem")));
+    let key = CogKey::from_pem(COG, &certificate, &key).unwrap();
+    let bench = Bench { ipaws, clock, key };
+    let mut sender = bench.sender();
+    let at = |secs| cap_time(bench.clock.now().checked_add(jiff::SignedDuration::from_secs(secs)).unwrap());
+    let now = |cap: String| {
+        cap.replace("2026-03-01T17:02:00-00:00", &at(0)).replace("2026-03-01T18:02:00-00:00", &at(3_600))
+    };
+    for cap in [now(blocked("J-1")), now(alert("J-2"))] {
+        let receipt = sender.deliver(message(MsgType::Alert, &cap)).await.unwrap();
+        assert!(!receipt.partial, "{:?}", receipt.notes);
+        let body = bench.ipaws.requests().pop().unwrap().body;
+        crate::drivers::judge_post(std::str::from_utf8(&body).unwrap(), folder.path()).await.unwrap();
+    }
 }
 
 #[tokio::test]
