@@ -1,6 +1,8 @@
 //! Independent clients against the simulators: zeep, xmlsec1, xmllint, plain Python. None of them shares
 //! code with us, so what they and the simulators agree on is not our mistake alone.
 
+mod second_opinion;
+
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
