@@ -176,6 +176,22 @@ def alerts(uri):
         expect("after the Cancel", ask("PUT", media, OTHER, cap(version, "Update", references), CAP_TYPE)[0], 400)
 
 
+def texts_and_icons():
+    for term in ("other", "ems/incident/Fire/forestfire"):
+        icon = f'<category label="Icon" scheme="masas:category:icon" term="{term}"/>'
+        node = created(entry(extra=icon), ATOM_TYPE)
+        expect("an icon as it was sent", terms(node, "masas:category:icon"), [term])
+    double = entry(extra='<category label="Status" scheme="masas:category:status" term="Test"/>')
+    expect("two statuses", ask("POST", HUB + "/feed", CODE, double, ATOM_TYPE)[0], 400)
+    empty = entry().replace(b"</div></div></title>", b'</div><div xml:lang="en"></div></div></title>')
+    divs = created(empty, ATOM_TYPE).find(ATOM + "title").findall(".//{http://www.w3.org/1999/xhtml}div")
+    expect("an empty text of a language", [div.text or "" for div in divs][1:], ["Fermeture d'un pont & d\u00e9tour", ""])
+    plain = entry().replace(b'<title type="xhtml">', b'<title type="text">')
+    expect("a plain title", created(plain, ATOM_TYPE).find(ATOM + "title").get("type"), "text")
+    untitled = entry(title="")
+    expect("no title", ask("POST", HUB + "/feed", CODE, untitled, ATOM_TYPE)[0], 400)
+
+
 def attachments():
     photo = bytes(range(256))
     boundary = "0.a.unique.value.0"
@@ -189,7 +205,10 @@ def attachments():
         f"--{boundary}--".encode(), b"",
     ])
     node = created(body, f"multipart/related; boundary={boundary}")
-    expect("the photo", ask("GET", link(node, "enclosure")[0])[1], photo)
+    file = link(node, "enclosure")[0]
+    expect("the photo", ask("GET", file)[1], photo)
+    expect("without a code", ask("GET", file, "")[0], 401)
+    expect("no second file", ask("GET", file[:-1] + "1")[0], 404)
 
 
 def refusals():
@@ -197,6 +216,7 @@ def refusals():
     cases = [
         ("an unknown type", b"x", "application/octet-stream", 415),
         ("CAP as text/xml", cap(), "text/xml", 415),
+        ("CAP by its registered type", cap(), "application/cap+xml", 415),
         ("torn XML", cap()[:200], CAP_TYPE, 400),
         ("a DOCTYPE", deep, ATOM_TYPE, 400),
         ("no alert", b"<a/>", CAP_TYPE, 400),
@@ -217,5 +237,6 @@ account = access()
 entries(account)
 positions()
 alerts(account)
+texts_and_icons()
 attachments()
 refusals()
