@@ -1,0 +1,31 @@
+-- id, ended_at, ended_ms, state, due_at, due_ms, error, maybe, receipt
+local id, to = ARGV[1], ARGV[4]
+local key = DELIVERY .. id
+local d = redis.call('HMGET', key, 'state', 'seq', 'lane', 'chain', 'endpoint', 'alert', 'head')
+if not d[1] then return 'missing' end
+if FINAL[d[1]] then return 'ok' end
+local m, line = member(id, d[2]), d[4] .. ':' .. d[5]
+redis.call('ZREM', LEASED .. d[3], m)
+redis.call('ZREM', DUE .. d[3], m)
+turn(id, d[2], d[1], to)
+if to == 'delivered' then
+  redis.call('HDEL', key, 'error')
+  redis.call('HSET', key, 'receipt', ARGV[9])
+  redis.call('ZADD', ISSUED .. line, d[2], id)
+else
+  redis.call('HSET', key, 'error', ARGV[7])
+end
+if to == 'waiting' then
+  redis.call('HSET', key, 'due_at', ARGV[5], 'due_ms', ARGV[6])
+  if ARGV[8] == '1' then redis.call('HSET', key, 'maybe', 1) end
+  if d[7] == '1' then redis.call('ZADD', DUE .. d[3], ARGV[6], m) end
+  return 'ok'
+end
+redis.call('HSET', key, 'ended_at', ARGV[2], 'head', 0)
+redis.call('ZREM', OPEN .. d[3], id)
+redis.call('ZREM', LINE .. line, id)
+if redis.call('HINCRBY', ALERT .. d[6], 'open', -1) == 0 then
+  redis.call('ZADD', OVER, redis.call('HGET', ALERT .. d[6], 'over_ms'), d[6])
+end
+promote(line, ARGV[2], ARGV[3])
+return 'ok'

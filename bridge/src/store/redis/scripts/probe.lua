@@ -1,0 +1,2 @@
+redis.call('INCR', PROBE)
+return redis.call('GET', PROBE)

@@ -1,0 +1,17 @@
+-- id, now_at, now_ms, give_up_at
+local id = ARGV[1]
+local key = DELIVERY .. id
+local d = redis.call('HMGET', key, 'state', 'seq', 'lane', 'chain', 'endpoint', 'alert')
+if not d[1] then return 'missing' end
+if d[1] ~= 'dead' and d[1] ~= 'expired' then return 'not-ended' end
+local line = LINE .. d[4] .. ':' .. d[5]
+local head = redis.call('ZCARD', line) == 0
+turn(id, d[2], d[1], 'queued')
+redis.call('HSET', key, 'due_at', ARGV[2], 'due_ms', ARGV[3], 'give_up_at', ARGV[4], 'head', head and 1 or 0)
+redis.call('HDEL', key, 'ended_at')
+redis.call('ZADD', line, d[2], id)
+redis.call('ZADD', OPEN .. d[3], d[2], id)
+redis.call('HINCRBY', ALERT .. d[6], 'open', 1)
+redis.call('ZREM', OVER, d[6])
+if head then redis.call('ZADD', DUE .. d[3], ARGV[3], member(id, d[2])) end
+return 'ok'

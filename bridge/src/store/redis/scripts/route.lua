@@ -1,0 +1,31 @@
+-- key, routed_at, group, then id, endpoint, rule, due_at, due_ms, give_up_at of each delivery
+local key = ARGV[1]
+local a = redis.call('HMGET', ALERT .. key, 'seq', 'chain', 'lane', 'routed', 'entry', 'over_ms')
+if not a[1] then return 'missing' end
+if a[4] then return 'ok' end
+local chain, lane, open = a[2], a[3], 0
+for i = 4, #ARGV, 6 do
+  local id, endpoint = ARGV[i], ARGV[i + 1]
+  if redis.call('EXISTS', DELIVERY .. id) == 0 then
+    local seq = redis.call('INCR', SEQ)
+    local line = LINE .. chain .. ':' .. endpoint
+    local head = redis.call('ZCARD', line) == 0
+    redis.call('ZADD', line, seq, id)
+    redis.call('HSET', DELIVERY .. id, 'endpoint', endpoint, 'alert', key, 'chain', chain, 'lane', lane,
+      'rule', ARGV[i + 2], 'seq', seq, 'head', head and 1 or 0, 'state', 'queued', 'attempts', 0,
+      'queued_at', ARGV[2], 'due_at', ARGV[i + 3], 'due_ms', ARGV[i + 4], 'give_up_at', ARGV[i + 5], 'maybe', 0)
+    redis.call('ZADD', DELIVERIES, seq, id)
+    redis.call('ZADD', DELIVERIES_OF .. key, seq, id)
+    redis.call('ZADD', STATE .. 'queued', seq, id)
+    redis.call('ZADD', OPEN .. lane, seq, id)
+    if head then redis.call('ZADD', DUE .. lane, ARGV[i + 4], member(id, seq)) end
+    redis.call('HSET', FOLLOWERS .. chain, endpoint, ARGV[i + 2])
+    open = open + 1
+  end
+end
+redis.call('HSET', ALERT .. key, 'routed', 1, 'open', open)
+redis.call('ZREM', INBOX_LEASES, member(key, a[1]))
+redis.call('XACK', INBOX, ARGV[3], a[5])
+redis.call('XDEL', INBOX, a[5])
+if open == 0 then redis.call('ZADD', OVER, a[6], key) end
+return 'ok'
