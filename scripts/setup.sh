@@ -19,3 +19,5 @@ if [ -n "$missing" ]; then
 	$root apt-get install -y -q --no-install-recommends $missing >/dev/null
 fi
 cargo nextest --version >/dev/null 2>&1 || cargo install cargo-nextest --locked
+# zeep and xmlsec in an environment of their own, for tests/it/drivers.
+sh "$(dirname "$0")/../tests/it/drivers/setup.sh" "${CARGO_TARGET_DIR:-target}/drivers"
