@@ -146,7 +146,8 @@ struct Tag<'b> {
     range: Range<usize>,
 }
 
-/// The tags of a document, comments and sections skipped.
+/// The tags of a document, comments and sections skipped. What begins like one of them and does not end is taken for
+/// text, so that it cannot hide what follows.
 struct Tags<'b> {
     bytes: &'b [u8],
     at: usize,
@@ -163,24 +164,20 @@ impl<'b> Tags<'b> {
             let rest = self.bytes.get(self.at..)?;
             let start = self.at + rest.iter().position(|b| *b == b'<')?;
             let rest = self.bytes.get(start..)?;
-            let skipped: Option<&[u8]> = if rest.starts_with(b"<!--") {
-                Some(b"-->")
-            } else if rest.starts_with(b"<![CDATA[") {
-                Some(b"]]>")
-            } else if rest.starts_with(b"<?") {
-                Some(b"?>")
-            } else {
-                None
-            };
-            if let Some(end) = skipped {
-                self.at = start + 2 + rest.get(2..)?.windows(end.len()).position(|w| w == end)? + end.len();
+            self.at = start + 1;
+            let section = SECTIONS.iter().find(|(open, _)| rest.starts_with(open));
+            if let Some((open, close)) = section {
+                let inside = rest.get(open.len()..)?;
+                if let Some(length) = inside.windows(close.len()).position(|w| w == *close) {
+                    self.at = start + open.len() + length + close.len();
+                }
                 continue;
             }
-            if rest.starts_with(b"<!") {
+            if rest.get(..9).is_some_and(|word| word.eq_ignore_ascii_case(b"<!doctype")) {
                 self.doctype = true;
                 return None;
             }
-            let length = tag_length(rest)?;
+            let Some(length) = tag_length(rest) else { continue };
             self.at = start + length;
             let inside = rest.get(1..length - 1)?;
             let (kind, inside) = match (inside.strip_prefix(b"/"), inside.strip_suffix(b"/")) {
@@ -194,11 +191,16 @@ impl<'b> Tags<'b> {
     }
 }
 
-/// The length of a tag with its brackets; a bracket inside a quoted value does not end it.
+/// What is no tag: how it begins and how it ends.
+const SECTIONS: [(&[u8], &[u8]); 3] = [(b"<!--", b"-->"), (b"<![CDATA[", b"]]>"), (b"<?", b"?>")];
+
+/// The length of a tag with its brackets. A closing bracket inside a quoted value does not end it; an opening one is
+/// allowed nowhere in a tag, so there is none.
 fn tag_length(bytes: &[u8]) -> Option<usize> {
     let mut quote: Option<u8> = None;
-    for (n, byte) in bytes.iter().enumerate() {
+    for (n, byte) in bytes.iter().enumerate().skip(1) {
         match (quote, *byte) {
+            (_, b'<') => return None,
             (None, b'>') => return Some(n + 1),
             (None, b'"' | b'\'') => quote = Some(*byte),
             (Some(open), byte) if byte == open => quote = None,
@@ -244,6 +246,9 @@ mod tests {
             ("<feed><entry>1</feed>", 1, true),
             ("<feed><a><entry>1</entry></a><entry>2</entry></feed>", 1, true),
             ("<feed><entry/><entry>&x;</entry></feed>", 2, true),
+            ("<feed><entry><a b=\"c</entry><entry>2</entry></feed>", 2, true),
+            ("<feed><entry><!-- </entry><entry>2</entry></feed>", 2, true),
+            ("<feed><entry><![CDATA[ </entry><entry>2</entry></feed>", 2, true),
             ("<feed/>", 0, true),
             ("<feed></feed>", 0, true),
             ("<entry>1</entry>", 1, true),

@@ -55,7 +55,8 @@ impl MasasSource {
     }
 }
 
-/// One version of one entry: its id and `updated`, or the digest of what cannot be read.
+/// One version of one entry: the digest of its bytes, and its `updated`. The times of a hub have a resolution of a
+/// second, so id and `updated` alone would miss a change within it.
 type Version = (String, Option<Timestamp>);
 
 /// What was read so far.
@@ -204,10 +205,7 @@ impl MasasSource {
             position.seen.insert(version, cx.clock.now());
             return Ok(());
         };
-        let version = match (&entry.id, entry.updated) {
-            (Some(id), Some(updated)) => (id.clone(), Some(updated)),
-            (Some(_) | None, _) => (digest(document), entry.updated),
-        };
+        let version = (digest(document), entry.updated);
         if position.seen.contains_key(&version) {
             return Ok(());
         }

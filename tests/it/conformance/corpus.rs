@@ -56,3 +56,28 @@ fn every_known_reply_of_ipaws_open_is_judged() {
     let pong = reply::ack(&bytes(&corpus, "ipaws/soap/reconstructed-getack-response.xml")).unwrap();
     assert_eq!(pong.as_deref(), Some("PONG"));
 }
+
+/// The whole corpus of attacks: every reader answers, and nothing that needs a DTD is read.
+#[test]
+fn no_hostile_document_is_taken_for_a_feed_or_a_reply() {
+    let Some(corpus) = capbridge_harness::corpus("no_hostile_document_is_taken_for_a_feed_or_a_reply") else { return };
+    let mut folders = vec![corpus.join("hostile")];
+    let mut read = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap().flatten() {
+            if entry.path().is_dir() {
+                folders.push(entry.path());
+                continue;
+            }
+            let bytes = std::fs::read(entry.path()).unwrap();
+            let dtd = bytes.windows(9).any(|w| w.eq_ignore_ascii_case(b"<!doctype"));
+            let taken = Entry::read(&bytes).is_ok() || matches!(reply::read(&bytes), Ok(Reply::Groups(_)));
+            assert!(!taken, "{}", entry.path().display());
+            if let (Ok(feed), true) = (atom::cut(&bytes), dtd) {
+                assert!(feed.entries.is_empty(), "{}", entry.path().display());
+            }
+            read += 1;
+        }
+    }
+    assert!(read > 1_000, "{read}");
+}
