@@ -205,25 +205,22 @@ fn transcode(bytes: &[u8], windows: bool) -> Option<String> {
     Some(text)
 }
 
-/// The first `<!DOCTYPE` outside comments and CDATA, in any case.
+/// A `<!DOCTYPE`, in any case, before the root element. Behind it the reader refuses one.
 fn find_doctype(text: &str) -> Option<usize> {
-    let mut from = 0;
-    while let Some(found) = text.get(from..).and_then(|t| t.find("<!")) {
-        let at = from + found;
-        let rest = text.get(at..).unwrap_or("");
-        let skip = |open: &str, close: &str| {
-            rest.starts_with(open).then(|| rest.find(close).map_or(text.len(), |end| at + end + close.len()))
+    let mut at = 0;
+    loop {
+        let rest = text.get(at..)?;
+        let trimmed = rest.trim_start_matches([' ', '\t', '\r', '\n']);
+        at += rest.len() - trimmed.len();
+        let end = if trimmed.starts_with("<!--") {
+            trimmed.find("-->")? + 3
+        } else if trimmed.starts_with("<?") {
+            trimmed.find("?>")? + 2
+        } else {
+            return trimmed.starts_with("<!").then_some(at);
         };
-        if let Some(after) = skip("<!--", "-->").or_else(|| skip("<![CDATA[", "]]>")) {
-            from = after;
-            continue;
-        }
-        if rest.get(2..9).is_some_and(|w| w.eq_ignore_ascii_case("doctype")) {
-            return Some(at);
-        }
-        from = at + 2;
+        at += end;
     }
-    None
 }
 
 #[cfg(test)]
@@ -244,7 +241,7 @@ mod tests {
             (b"<?xml version=\"1.0 \"?><a/>", Some("gate.declaration")),
             (b"<?xml encoding=\"utf-8\"?><a/>", Some("gate.declaration")),
             (b"<!DOCTYPE a><a/>", Some("gate.dtd")),
-            (b"<!-- <!DOCTYPE --><a/><!doctype x>", Some("gate.dtd")),
+            (b"<!-- <!DOCTYPE --> <?x?><!doctype x><a/>", Some("gate.dtd")),
         ];
         for (bytes, rule) in cases {
             let found = Document::read(bytes, &Limits::default()).err().map(|r| r.findings[0].rule);

@@ -84,3 +84,22 @@ pub(crate) fn place(text: &str, offset: usize) -> (u32, u32) {
     let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
     (u32::try_from(line).unwrap_or(u32::MAX), u32::try_from(column).unwrap_or(u32::MAX))
 }
+
+/// Gives findings the places of their offsets, in one pass over the text.
+pub(crate) fn places(text: &str, mut found: Vec<(Finding, usize)>) -> Vec<Finding> {
+    found.sort_by_key(|(_, offset)| *offset);
+    let (mut at, mut line, mut column) = (0, 1, 1);
+    for (finding, offset) in &mut found {
+        for c in text.get(at..*offset).unwrap_or("").chars() {
+            if c == '\n' {
+                line += 1;
+                column = 1;
+            } else {
+                column += 1;
+            }
+        }
+        at = (*offset).max(at);
+        (finding.line, finding.column) = (line, column);
+    }
+    found.into_iter().map(|(finding, _)| finding).collect()
+}

@@ -3,8 +3,10 @@
 //! Owns cardinality, order and lexical gate of the content model (CAP 1.2 section 3.2 and schema). Prose rules are in
 //! `validate`. Must not give up where an alert can still be spoken of.
 
+mod content;
 mod elements;
 mod locate;
+mod place;
 
 use crate::alert::Alert;
 use crate::finding::{Finding, Rejection};
@@ -36,5 +38,5 @@ impl Parsed<'_> {
 
 /// Reads the alert of a text that passed the gate.
 pub(crate) fn parse<'t>(text: &'t str, limits: &'t Limits) -> Result<Parsed<'t>, Rejection> {
-    elements::Builder::new(text, limits).document()
+    elements::document(text, limits)
 }

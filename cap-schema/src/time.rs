@@ -93,6 +93,24 @@ impl<'a> Time<'a> {
         }
     }
 
+    /// The text in the CAP form where that says the same: without fraction, `-00:00` for `Z`, no white space around it.
+    /// Any other text is left as it is.
+    pub fn in_cap_form(&self) -> Cow<'_, str> {
+        let text = self.0.trim();
+        match self.form() {
+            TimeForm::Cap => Cow::Borrowed(text),
+            TimeForm::Zulu | TimeForm::Fraction => {
+                let (civil, offset) = match text.strip_suffix('Z') {
+                    Some(civil) => (civil, "-00:00"),
+                    None => text.split_at_checked(text.len().saturating_sub(6)).unwrap_or((text, "")),
+                };
+                let whole = civil.split_once('.').map_or(civil, |(whole, _)| whole);
+                Cow::Owned(format!("{whole}{offset}"))
+            }
+            TimeForm::NoOffset | TimeForm::Invalid => Cow::Borrowed(self.as_str()),
+        }
+    }
+
     /// The same without the input's lifetime.
     pub fn into_owned(self) -> Time<'static> {
         Time(Cow::Owned(self.0.into_owned()))
@@ -228,6 +246,19 @@ mod tests {
         for (text, form, instant) in cases {
             let time = Time::new(text);
             assert_eq!((time.form(), time.instant().map(Instant::seconds)), (form, instant), "{text}");
+        }
+    }
+
+    #[test]
+    fn other_forms_are_written_in_the_cap_form_where_they_say_the_same() {
+        for (text, expected) in [
+            ("2026-01-01T00:00:00Z", "2026-01-01T00:00:00-00:00"),
+            ("2026-01-01T00:00:00.125Z", "2026-01-01T00:00:00-00:00"),
+            (" 2026-01-01T00:00:00.25+01:00 ", "2026-01-01T00:00:00+01:00"),
+            ("2026-01-01T00:00:00", "2026-01-01T00:00:00"),
+            ("now", "now"),
+        ] {
+            assert_eq!(Time::new(text).in_cap_form(), expected, "{text}");
         }
     }
 

@@ -3,11 +3,14 @@
 //! Owns the shape that the IPAWS profile signs (ipaws page 6.4): one default namespace on `alert`, no white space between
 //! elements, no comments. What CAP 1.0 and 1.1 lack is filled with the defaults of cap page 1.7.
 
+use std::borrow::Cow;
+
 use crate::alert::{Alert, Version};
 use crate::area::Area;
-use crate::code::{Category, Code, CodeList, Scope};
+use crate::code::{Category, CodeList, Scope};
 use crate::info::{Info, NamedValue};
 use crate::resource::Resource;
+use crate::time::Time;
 use crate::xml::escape_text;
 
 /// The namespace of CAP 1.2.
@@ -21,12 +24,16 @@ pub fn write(alert: &Alert<'_>) -> String {
     out.push_str("\">");
     leaf(&mut out, "identifier", &alert.identifier);
     leaf(&mut out, "sender", &alert.sender);
-    leaf(&mut out, "sent", alert.sent.as_str());
+    leaf(&mut out, "sent", &time(&alert.sent, alert.version));
     leaf(&mut out, "status", alert.status.as_str());
     leaf(&mut out, "msgType", alert.msg_type.as_str());
     optional(&mut out, "source", alert.source.as_deref());
-    // Absent in CAP 1.0 only, where it means Public.
-    leaf(&mut out, "scope", alert.scope.as_ref().map_or(Scope::Public.as_str(), Code::as_str));
+    match &alert.scope {
+        Some(scope) => leaf(&mut out, "scope", scope.as_str()),
+        // Optional in CAP 1.0 only, where its absence means Public.
+        None if alert.version == Version::V1_0 => leaf(&mut out, "scope", Scope::Public.as_str()),
+        None => {}
+    }
     optional(&mut out, "restriction", alert.restriction.as_deref());
     optional(&mut out, "addresses", alert.addresses.as_deref());
     for code in &alert.code {
@@ -53,6 +60,11 @@ fn leaf(out: &mut String, name: &str, text: &str) {
     out.push_str("</");
     out.push_str(name);
     out.push('>');
+}
+
+/// The schemas of CAP 1.0 and 1.1 take forms of times that 1.2 does not.
+fn time<'a>(time: &'a Time<'_>, version: Version) -> Cow<'a, str> {
+    if version == Version::V1_2 { Cow::Borrowed(time.as_str()) } else { time.in_cap_form() }
 }
 
 fn optional(out: &mut String, name: &str, text: Option<&str>) {
@@ -92,8 +104,11 @@ fn info(out: &mut String, info: &Info<'_>, version: Version) {
     for code in &info.event_code {
         pair(out, "eventCode", code);
     }
-    for (name, time) in [("effective", &info.effective), ("onset", &info.onset), ("expires", &info.expires)] {
-        optional(out, name, time.as_ref().map(|t| t.as_str()));
+    for (name, value) in [("effective", &info.effective), ("onset", &info.onset), ("expires", &info.expires)]
+    {
+        if let Some(value) = value {
+            leaf(out, name, &time(value, version));
+        }
     }
     optional(out, "senderName", info.sender_name.as_deref());
     optional(out, "headline", info.headline.as_deref());

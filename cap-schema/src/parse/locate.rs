@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::elements::path_of;
+use super::content::path_of;
 use crate::alert::Version;
 use crate::finding::{Finding, place};
 use crate::limits::Limits;

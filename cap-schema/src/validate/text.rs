@@ -144,7 +144,10 @@ fn between(number: usize, earlier: &Info<'_>, later: &Info<'_>, out: &mut Findin
             })
         })
     };
-    if differs && earlier.event_code == later.event_code && overlaps() {
+    let same_event = earlier.event_code == later.event_code
+        || earlier.event_code.is_empty()
+        || later.event_code.is_empty();
+    if differs && same_event && overlaps() {
         let path = format!("/alert/info[{number}]");
         out.add(
             "cap.info.override",

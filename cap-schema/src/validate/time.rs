@@ -1,18 +1,24 @@
 //! Rules on times (CAP 1.2 section 3.3.2; V5, V23, N1, N2). What is no time at all is found by the reader.
 
 use super::Findings;
-use crate::alert::Alert;
+use crate::alert::{Alert, Version};
 use crate::time::{Time, TimeForm};
 
 pub(super) fn check(alert: &Alert<'_>, out: &mut Findings) {
-    form(&alert.sent, out, || "/alert/sent".to_owned());
+    // The schemas of CAP 1.0 and 1.1 take any time of XML.
+    let strict = alert.version == Version::V1_2;
+    if strict {
+        form(&alert.sent, out, || "/alert/sent".to_owned());
+    }
     let sent = alert.sent.instant();
     for (index, info) in alert.info.iter().enumerate() {
         let path = |name: &str| format!("/alert/info[{}]/{name}", index + 1);
         for (name, time) in
             [("effective", &info.effective), ("onset", &info.onset), ("expires", &info.expires)]
         {
-            if let Some(time) = time {
+            if let Some(time) = time
+                && strict
+            {
                 form(time, out, || path(name));
             }
         }

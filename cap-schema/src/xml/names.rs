@@ -7,9 +7,10 @@ pub fn is_char(c: char) -> bool {
 
 /// The byte offset of the first character that may not.
 pub fn first_bad(text: &str) -> Option<usize> {
-    // Everything but control characters and the two non-characters is allowed; look at bytes first.
-    let suspicious = text.bytes().any(|b| b < 0x20 && !matches!(b, b'\t' | b'\n' | b'\r') || b == 0xef);
-    if !suspicious {
+    // Everything but control characters and the two non-characters is allowed; look at bytes first, many at a time.
+    let bad = |b: u8| u8::from(b < 0x20) & u8::from(b != b'\t') & u8::from(b != b'\n') & u8::from(b != b'\r');
+    let suspicious = |chunk: &[u8]| chunk.iter().fold(0, |all, b| all | bad(*b) | u8::from(*b == 0xef)) != 0;
+    if !text.as_bytes().chunks(128).any(suspicious) {
         return None;
     }
     text.char_indices().find(|(_, c)| !is_char(*c)).map(|(at, _)| at)
@@ -35,6 +36,10 @@ pub fn is_ncname(name: &str) -> bool {
 
 /// Prefix and local part of a qualified name; `None` if it is none.
 pub fn split_qname(name: &str) -> Option<(&str, &str)> {
+    if name.starts_with(|c: char| c.is_ascii_alphabetic()) && name.bytes().all(|b| b.is_ascii_alphanumeric())
+    {
+        return Some(("", name));
+    }
     let (prefix, local) = name.split_once(':').unwrap_or(("", name));
     let sound = is_ncname(local)
         && (prefix.is_empty() != name.contains(':'))

@@ -7,8 +7,8 @@ use std::borrow::Cow;
 
 use quick_xml::events::Event;
 
+use super::XML_NS;
 use super::names::{first_bad, is_char, split_qname};
-use super::{DSIG_NS, XML_NS};
 use crate::finding::Rejection;
 use crate::limits::Limits;
 
@@ -75,6 +75,28 @@ pub struct Reader<'t> {
     root_done: bool,
     start: usize,
     end: usize,
+    /// Where the first character that XML does not allow stands.
+    bad_character: Option<usize>,
+    has_returns: bool,
+    has_section_ends: bool,
+    name: (&'t str, &'t str),
+    attributes: Vec<Attribute<'t>>,
+}
+
+/// A piece of a document without the details of an element, which the reader keeps until the next piece.
+pub(crate) enum Piece<'t> {
+    /// An element begins.
+    Start,
+    /// The innermost element ends.
+    End,
+    /// A piece of text.
+    Text(Cow<'t, str>),
+    /// A comment.
+    Comment(&'t str),
+    /// A processing instruction: target and data.
+    Instruction(&'t str, &'t str),
+    /// The document is over.
+    Over,
 }
 
 impl<'t> Reader<'t> {
@@ -96,6 +118,11 @@ impl<'t> Reader<'t> {
             root_done: false,
             start: 0,
             end: 0,
+            bad_character: first_bad(text),
+            has_returns: text.as_bytes().contains(&b'\r'),
+            has_section_ends: text.contains("]]>"),
+            name: ("", ""),
+            attributes: Vec::new(),
         }
     }
 
@@ -143,16 +170,64 @@ impl<'t> Reader<'t> {
     /// The document is not well-formed, or beyond a limit.
     #[expect(clippy::should_implement_trait, reason = "a fallible reader is not an iterator")]
     pub fn next(&mut self) -> Result<Option<Token<'t>>, Rejection> {
+        Ok(Some(match self.pull()? {
+            Piece::Start => Token::Start(self.element()),
+            Piece::End => Token::End,
+            Piece::Text(text) => Token::Text(text),
+            Piece::Comment(text) => Token::Comment(text),
+            Piece::Instruction(target, data) => Token::Instruction(target, data),
+            Piece::Over => return Ok(None),
+        }))
+    }
+
+    /// The element that just began, by prefix and local name.
+    pub(crate) fn name(&self) -> (&'t str, &'t str) {
+        self.name
+    }
+
+    /// Whether the element that just began is in a namespace.
+    pub(crate) fn is_in(&self, namespace: &str) -> bool {
+        let prefix = self.name.0;
+        self.namespace(prefix).is_some_and(|uri| uri == namespace)
+    }
+
+    /// Whether the element that just began has attributes other than namespace declarations.
+    pub(crate) fn has_attributes(&self) -> bool {
+        !self.attributes.is_empty()
+    }
+
+    /// The bindings in scope around the element that just began.
+    pub(crate) fn outer_bindings(&self) -> &[(&'t str, Cow<'t, str>)] {
+        let own = self.open.last().copied().unwrap_or(0);
+        self.scopes.get(..self.scopes.len().saturating_sub(own)).unwrap_or(&[])
+    }
+
+    /// The element that just began, whole. Its attributes can be taken once.
+    pub(crate) fn element(&mut self) -> Element<'t> {
+        let (prefix, local) = self.name;
+        let own = self.open.last().copied().unwrap_or(0);
+        let namespace = match prefix {
+            "xml" => Cow::Borrowed(XML_NS),
+            prefix => self.namespace(prefix).cloned().unwrap_or_default(),
+        };
+        let declarations = self.scopes.get(self.scopes.len().saturating_sub(own)..).unwrap_or(&[]).to_vec();
+        Element { prefix, local, namespace, attributes: std::mem::take(&mut self.attributes), declarations }
+    }
+
+    /// The next piece.
+    pub(crate) fn pull(&mut self) -> Result<Piece<'t>, Rejection> {
         if self.pending_end {
             self.pending_end = false;
             self.close();
-            return Ok(Some(Token::End));
+            return Ok(Piece::End);
+        }
+        if let Some(at) = self.bad_character {
+            return Err(self.refuse("xml.character", at, "a character that XML 1.0 does not allow"));
         }
         loop {
             self.start = self.end;
             let event = self.inner.read_event();
-            self.end =
-                usize::try_from(self.inner.buffer_position()).unwrap_or(self.text.len()).min(self.text.len());
+            self.end = usize::try_from(self.inner.buffer_position()).unwrap_or(self.text.len());
             let event = match event {
                 Ok(event) => event,
                 Err(error) => {
@@ -162,15 +237,15 @@ impl<'t> Reader<'t> {
             };
             let raw = self.slice(self.start, self.end);
             match event {
-                Event::Start(_) => return self.open(raw, false).map(Some),
-                Event::Empty(_) => return self.open(raw, true).map(Some),
+                Event::Start(_) => return self.open(raw, false),
+                Event::Empty(_) => return self.open(raw, true),
                 Event::End(_) => {
                     self.close();
-                    return Ok(Some(Token::End));
+                    return Ok(Piece::End);
                 }
                 Event::Text(_) => {
-                    if let Some(token) = self.plain(raw)? {
-                        return Ok(Some(token));
+                    if let Some(piece) = self.plain(raw)? {
+                        return Ok(piece);
                     }
                 }
                 Event::CData(_) => {
@@ -178,8 +253,7 @@ impl<'t> Reader<'t> {
                         return Err(self.malformed("a CDATA section outside the root"));
                     }
                     let inner = raw.get(9..raw.len().saturating_sub(3)).unwrap_or("");
-                    self.characters(inner)?;
-                    return Ok(Some(Token::Text(line_ends(inner))));
+                    return Ok(Piece::Text(self.line_ends(inner)));
                 }
                 Event::GeneralRef(_) => {
                     if self.open.is_empty() {
@@ -187,17 +261,16 @@ impl<'t> Reader<'t> {
                     }
                     let name = raw.get(1..raw.len().saturating_sub(1)).unwrap_or("");
                     let resolved = resolve(name).ok_or_else(|| self.bad_reference(name))?;
-                    return Ok(Some(Token::Text(resolved)));
+                    return Ok(Piece::Text(resolved));
                 }
                 Event::Comment(_) => {
                     let inner = raw.get(4..raw.len().saturating_sub(3)).unwrap_or("");
-                    self.characters(inner)?;
                     if inner.ends_with('-') {
                         return Err(self.malformed("a comment ends with --->"));
                     }
-                    return Ok(Some(Token::Comment(inner)));
+                    return Ok(Piece::Comment(inner));
                 }
-                Event::PI(_) => return self.instruction(raw).map(Some),
+                Event::PI(_) => return self.instruction(raw),
                 Event::Decl(_) => {
                     if self.start != 0 {
                         return Err(self.malformed("an XML declaration that is not at the beginning"));
@@ -206,17 +279,23 @@ impl<'t> Reader<'t> {
                 Event::DocType(_) => {
                     return Err(self.refuse("gate.dtd", self.start, "a DTD is never processed"));
                 }
-                Event::Eof => {
-                    return if self.open.is_empty() && self.root_done {
-                        Ok(None)
-                    } else if self.open.is_empty() {
-                        Err(self.malformed("no element"))
-                    } else {
-                        Err(self.malformed("the document ends inside an element"))
-                    };
-                }
+                Event::Eof => return self.over(),
             }
         }
+    }
+
+    fn over(&self) -> Result<Piece<'t>, Rejection> {
+        if !self.open.is_empty() {
+            Err(self.malformed("the document ends inside an element"))
+        } else if self.root_done {
+            Ok(Piece::Over)
+        } else {
+            Err(self.malformed("no element"))
+        }
+    }
+
+    fn line_ends(&self, raw: &'t str) -> Cow<'t, str> {
+        if self.has_returns { line_ends(raw) } else { Cow::Borrowed(raw) }
     }
 
     fn bad_reference(&self, name: &str) -> Rejection {
@@ -224,35 +303,24 @@ impl<'t> Reader<'t> {
         self.malformed(format!("&{shown}; is not a reference that can be resolved"))
     }
 
-    fn characters(&self, text: &str) -> Result<(), Rejection> {
-        match first_bad(text) {
-            None => Ok(()),
-            Some(at) => {
-                Err(self.refuse("xml.character", self.start + at, "a character that XML 1.0 does not allow"))
-            }
-        }
-    }
-
-    fn plain(&self, raw: &'t str) -> Result<Option<Token<'t>>, Rejection> {
+    fn plain(&self, raw: &'t str) -> Result<Option<Piece<'t>>, Rejection> {
         if self.open.is_empty() {
             let blank = raw.bytes().all(|b| matches!(b, b' ' | b'\t' | b'\r' | b'\n'));
             return if blank { Ok(None) } else { Err(self.malformed("text outside the root element")) };
         }
-        self.characters(raw)?;
-        if raw.contains("]]>") {
+        if self.has_section_ends && raw.contains("]]>") {
             return Err(self.malformed("]]> in text"));
         }
-        Ok(Some(Token::Text(line_ends(raw))))
+        Ok(Some(Piece::Text(self.line_ends(raw))))
     }
 
-    fn instruction(&self, raw: &'t str) -> Result<Token<'t>, Rejection> {
+    fn instruction(&self, raw: &'t str) -> Result<Piece<'t>, Rejection> {
         let inner = raw.get(2..raw.len().saturating_sub(2)).unwrap_or("");
-        self.characters(inner)?;
         let (target, data) = inner.split_once([' ', '\t', '\r', '\n']).unwrap_or((inner, ""));
         if target.eq_ignore_ascii_case("xml") || target.contains(':') || split_qname(target).is_none() {
             return Err(self.malformed("a processing instruction with a target that is not allowed"));
         }
-        Ok(Token::Instruction(target, data.trim_start_matches([' ', '\t', '\r', '\n'])))
+        Ok(Piece::Instruction(target, data.trim_start_matches([' ', '\t', '\r', '\n'])))
     }
 
     fn close(&mut self) {
@@ -263,46 +331,48 @@ impl<'t> Reader<'t> {
         }
     }
 
-    fn open(&mut self, raw: &'t str, empty: bool) -> Result<Token<'t>, Rejection> {
+    fn open(&mut self, raw: &'t str, empty: bool) -> Result<Piece<'t>, Rejection> {
         if self.root_done && self.open.is_empty() {
             return Err(self.malformed("a second root element"));
         }
         self.elements += 1;
         if self.elements > self.limits.elements {
-            return Err(self.refuse(
-                "limit.elements",
-                self.start,
-                format!("more than {} elements", self.limits.elements),
-            ));
+            let message = format!("more than {} elements", self.limits.elements);
+            return Err(self.refuse("limit.elements", self.start, message));
         }
         if self.open.len() >= self.limits.depth {
-            return Err(self.refuse(
-                "limit.depth",
-                self.start,
-                format!("more than {} elements inside each other", self.limits.depth),
-            ));
+            let message = format!("more than {} elements inside each other", self.limits.depth);
+            return Err(self.refuse("limit.depth", self.start, message));
         }
         let inner = raw.get(1..raw.len().saturating_sub(if empty { 2 } else { 1 })).unwrap_or("");
-        let name_len = inner.find([' ', '\t', '\r', '\n', '/']).unwrap_or(inner.len());
+        let ends_name = |b: u8| matches!(b, b' ' | b'\t' | b'\r' | b'\n' | b'/');
+        let name_len = inner.bytes().position(ends_name).unwrap_or(inner.len());
         let (name, rest) = inner.split_at_checked(name_len).unwrap_or((inner, ""));
-        let (prefix, local) =
+        self.name =
             split_qname(name).ok_or_else(|| self.malformed("the name of an element is not a name"))?;
-        let (mut attributes, declarations) = self.attributes(rest)?;
-        for (p, uri) in &declarations {
-            self.scopes.push((p, uri.clone()));
-        }
-        self.open.push(declarations.len());
-        let namespace = self.resolve_prefix(prefix, true)?;
-        for at in 0..attributes.len() {
-            let Some(prefix) = attributes.get(at).map(|a| a.prefix) else { break };
-            let namespace = self.resolve_prefix(prefix, false)?;
-            if let Some(attribute) = attributes.get_mut(at) {
-                attribute.namespace = namespace;
+        self.attributes.clear();
+        if rest.is_empty() {
+            self.open.push(0);
+        } else {
+            let (attributes, declarations) = self.attributes(rest)?;
+            self.open.push(declarations.len());
+            self.scopes.extend(declarations);
+            self.attributes = attributes;
+            for at in 0..self.attributes.len() {
+                let Some(prefix) = self.attributes.get(at).map(|a| a.prefix) else { break };
+                let namespace = self.attribute_namespace(prefix)?;
+                if let Some(attribute) = self.attributes.get_mut(at) {
+                    attribute.namespace = namespace;
+                }
             }
+            self.no_doubles(&self.attributes)?;
         }
-        self.no_doubles(&attributes)?;
+        let prefix = self.name.0;
+        if !prefix.is_empty() {
+            self.attribute_namespace(prefix)?;
+        }
         self.pending_end = empty;
-        Ok(Token::Start(Element { prefix, local, namespace, attributes, declarations }))
+        Ok(Piece::Start)
     }
 
     fn no_doubles(&self, attributes: &[Attribute<'_>]) -> Result<(), Rejection> {
@@ -319,20 +389,15 @@ impl<'t> Reader<'t> {
         Ok(())
     }
 
-    fn resolve_prefix(&self, prefix: &str, element: bool) -> Result<Cow<'t, str>, Rejection> {
+    /// The namespace of an attribute's prefix, or of an element's that is not empty.
+    fn attribute_namespace(&self, prefix: &str) -> Result<Cow<'t, str>, Rejection> {
         match prefix {
-            "" if !element => Ok(Cow::Borrowed("")),
+            "" => Ok(Cow::Borrowed("")),
             "xml" => Ok(Cow::Borrowed(XML_NS)),
             "xmlns" => Err(self.malformed("the prefix xmlns is reserved")),
-            prefix => match self.namespace(prefix) {
-                Some(uri) => Ok(uri.clone()),
-                None if prefix.is_empty() => Ok(Cow::Borrowed("")),
-                None => Err(self.refuse(
-                    "xml.namespace",
-                    self.start,
-                    format!("the prefix {prefix} is not declared"),
-                )),
-            },
+            prefix => self.namespace(prefix).cloned().ok_or_else(|| {
+                self.refuse("xml.namespace", self.start, format!("the prefix {prefix} is not declared"))
+            }),
         }
     }
 
@@ -422,7 +487,6 @@ impl<'t> Reader<'t> {
         if raw.contains('<') {
             return Err(self.malformed("< in the value of an attribute"));
         }
-        self.characters(raw)?;
         if !raw.contains(['&', '\t', '\r', '\n']) {
             return Ok(Cow::Borrowed(raw));
         }
@@ -486,9 +550,4 @@ fn line_ends(raw: &str) -> Cow<'_, str> {
     } else {
         Cow::Borrowed(raw)
     }
-}
-
-/// Whether an element is an XML signature.
-pub(crate) fn is_signature(element: &Element<'_>) -> bool {
-    element.is(DSIG_NS, "Signature")
 }

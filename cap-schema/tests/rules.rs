@@ -1,0 +1,121 @@
+//! Every rule of the registry against its own example, and the profiles against real alerts.
+
+mod common;
+
+use cap_schema::rules::{rule, rules};
+use cap_schema::{
+    Document, Finding, Level, Limits, Parsed, Profile, Rejection, profiles_of, split, validate,
+};
+use common::{corpus, files};
+
+fn base(name: &str) -> &'static str {
+    match name {
+        "cap" => include_str!("corpus/rules/cap.xml"),
+        "cap-cp" => include_str!("corpus/rules/cap-cp.xml"),
+        "ipaws" => include_str!("corpus/rules/ipaws.xml"),
+        other => panic!("no fixture {other}"),
+    }
+}
+
+/// All findings of a document, as `capbridge validate` collects them, and whether it is accepted.
+fn findings(bytes: &[u8]) -> (Vec<Finding>, bool) {
+    let limits = Limits::default();
+    let document = match Document::read(bytes, &limits) {
+        Ok(document) => document,
+        Err(Rejection { findings }) => return (findings, false),
+    };
+    let parsed: Parsed<'_> = match document.parse() {
+        Ok(parsed) => parsed,
+        Err(Rejection { findings }) => return (findings, false),
+    };
+    let accepted = parsed.accepted();
+    let mut all = parsed.findings;
+    for profile in profiles_of(&parsed.alert) {
+        all.extend(validate(&parsed.alert, profile));
+    }
+    document.locate(&mut all);
+    (all, accepted)
+}
+
+#[test]
+fn the_fixtures_break_no_rule() {
+    for name in ["cap", "cap-cp", "ipaws"] {
+        let (found, accepted) = findings(base(name).as_bytes());
+        let worse: Vec<_> = found.iter().filter(|f| f.level != Level::Note).collect();
+        assert!(accepted && worse.is_empty(), "{name}: {worse:#?}");
+    }
+}
+
+#[test]
+fn every_example_breaks_its_rule_and_has_its_level_and_place() {
+    for rule in rules() {
+        let Some(example) = &rule.example else { continue };
+        let original = base(example.base);
+        let from = example.replace.replace("\\n", "\n");
+        assert!(original.contains(&from), "{}: '{from}' is not in {}", rule.id, example.base);
+        let broken = original.replacen(&from, &example.with.replace("\\n", "\n"), 1);
+        let (mut found, accepted) = findings(broken.as_bytes());
+        // A message that no longer says that it follows a profile is checked on request only.
+        if let Ok(document) = Document::read(broken.as_bytes(), &Limits::default())
+            && let Ok(parsed) = document.parse()
+        {
+            for profile in [Profile::CapCp, Profile::Ipaws] {
+                if profile.as_str() == example.base && !profiles_of(&parsed.alert).contains(&profile) {
+                    found.extend(validate(&parsed.alert, profile));
+                }
+            }
+        }
+        let Some(finding) = found.iter().find(|f| f.rule == rule.id) else {
+            panic!("{}: not found in {found:#?}", rule.id);
+        };
+        assert_eq!(finding.level, rule.level, "{}", rule.id);
+        assert!(!rule.refuses || !accepted, "{}: accepted", rule.id);
+        if !rule.refuses {
+            assert!(accepted, "{}: not accepted, {found:#?}", rule.id);
+        }
+    }
+}
+
+#[test]
+fn every_finding_names_a_rule_of_the_registry_with_its_level() {
+    let Some(corpus) = corpus() else { return };
+    let mut seen = 0;
+    for folder in ["cap", "ipaws", "masas", "hostile/cap-made"] {
+        for file in files(&corpus.join(folder)) {
+            let bytes = std::fs::read(&file).unwrap();
+            let Ok(found) = split(&bytes, &Limits::default()) else { continue };
+            for one in found {
+                let (all, accepted) = findings(bytes.get(one.range).unwrap());
+                for finding in all {
+                    let rule = rule(finding.rule)
+                        .unwrap_or_else(|| panic!("{} is not in the registry", finding.rule));
+                    assert_eq!(
+                        (rule.level, rule.refuses),
+                        (finding.level, finding.fatal),
+                        "{}: {finding:?}",
+                        file.display()
+                    );
+                    assert!(!finding.fatal || !accepted, "{}", file.display());
+                    assert!(finding.line > 0 || finding.path.is_empty(), "{}: {finding:?}", file.display());
+                }
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 500, "{seen}");
+}
+
+#[test]
+fn no_signed_ipaws_alert_breaks_a_rule_that_the_real_system_has() {
+    let Some(corpus) = corpus() else { return };
+    let mut wrong = Vec::new();
+    for file in files(&corpus.join("ipaws/cap-ipaws-openfema")) {
+        let bytes = std::fs::read(&file).unwrap();
+        let (found, accepted) = findings(&bytes);
+        let errors: Vec<_> = found.iter().filter(|f| f.level == Level::Error).collect();
+        if !accepted || !errors.is_empty() {
+            wrong.push(format!("{}: {errors:?}", file.file_name().unwrap().to_string_lossy()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
