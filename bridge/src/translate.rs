@@ -1,3 +1,340 @@
-//! Translation between national forms of CAP: pure functions of the message, the tables and the boundaries.
+//! Stage 6: a new message for the other side, with a report of everything that was done.
+//!
+//! Owns the translation as a pure function of (alert, tables, settings, time of issue): same input, same bytes. No I/O, no
+//! clock, no randomness. Codes and places come from data files. See `docs/translation.md`.
 
+pub mod channels;
+pub mod codes;
+pub mod entry;
 pub mod geography;
+pub mod identity;
+pub mod language;
+pub mod lifecycle;
+pub mod places;
+pub mod report;
+mod text;
+
+use std::borrow::Cow;
+use std::fmt;
+
+use cap_schema::{Alert, Code, Info, Instant, MsgType, NamedValue, Scope, Status, Time};
+use jiff::Timestamp;
+
+use crate::envelope::Reference;
+use codes::Codes;
+use geography::Boundaries;
+use report::{Action, Report, Severity};
+
+/// What a message is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The Canadian profile, version 0.4.
+    CapCp,
+    /// The US IPAWS profile.
+    Ipaws,
+    /// A MASAS Atom entry.
+    MasasEntry,
+}
+
+impl Target {
+    /// The name that goes into derived identifiers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Target::CapCp => "cap-cp",
+            Target::Ipaws => "ipaws",
+            Target::MasasEntry => "masas-entry",
+        }
+    }
+}
+
+/// Codes, names and boundaries: built once.
+pub struct Tables {
+    /// Event codes.
+    pub codes: Codes,
+    /// Places.
+    pub boundaries: Boundaries,
+}
+
+/// Why the tables cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub enum TablesError {
+    /// A table of event codes.
+    #[error("the event codes cannot be read")]
+    Codes(#[from] codes::CodesError),
+    /// The boundaries.
+    #[error("the boundaries cannot be read")]
+    Boundaries(#[from] geography::GeodataError),
+}
+
+impl Tables {
+    /// The tables that ship with the program.
+    ///
+    /// # Errors
+    /// A shipped table does not read: a bug that a test catches.
+    pub fn builtin() -> Result<Self, TablesError> {
+        Ok(Tables { codes: Codes::builtin()?, boundaries: Boundaries::builtin()? })
+    }
+
+    /// With an operator's boundary file.
+    ///
+    /// # Errors
+    /// The file is not one, or is damaged.
+    pub fn with_geodata(self, bytes: &[u8]) -> Result<Self, TablesError> {
+        Ok(Tables { codes: self.codes, boundaries: self.boundaries.with_geodata(bytes)? })
+    }
+}
+
+/// Who issues, and what a rule allows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Name of the bridge: part of identifiers and of the trace.
+    pub bridge_name: String,
+    /// CAP `sender` of what is issued.
+    pub sender: String,
+    /// CAP `source`, at most 30 characters.
+    pub source_name: String,
+    /// CAP `senderName`, before the original's.
+    pub sender_name: String,
+    /// Public channels of IPAWS that are opened. Nothing is opened by default.
+    pub open_channels: Vec<String>,
+    /// Translate also what touches nothing on the far side.
+    pub untouched: bool,
+    /// Serve alerts that name places by code only through the border-pair table.
+    pub notify_neighbours: bool,
+    /// How long a message is in force whose original does not say, seconds.
+    pub default_expiry_secs: i64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            bridge_name: "capbridge".into(),
+            sender: "capbridge@localhost.invalid".into(),
+            source_name: "capbridge".into(),
+            sender_name: "capbridge".into(),
+            open_channels: Vec::new(),
+            untouched: false,
+            notify_neighbours: false,
+            default_expiry_secs: 7_200,
+        }
+    }
+}
+
+/// One translation.
+pub struct Request<'r> {
+    /// The original.
+    pub alert: &'r Alert<'r>,
+    /// The original's key.
+    pub origin_key: &'r str,
+    /// What for.
+    pub target: Target,
+    /// The time of issue.
+    pub at: Timestamp,
+    /// What the destination already has of the chain: (original, ours), oldest first. `None` without a store: then
+    /// references are derived.
+    pub issued: Option<&'r [(Reference, Reference)]>,
+    /// The newest message of the chain that has infos, for a Cancel that has none.
+    pub previous: Option<&'r Alert<'r>>,
+    /// Who issues.
+    pub settings: &'r Settings,
+    /// Codes and places.
+    pub tables: &'r Tables,
+}
+
+/// A new message.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Translated {
+    /// The message.
+    pub alert: Alert<'static>,
+    /// The message as a document of the target.
+    pub xml: String,
+    /// Its reference.
+    pub reference: Reference,
+    /// What was done.
+    pub report: Report,
+}
+
+/// Why there is nothing to send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotSent {
+    /// System and Draft messages stay.
+    Internal,
+    /// Ack and Error are between a sender and its recipient.
+    Answer,
+    /// It is over at the time of issue.
+    Expired,
+    /// It touches nothing on the far side, and no rule asks for it all the same.
+    Untouched,
+    /// Its infos are about several events, and the destination takes one a message.
+    SeveralEvents,
+    /// A Cancel or Update of something that the destination never got, and there is nothing to show.
+    NothingToEnd,
+    /// No info to make a message of.
+    NoInfo,
+    /// Too many points for the destination, and simplifying them is not safe.
+    TooManyPoints,
+}
+
+impl fmt::Display for NotSent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            NotSent::Internal => "status System or Draft never leaves",
+            NotSent::Answer => "Ack and Error stay between a sender and its recipient",
+            NotSent::Expired => "it is no longer in force at the time of issue",
+            NotSent::Untouched => "it touches nothing on the far side of the border",
+            NotSent::SeveralEvents => "its infos are about several events, and the destination takes one a message",
+            NotSent::NothingToEnd => "the destination has nothing that it could end",
+            NotSent::NoInfo => "it has no info to make a message of",
+            NotSent::TooManyPoints => "its polygons have more points than the destination takes",
+        })
+    }
+}
+
+/// Makes the message, or says why there is none.
+///
+/// # Errors
+/// There is nothing to send.
+pub fn translate(request: &Request<'_>) -> Result<Translated, NotSent> {
+    let original = request.alert;
+    match &original.status {
+        Code::Known(Status::Actual | Status::Exercise | Status::Test) => {}
+        Code::Known(Status::System | Status::Draft) | Code::Unknown(_) => return Err(NotSent::Internal),
+    }
+    let mut report = Report::new(request.target);
+    let kind = lifecycle::kind(request, &mut report)?;
+    let infos = infos(request, kind, &mut report)?;
+    let at = Instant::from_seconds(request.at.as_second());
+    let reference = identity::reference(request, &Time::from_instant(at, 0));
+    let mut alert = Alert {
+        identifier: Cow::Owned(reference.identifier.clone()),
+        sender: Cow::Owned(reference.sender.clone()),
+        sent: Time::new(reference.sent.clone()),
+        status: original.status.clone().into_owned(),
+        msg_type: Code::Known(kind),
+        source: Some(Cow::Owned(text::cut(&request.settings.source_name, 30))),
+        incidents: Some(Cow::Owned(identity::incident(&original.identifier))),
+        references: lifecycle::references(request, kind, &mut report).map(Cow::Owned),
+        info: infos,
+        ..Alert::default()
+    };
+    report.add("identifier", Action::Derived, "from the original's key and the target", Severity::Note);
+    report.add("sender", Action::Derived, "the bridge issues a message of its own", Severity::Note);
+    report.add("sent", Action::Derived, "the time of issue", Severity::Note);
+    scope(request, &mut alert, &mut report);
+    declare(request, &mut alert, &mut report);
+    report.dropped_if(original.addresses.is_some(), "addresses", "recipients are not told of each other");
+    report.dropped_if(!original.signatures.is_empty(), "Signature", "it signs the original, not this message");
+    if original.status == Code::Known(Status::Exercise) {
+        alert.note = original.note.clone().map(|n| Cow::Owned(n.into_owned()));
+        report.kept_if(original.note.is_some(), "note", "it names the exercise");
+    } else {
+        report.dropped_if(original.note.is_some(), "note", "not on the list of what crosses the border");
+    }
+    let xml = match request.target {
+        Target::CapCp | Target::Ipaws => cap_schema::write(&alert),
+        Target::MasasEntry => entry::write(request, &alert),
+    };
+    Ok(Translated { alert, xml, reference, report })
+}
+
+/// Scope, and what IPAWS allows of it: Public means Actual there (ipaws page 4.1, rule 6).
+fn scope(request: &Request<'_>, alert: &mut Alert<'static>, report: &mut Report) {
+    let original = request.alert;
+    let scope = original.scope.clone().map_or(Code::Known(Scope::Public), Code::into_owned);
+    let narrowed = request.target == Target::Ipaws
+        && scope == Code::Known(Scope::Public)
+        && original.status != Code::Known(Status::Actual);
+    if narrowed {
+        alert.scope = Some(Code::Known(Scope::Restricted));
+        alert.restriction = Some(Cow::Borrowed("participants of the exercise or test only"));
+        report.add("scope", Action::Mapped, "IPAWS takes Public with Actual only: narrowed to Restricted", Severity::Warning);
+        return;
+    }
+    alert.restriction = original.restriction.clone().map(|r| Cow::Owned(r.into_owned()));
+    alert.scope = Some(scope);
+    report.add("scope", Action::Kept, "", Severity::Note);
+}
+
+/// The profile's code. Codes of the other profile and of layers do not describe this message.
+fn declare(request: &Request<'_>, alert: &mut Alert<'static>, report: &mut Report) {
+    let code = match request.target {
+        Target::Ipaws => "IPAWSv1.0",
+        Target::CapCp | Target::MasasEntry => "profile:CAP-CP:0.4",
+    };
+    alert.code.push(Cow::Borrowed(code));
+    for dropped in request.alert.code.iter().filter(|c| **c != code) {
+        report.add("code", Action::Dropped, &format!("{dropped} describes the original"), Severity::Note);
+    }
+}
+
+/// The infos of the new message.
+fn infos(request: &Request<'_>, kind: MsgType, report: &mut Report) -> Result<Vec<Info<'static>>, NotSent> {
+    let mut source = request.alert.info.iter().collect::<Vec<_>>();
+    if source.is_empty() {
+        match (kind, request.target) {
+            (MsgType::Cancel, Target::Ipaws) => return Ok(Vec::new()),
+            // CAP-CP rule 5: a Cancel has an info too; the one that it ends says about what.
+            (MsgType::Cancel, Target::CapCp | Target::MasasEntry) => {
+                let previous = request.previous.ok_or(NotSent::NoInfo)?;
+                source = previous.info.iter().collect();
+                report.add("info", Action::Derived, "a Cancel without info: taken from the message that it ends", Severity::Note);
+            }
+            (MsgType::Alert | MsgType::Update | MsgType::Ack | MsgType::Error, _) => return Err(NotSent::NoInfo),
+        }
+    }
+    let event = codes::event(request, &source, report)?;
+    let placed = places::place(request, &source, report)?;
+    let mut infos = Vec::with_capacity(source.len() + 1);
+    for (index, (info, areas)) in source.iter().zip(placed).enumerate() {
+        let made = one_info(request, info, areas, &event, index, report)?;
+        infos.push(made);
+    }
+    if kind == MsgType::Cancel && request.alert.info.is_empty() {
+        infos.iter_mut().for_each(lifecycle::end_info);
+    }
+    language::complete(request, &mut infos, &event, report);
+    Ok(infos)
+}
+
+fn one_info(
+    request: &Request<'_>,
+    info: &Info<'_>,
+    areas: Vec<cap_schema::Area<'static>>,
+    event: &codes::Event,
+    index: usize,
+    report: &mut Report,
+) -> Result<Info<'static>, NotSent> {
+    let at = format!("info[{}]", index + 1);
+    let language = language::map(request.target, info.language.as_deref());
+    let mut made = info.clone().into_owned();
+    if made.language.as_deref() != Some(language.as_str()) {
+        report.add(&format!("{at}/language"), Action::Mapped, &language, Severity::Note);
+    }
+    event.name(request.target, &language, &mut made, &at, report);
+    made.language = Some(Cow::Owned(language));
+    event.codes(request.target, &mut made, &at, report);
+    made.area = areas;
+    text::times(request, &mut made, &at, report)?;
+    let issuer = request.settings.sender_name.as_str();
+    let name = match &info.sender_name {
+        Some(original) => format!("{issuer} for {original}"),
+        None => issuer.to_owned(),
+    };
+    made.sender_name = Some(Cow::Owned(name));
+    report.add(&format!("{at}/senderName"), Action::Mapped, "the bridge for the original's", Severity::Note);
+    report.dropped_if(made.contact.take().is_some(), &format!("{at}/contact"), "a person's contact does not cross the border");
+    text::minimise(request.target, &mut made, &at, report);
+    channels::parameters(request, &mut made, &at, report);
+    let provenance = [
+        ("capbridge:origin", request.alert.reference().to_string()),
+        ("capbridge:trace", request.settings.bridge_name.clone()),
+        ("capbridge:originalEvent", info.event.to_string()),
+    ];
+    for (name, value) in provenance {
+        made.parameter.push(NamedValue::new(name, value));
+    }
+    Ok(made)
+}
+
+#[cfg(test)]
+mod tests;

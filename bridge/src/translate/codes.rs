@@ -1,0 +1,212 @@
+//! Event codes: CAP-CP ↔ SAME, from versioned tables.
+//!
+//! Owns the preference: a code that is already in the message, then the table, then a fallback with an alarm. Original
+//! codes stay beside the new one.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+
+use cap_schema::{Code, Info, NamedValue};
+
+use super::report::{Action, Report, Severity};
+use super::{NotSent, Request, Target};
+
+/// The valueName of CAP-CP event codes that we write.
+pub const CAP_CP_EVENT: &str = "profile:CAP-CP:Event:0.4";
+/// Any version of it.
+const CAP_CP_EVENT_PREFIX: &str = "profile:CAP-CP:Event:";
+/// The code where no table has one: a civil emergency message.
+const FALLBACK_SAME: &str = "CEM";
+/// The code where no table has one.
+const FALLBACK_CAP_CP: &str = "other";
+
+/// A CAP-CP event code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CapCpEvent {
+    /// Name in English.
+    pub name_en: String,
+    /// Name in French.
+    pub name_fr: String,
+    /// MASAS icon.
+    pub icon: String,
+    /// The SAME code that says the same.
+    pub same: String,
+}
+
+/// A SAME event code that IPAWS accepts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SameEvent {
+    /// Name.
+    pub name_en: String,
+    /// The CAP-CP code that says the same.
+    pub capcp: String,
+}
+
+/// Both tables.
+pub struct Codes {
+    cap_cp: BTreeMap<String, CapCpEvent>,
+    same: BTreeMap<String, SameEvent>,
+}
+
+/// A table that does not read.
+#[derive(Debug, thiserror::Error)]
+#[error("line {line} of {table} does not have {columns} columns")]
+pub struct CodesError {
+    table: &'static str,
+    line: usize,
+    columns: usize,
+}
+
+/// Rows of a table: `#` begins a comment, the first row names the columns.
+fn rows(table: &'static str, text: &'static str, columns: usize) -> Result<Vec<Vec<&'static str>>, CodesError> {
+    let mut found = Vec::new();
+    for (index, line) in text.lines().enumerate().filter(|(_, l)| !l.starts_with('#') && !l.is_empty()).skip(1) {
+        let cells: Vec<&str> = line.split('\t').collect();
+        if cells.len() != columns {
+            return Err(CodesError { table, line: index + 1, columns });
+        }
+        found.push(cells);
+    }
+    Ok(found)
+}
+
+impl Codes {
+    /// The tables that ship with the program.
+    ///
+    /// # Errors
+    /// A row has the wrong number of columns.
+    pub fn builtin() -> Result<Self, CodesError> {
+        let cell = |row: &[&'static str], at: usize| row.get(at).copied().unwrap_or("").to_owned();
+        let cap_cp = rows("events_capcp.tsv", include_str!("../../data/events_capcp.tsv"), 9)?
+            .iter()
+            .map(|row| {
+                let event =
+                    CapCpEvent { name_en: cell(row, 2), name_fr: cell(row, 3), icon: cell(row, 5), same: cell(row, 6) };
+                (cell(row, 0), event)
+            })
+            .collect();
+        let same = rows("events_same.tsv", include_str!("../../data/events_same.tsv"), 4)?
+            .iter()
+            .map(|row| (cell(row, 0), SameEvent { name_en: cell(row, 1), capcp: cell(row, 2) }))
+            .collect();
+        Ok(Codes { cap_cp, same })
+    }
+
+    /// A CAP-CP code.
+    pub fn cap_cp(&self, code: &str) -> Option<&CapCpEvent> {
+        self.cap_cp.get(code)
+    }
+
+    /// A SAME code.
+    pub fn same(&self, code: &str) -> Option<&SameEvent> {
+        self.same.get(code)
+    }
+}
+
+/// The event of a message in both countries' codes.
+pub struct Event {
+    cap_cp: String,
+    same: String,
+    name_same: String,
+    name_en: String,
+    name_fr: String,
+    /// MASAS icon.
+    pub icon: String,
+}
+
+fn values<'i>(infos: &[&'i Info<'_>], wanted: impl Fn(&str) -> bool) -> BTreeSet<&'i str> {
+    infos.iter().flat_map(|i| &i.event_code).filter(|c| wanted(&c.value_name)).map(|c| &*c.value).collect()
+}
+
+/// Finds the event of a message.
+///
+/// # Errors
+/// The infos are about several events and the target takes one.
+pub(super) fn event(request: &Request<'_>, infos: &[&Info<'_>], report: &mut Report) -> Result<Event, NotSent> {
+    let codes = &request.tables.codes;
+    let cap_cp = values(infos, |n| n.get(..CAP_CP_EVENT_PREFIX.len()).is_some_and(|p| p.eq_ignore_ascii_case(CAP_CP_EVENT_PREFIX)));
+    let same: BTreeSet<&str> = values(infos, |n| n == "SAME").into_iter().filter(|c| codes.same(c).is_some()).collect();
+    if cap_cp.len() > 1 || same.len() > 1 {
+        return Err(NotSent::SeveralEvents);
+    }
+    let (cap_cp, same) = (cap_cp.first().copied(), same.first().copied());
+    let (same_code, how_same) = match (same, cap_cp.and_then(|c| codes.cap_cp(c))) {
+        (Some(code), _) => (code.to_owned(), None),
+        (None, Some(row)) => (row.same.clone(), Some(format!("{} → {} (row {} of events_capcp)", cap_cp.unwrap_or(""), row.same, cap_cp.unwrap_or("")))),
+        (None, None) => (FALLBACK_SAME.to_owned(), None),
+    };
+    let (cap_cp_code, how_cap_cp) = match (cap_cp, same.and_then(|s| codes.same(s))) {
+        (Some(code), _) => (code.to_owned(), None),
+        (None, Some(row)) => (row.capcp.clone(), Some(format!("{} → {} (row {} of events_same)", same.unwrap_or(""), row.capcp, same.unwrap_or("")))),
+        (None, None) => (FALLBACK_CAP_CP.to_owned(), None),
+    };
+    let (code, how) = match request.target {
+        Target::Ipaws => (&same_code, how_same),
+        Target::CapCp | Target::MasasEntry => (&cap_cp_code, how_cap_cp),
+    };
+    match (how, cap_cp.is_none() && same.is_none()) {
+        (Some(how), _) => report.add("eventCode", Action::Mapped, &how, Severity::Note),
+        (None, false) => report.add("eventCode", Action::Kept, &format!("{code} was in the message"), Severity::Note),
+        (None, true) => {
+            let detail = format!("no code that a table knows: fallback {code}");
+            report.add("eventCode", Action::Derived, &detail, Severity::Alarm);
+        }
+    }
+    let row = codes.cap_cp(&cap_cp_code);
+    Ok(Event {
+        name_same: codes.same(&same_code).map(|s| s.name_en.clone()).unwrap_or_default(),
+        name_en: row.map(|r| r.name_en.clone()).unwrap_or_default(),
+        name_fr: row.map(|r| r.name_fr.clone()).unwrap_or_default(),
+        icon: row.map_or_else(|| "other".to_owned(), |r| r.icon.clone()),
+        cap_cp: cap_cp_code,
+        same: same_code,
+    })
+}
+
+impl Event {
+    /// The official name in French, or in English where there is none.
+    pub(super) fn name_fr(&self) -> &str {
+        if self.name_fr.is_empty() { &self.name_en } else { &self.name_fr }
+    }
+
+    /// Sets the event's name by the table of the target (CAP-CP rule 7). French and other languages keep theirs where
+    /// the target has no name in them.
+    pub(super) fn name(&self, target: Target, language: &str, info: &mut Info<'static>, at: &str, report: &mut Report) {
+        let name = match target {
+            Target::Ipaws if language.starts_with("en") => &self.name_same,
+            Target::Ipaws => return,
+            Target::CapCp | Target::MasasEntry if language.starts_with("fr") => &self.name_fr,
+            Target::CapCp | Target::MasasEntry => &self.name_en,
+        };
+        if name.is_empty() || info.event.eq_ignore_ascii_case(name) {
+            return;
+        }
+        report.add(&format!("{at}/event"), Action::Mapped, &format!("{} → {name}", info.event), Severity::Note);
+        info.event = Cow::Owned(name.clone());
+    }
+
+    /// Puts the target's code first; the original ones stay behind it.
+    pub(super) fn codes(&self, target: Target, info: &mut Info<'static>, at: &str, report: &mut Report) {
+        let ours = match target {
+            Target::Ipaws => NamedValue::new("SAME", self.same.clone()),
+            Target::CapCp | Target::MasasEntry => NamedValue::new(CAP_CP_EVENT, self.cap_cp.clone()),
+        };
+        let replaced = |code: &NamedValue<'_>| match target {
+            Target::Ipaws => code.value_name == "SAME",
+            Target::CapCp | Target::MasasEntry => code.value_name == CAP_CP_EVENT,
+        };
+        let mut codes = vec![ours.clone()];
+        for code in std::mem::take(&mut info.event_code) {
+            if !replaced(&code) {
+                codes.push(code);
+            } else if code != ours {
+                let detail = format!("{} {} is not a code of the target", code.value_name, code.value);
+                report.add(&format!("{at}/eventCode"), Action::Dropped, &detail, Severity::Warning);
+            }
+        }
+        info.event_code = codes;
+        if info.category.is_empty() {
+            info.category.push(Code::Known(cap_schema::Category::Other));
+        }
+    }
+}

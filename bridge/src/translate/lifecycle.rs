@@ -1,0 +1,59 @@
+//! Update, Cancel, Ack and Error over the border: what a message becomes and what it refers to.
+
+use std::borrow::Cow;
+
+use cap_schema::{Certainty, Code, Info, MsgType, ResponseType, Severity as CapSeverity, Urgency};
+
+use super::report::{Action, Report, Severity};
+use super::{NotSent, Request, identity};
+
+/// The msgType of the new message.
+pub(super) fn kind(request: &Request<'_>, report: &mut Report) -> Result<MsgType, NotSent> {
+    let Code::Known(kind) = request.alert.msg_type else { return Err(NotSent::NoInfo) };
+    let has_none = request.issued.is_some_and(<[_]>::is_empty);
+    match kind {
+        MsgType::Alert => {}
+        MsgType::Ack | MsgType::Error => return Err(NotSent::Answer),
+        MsgType::Cancel if has_none => return Err(NotSent::NothingToEnd),
+        // The destination refuses an Update of something that it does not have (IPAWS 207, 307).
+        MsgType::Update if has_none => {
+            report.add("msgType", Action::Mapped, "Update becomes Alert: the destination has nothing of its chain", Severity::Warning);
+            return Ok(MsgType::Alert);
+        }
+        MsgType::Update | MsgType::Cancel => {}
+    }
+    report.add("msgType", Action::Kept, kind_name(kind), Severity::Note);
+    Ok(kind)
+}
+
+fn kind_name(kind: MsgType) -> &'static str {
+    use cap_schema::CodeList;
+    kind.as_str()
+}
+
+/// References to our own messages: all that the destination has of the chain, oldest first.
+pub(super) fn references(request: &Request<'_>, kind: MsgType, report: &mut Report) -> Option<String> {
+    if kind == MsgType::Alert {
+        report.dropped_if(request.alert.references.is_some(), "references", "a first message at the destination refers to nothing");
+        return None;
+    }
+    let ours: Vec<String> = match request.issued {
+        Some(issued) => issued.iter().map(|(_, ours)| ours.to_string()).collect(),
+        None => request.alert.references().iter().map(|r| identity::derived(request, r).to_string()).collect(),
+    };
+    report.add("references", Action::Mapped, &format!("to our {} message(s) of the chain", ours.len()), Severity::Note);
+    Some(ours.join(" "))
+}
+
+/// What an info says that ends an event.
+pub(super) fn end_info(info: &mut Info<'static>) {
+    info.response_type = vec![Code::Known(ResponseType::AllClear)];
+    info.urgency = Code::Known(Urgency::Past);
+    info.severity = Code::Known(CapSeverity::Minor);
+    info.certainty = Code::Known(Certainty::Observed);
+    info.instruction = None;
+    let headline = info.headline.take().unwrap_or(Cow::Borrowed(""));
+    let ended = if info.language.as_deref().is_some_and(|l| l.starts_with("fr")) { "annulé" } else { "cancelled" };
+    info.headline = Some(Cow::Owned(format!("{headline} - {ended}").trim_start_matches(" - ").to_owned()));
+    info.description = None;
+}

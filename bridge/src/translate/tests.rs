@@ -1,0 +1,101 @@
+//! Both ways with the examples of the issue.
+
+use super::*;
+use cap_schema::{Limits, Profile};
+
+const SARNIA: &str = r#"<alert xmlns="urn:oasis:names:tc:emergency:cap:1.2"><identifier>LAMBTON-1</identifier><sender>em@lambton.example.test</sender><sent>2026-03-01T12:02:05-05:00</sent><status>Actual</status><msgType>Alert</msgType><scope>Public</scope><code>profile:CAP-CP:0.4</code><info><language>en-CA</language><category>CBRNE</category><event>Chemical Hazard</event><responseType>Shelter</responseType><urgency>Immediate</urgency><severity>Severe</severity><certainty>Observed</certainty><eventCode><valueName>profile:CAP-CP:Event:0.4</valueName><value>chemical</value></eventCode><expires>2026-03-01T18:00:00-05:00</expires><senderName>Lambton County</senderName><headline>Chlorine release</headline><description>Chlorine.</description><instruction>Go indoors.</instruction><contact>duty desk 555-0100</contact><area><areaDesc>Sarnia</areaDesc><circle>42.9745,-82.4066 4</circle><geocode><valueName>profile:CAP-CP:Location:0.3</valueName><value>3538030</value></geocode></area></info><info><language>fr-CA</language><category>CBRNE</category><event>Risque chimique</event><responseType>Shelter</responseType><urgency>Immediate</urgency><severity>Severe</severity><certainty>Observed</certainty><eventCode><valueName>profile:CAP-CP:Event:0.4</valueName><value>chemical</value></eventCode><expires>2026-03-01T18:00:00-05:00</expires><senderName>Comté de Lambton</senderName><headline>Fuite de chlore</headline><description>Chlore.</description><instruction>Rentrez.</instruction><area><areaDesc>Sarnia</areaDesc><circle>42.9745,-82.4066 4</circle><geocode><valueName>profile:CAP-CP:Location:0.3</valueName><value>3538030</value></geocode></area></info></alert>"#;
+
+const RIVER: &str = r#"<alert xmlns="urn:oasis:names:tc:emergency:cap:1.2"><identifier>STCLAIR-1</identifier><sender>hmw@stclair.example.test</sender><sent>2026-03-01T12:02:05-05:00</sent><status>Actual</status><msgType>Alert</msgType><source>St. Clair County</source><scope>Public</scope><code>IPAWSv1.0</code><info><language>en-US</language><category>CBRNE</category><event>Hazardous Materials Warning</event><responseType>Shelter</responseType><urgency>Immediate</urgency><severity>Severe</severity><certainty>Observed</certainty><eventCode><valueName>SAME</valueName><value>HMW</value></eventCode><expires>2026-03-01T18:00:00-05:00</expires><senderName>200900,St. Clair County,EM</senderName><headline>Hazardous Materials Warning</headline><description>A barge leaks.</description><instruction>Stay inside.</instruction><parameter><valueName>BLOCKCHANNEL</valueName><value>EAS</value></parameter><area><areaDesc>River</areaDesc><polygon>42.9000,-82.4900 42.9000,-82.4000 42.9700,-82.3900 42.9700,-82.4600 42.9000,-82.4900</polygon><geocode><valueName>SAME</valueName><value>026147</value></geocode></area></info></alert>"#;
+
+fn made(text: &str, target: Target, at: &str) -> Result<Translated, NotSent> {
+    let tables = Tables::builtin().unwrap();
+    let alert = cap_schema::parse_owned(text.as_bytes(), &Limits::default()).unwrap().alert;
+    let settings = Settings::default();
+    translate(&Request {
+        alert: &alert,
+        origin_key: "key",
+        target,
+        at: at.parse().unwrap(),
+        issued: None,
+        previous: None,
+        settings: &settings,
+        tables: &tables,
+    })
+}
+
+const AT: &str = "2026-03-01T17:03:00Z";
+
+#[test]
+fn a_canadian_chemical_alert_becomes_a_blocked_ipaws_message() {
+    let made = made(SARNIA, Target::Ipaws, AT).unwrap();
+    for expected in [
+        "<code>IPAWSv1.0</code>", "<valueName>SAME</valueName><value>HMW</value>", "<value>026147</value>", "<value>chemical</value>",
+        "<valueName>BLOCKCHANNEL</valueName><value>EAS</value>", "<value>CMAS</value>", "<value>NWEM</value>", "<value>PUBLIC</value>",
+        "<circle>42.9745,-82.4066 4</circle>", "<language>en-US</language>", "<language>fr-CA</language>",
+        "<sent>2026-03-01T17:03:00-00:00</sent>", "em@lambton.example.test,LAMBTON-1,2026-03-01T12:02:05-05:00",
+    ] {
+        assert!(made.xml.contains(expected), "{expected} is not in {}", made.xml);
+    }
+    assert!(!made.xml.contains("555-0100"), "the contact crossed the border");
+    let alert = cap_schema::parse_owned(made.xml.as_bytes(), &Limits::default()).unwrap();
+    assert!(alert.accepted(), "{:?}", alert.findings);
+    let errors: Vec<_> = [Profile::Cap, Profile::Ipaws].into_iter().flat_map(|p| cap_schema::validate(&alert.alert, p)).filter(|f| f.level == cap_schema::Level::Error).collect();
+    assert!(errors.is_empty(), "{errors:?}");
+}
+
+#[test]
+fn a_us_warning_over_the_river_becomes_cap_cp_with_french_by_name_and_notice() {
+    let made = made(RIVER, Target::CapCp, AT).unwrap();
+    for expected in [
+        "<code>profile:CAP-CP:0.4</code>", "<value>hazmat</value>", "<value>HMW</value>", "<value>3538</value>", "<language>en-CA</language>",
+        "<language>fr-CA</language>", "Matières dangereuses",
+        "42.9000,-82.4900 42.9000,-82.4000 42.9700,-82.3900 42.9700,-82.4600 42.9000,-82.4900",
+    ] {
+        assert!(made.xml.contains(expected), "{expected} is not in {}", made.xml);
+    }
+    assert!(!made.xml.contains("BLOCKCHANNEL"), "channels of the other side mean nothing here");
+    let alert = cap_schema::parse_owned(made.xml.as_bytes(), &Limits::default()).unwrap();
+    let errors: Vec<_> = [Profile::Cap, Profile::CapCp].into_iter().flat_map(|p| cap_schema::validate(&alert.alert, p)).filter(|f| f.level == cap_schema::Level::Error).collect();
+    assert!(errors.is_empty(), "{errors:?}");
+}
+
+#[test]
+fn the_same_input_gives_the_same_bytes() {
+    assert_eq!(made(SARNIA, Target::Ipaws, AT).unwrap(), made(SARNIA, Target::Ipaws, AT).unwrap());
+}
+
+#[test]
+fn the_identifier_does_not_depend_on_the_time_of_issue() {
+    let (a, b) = (made(SARNIA, Target::Ipaws, AT).unwrap(), made(SARNIA, Target::Ipaws, "2026-03-01T18:00:00Z").unwrap());
+    assert_eq!(a.reference.identifier, b.reference.identifier);
+    assert_ne!(a.reference.sent, b.reference.sent);
+}
+
+#[test]
+fn what_may_not_or_need_not_cross_is_not_sent() {
+    let cases = [
+        (SARNIA.replace("Actual", "System"), Target::Ipaws, AT, NotSent::Internal),
+        (SARNIA.replace("Actual", "Draft"), Target::Ipaws, AT, NotSent::Internal),
+        (SARNIA.replace("<msgType>Alert", "<msgType>Ack"), Target::Ipaws, AT, NotSent::Answer),
+        (SARNIA.to_owned(), Target::Ipaws, "2026-03-02T00:00:00Z", NotSent::Expired),
+        (SARNIA.replace("42.9745,-82.4066 4", "45.4,-75.7 2"), Target::Ipaws, AT, NotSent::Untouched),
+        (SARNIA.replacen("<value>chemical", "<value>flood", 1), Target::Ipaws, AT, NotSent::SeveralEvents),
+    ];
+    for (text, target, at, expected) in cases {
+        assert_eq!(made(&text, target, at).err(), Some(expected));
+    }
+}
+
+#[test]
+fn an_exercise_never_becomes_actual_nor_public_at_ipaws() {
+    let made = made(&SARNIA.replace("Actual", "Exercise"), Target::Ipaws, AT).unwrap();
+    assert!(made.xml.contains("<status>Exercise</status>") && made.xml.contains("<scope>Restricted</scope>"));
+}
+
+#[test]
+fn an_entry_is_written_with_status_icon_and_both_languages() {
+    let made = made(RIVER, Target::MasasEntry, AT).unwrap();
+    for expected in ["masas:category:status\" term=\"Actual\"", "ems/incident/hazardousMaterial", "xml:lang=\"en\"", "xml:lang=\"fr\"", "georss"] {
+        assert!(made.xml.contains(expected), "{expected} is not in {}", made.xml);
+    }
+}

@@ -1,0 +1,115 @@
+//! Texts, times and what does not cross the border.
+
+use std::borrow::Cow;
+
+use cap_schema::{Info, Instant, Time, TimeForm};
+
+use super::report::{Action, Report, Severity};
+use super::{NotSent, Request, Target};
+
+/// Parameters that cross the border, by the beginning of their valueName. Everything else stays (reliability page 9,
+/// row 3: an allow-list).
+const PARAMETERS: [&str; 9] = [
+    "layer:CAPAN:eventLocation", "layer:NAADS:1.0:eventLocation", "layer:EC-MSC-SMC:", "VTEC", "WMOidentifier",
+    "AWIPSidentifier", "capbridge:", "eventEndingTime", "timezone",
+];
+
+/// A text of at most `limit` characters, cut at a word where there is one.
+pub(super) fn cut(text: &str, limit: usize) -> String {
+    if text.chars().count() <= limit {
+        return text.to_owned();
+    }
+    let head: String = text.chars().take(limit).collect();
+    match head.rfind(char::is_whitespace) {
+        Some(at) if at > limit / 2 => head.get(..at).unwrap_or(&head).trim_end().to_owned(),
+        Some(_) | None => head,
+    }
+}
+
+/// Times in the CAP form with the same instant; `expires` is there and in the future.
+pub(super) fn times(request: &Request<'_>, info: &mut Info<'static>, at: &str, report: &mut Report) -> Result<(), NotSent> {
+    let now = request.at.as_second();
+    for (name, slot) in [("effective", &mut info.effective), ("onset", &mut info.onset), ("expires", &mut info.expires)] {
+        let Some(time) = slot.as_ref() else { continue };
+        let field = format!("{at}/{name}");
+        match (time.form(), time.instant()) {
+            (TimeForm::Cap, _) => {}
+            (_, Some(instant)) => {
+                let offset = time.offset_minutes().unwrap_or(0);
+                let written = Time::from_instant(instant, offset);
+                report.add(&field, Action::Mapped, &format!("{time} → {written}"), Severity::Note);
+                *slot = Some(written);
+            }
+            (_, None) => {
+                report.add(&field, Action::Dropped, &format!("{time} is not an instant"), Severity::Warning);
+                *slot = None;
+            }
+        }
+    }
+    match info.expires.as_ref().and_then(Time::instant) {
+        Some(expires) if expires.seconds() <= now => Err(NotSent::Expired),
+        Some(_) => Ok(()),
+        None => {
+            let secs = request.settings.default_expiry_secs;
+            info.expires = Some(Time::from_instant(Instant::from_seconds(now + secs), 0));
+            let detail = format!("the original does not say: {} minutes from now", secs / 60);
+            report.add(&format!("{at}/expires"), Action::Derived, &detail, Severity::Warning);
+            Ok(())
+        }
+    }
+}
+
+/// Takes away what does not cross: unlisted parameters, embedded files, addresses that a profile does not take.
+pub(super) fn minimise(target: Target, info: &mut Info<'static>, at: &str, report: &mut Report) {
+    let field = format!("{at}/parameter");
+    info.parameter.retain(|p| {
+        let listed = PARAMETERS.iter().any(|known| p.value_name.starts_with(known));
+        report.dropped_if(!listed, &field, &format!("{} is not on the list of what crosses the border", p.value_name));
+        listed
+    });
+    for resource in &mut info.resource {
+        let embedded = resource.deref_uri.take().is_some();
+        if embedded {
+            // size and digest were those of the embedded file.
+            resource.digest = None;
+        }
+        report.dropped_if(embedded, &format!("{at}/resource/derefUri"), "embedded files stay with the original");
+    }
+    info.resource.retain(|r| {
+        let linked = r.uri.as_deref().is_some_and(|u| is_public_link(u, target));
+        report.dropped_if(!linked, &format!("{at}/resource"), &format!("{} has no address that the destination takes", r.resource_desc));
+        linked
+    });
+    if info.web.as_deref().is_some_and(|w| !is_public_link(w, target)) {
+        report.add(&format!("{at}/web"), Action::Dropped, "not an address that the destination takes", Severity::Note);
+        info.web = None;
+    }
+    info.extensions.clear();
+    // Trailing blanks of feeds mean nothing and trip profile rules.
+    for text in [&mut info.headline, &mut info.description, &mut info.instruction].into_iter().flatten() {
+        let trimmed = text.trim();
+        if trimmed.len() != text.len() {
+            *text = Cow::Owned(trimmed.to_owned());
+        }
+    }
+}
+
+/// An absolute http(s) address; IPAWS takes none with a query (ipaws page 4.1, rule 15).
+fn is_public_link(uri: &str, target: Target) -> bool {
+    let absolute = uri.starts_with("https://") || uri.starts_with("http://");
+    let query = target == Target::Ipaws && uri.contains('?');
+    absolute && !query && uri.len() <= 2_083 && !uri.contains(char::is_whitespace)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_cut_at_words() {
+        assert_eq!(cut("Go indoors now", 10), "Go indoors");
+        assert_eq!(cut("Go indoors now", 12), "Go indoors");
+        assert_eq!(cut("Unbreakable-word", 5), "Unbre");
+        assert_eq!(cut("é é é", 5), "é é é");
+    }
+}
