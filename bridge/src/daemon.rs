@@ -2,14 +2,12 @@
 //!
 //! Owns start and stop. The only place that spawns long-lived tasks. Must not hold logic of a stage.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use capbridge_adapters::endpoint::EndpointContext;
 use capbridge_adapters::http::HttpClient;
-use capbridge_adapters::passage::Origin;
 use capbridge_adapters::registry::ReadySource;
 use capbridge_adapters::source::{Accept, Clock, SourceContext};
 use jiff::{SignedDuration, Timestamp};
@@ -26,7 +24,7 @@ use crate::contact::Contacts;
 use crate::envelope::Lane;
 use crate::pipeline::classify::TestMarks;
 use crate::pipeline::route::Router;
-use crate::pipeline::{Pipeline, verify};
+use crate::pipeline::Pipeline;
 use crate::relay::Relay;
 use crate::rendering::Renderer;
 use crate::store::{Event, Store, StoreError};
@@ -251,7 +249,7 @@ fn announce(config: &Config, admin: SocketAddr) {
         warn!("no routes: nothing is relayed");
     }
     for allowed in config.http.allow_private() {
-        warn!(allowed, "private addresses are reachable");
+        warn!(%allowed, "private addresses are reachable");
     }
     if config.clock.dangerous_follow_messages {
         warn!("the clock follows the messages: for replays only");

@@ -2,7 +2,17 @@
 //!
 //! The daemon is the only user of this library besides the tests. See ARCHITECTURE.md for the map.
 
+pub mod admin;
 pub mod audit;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod contact;
+pub mod daemon;
 pub mod envelope;
+pub mod pipeline;
+pub mod relay;
+pub mod rendering;
 pub mod store;
+pub mod telemetry;
 pub mod translate;

@@ -1,3 +1,5 @@
 //! The `capbridge` program.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    capbridge::cli::main()
+}

@@ -28,6 +28,14 @@ pub struct Renderer {
     pub limits: Limits,
 }
 
+/// What the destination has of the chain.
+pub struct Around<'c> {
+    /// What it took, oldest first; `None` where that is not known yet.
+    pub issued: Option<&'c [Issued]>,
+    /// The newest of it with its bytes.
+    pub previous: Option<&'c StoredAlert>,
+}
+
 /// Why nothing is sent.
 #[derive(Debug, thiserror::Error)]
 pub enum NotRendered {
@@ -59,9 +67,12 @@ impl Renderer {
         wants: &Wants,
         rule: &Rule,
         now: Timestamp,
-        issued: &[Issued],
     ) -> Result<(), NotRendered> {
-        self.make(stored, alert, wants, rule, now, issued).map(|_| ())
+        // A Cancel without infos is made of what the destination got before it, which is not known yet.
+        if alert.info.is_empty() {
+            return Ok(());
+        }
+        self.make(stored, alert, wants, rule, now, &Around { issued: None, previous: None }).map(|_| ())
     }
 
     /// Makes the message of a delivery.
@@ -74,11 +85,11 @@ impl Renderer {
         wants: &Wants,
         rule: &Rule,
         now: Timestamp,
-        issued: &[Issued],
+        around: &Around<'_>,
         id: &DeliveryId,
     ) -> Result<Rendering, NotRendered> {
         let parsed = cap_schema::parse_owned(stored.cap(), &self.limits).map_err(|_| NotRendered::Unreadable)?;
-        let made = self.make(stored, &parsed.alert, wants, rule, now, issued)?;
+        let made = self.make(stored, &parsed.alert, wants, rule, now, around)?;
         let (body, content_type) = match wants.body {
             BodyForm::Cap => (made.xml.clone(), CAP_TYPE.to_owned()),
             BodyForm::Json => {
@@ -105,7 +116,7 @@ impl Renderer {
         wants: &Wants,
         rule: &Rule,
         now: Timestamp,
-        issued: &[Issued],
+        around: &Around<'_>,
     ) -> Result<Made, NotRendered> {
         let target = match wants.profile {
             Profile::AsReceived => {
@@ -120,14 +131,17 @@ impl Renderer {
             Profile::Ipaws => Target::Ipaws,
         };
         let settings = self.settings(wants, rule);
-        let issued: Vec<(Reference, Reference)> =
-            issued.iter().map(|i| (i.original.clone(), i.reference.clone())).collect();
+        let issued: Option<Vec<(Reference, Reference)>> =
+            around.issued.map(|all| all.iter().map(|i| (i.original.clone(), i.reference.clone())).collect());
+        let previous =
+            around.previous.and_then(|p| cap_schema::parse_owned(p.cap(), &self.limits).ok()).map(|p| p.alert);
         let request = translate::Request {
             alert,
             origin_key: &stored.envelope.key.0,
             target,
             at: now,
-            issued: &issued,
+            issued: issued.as_deref(),
+            previous: previous.as_ref(),
             settings: &settings,
             tables: &self.tables,
         };

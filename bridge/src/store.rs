@@ -5,6 +5,9 @@
 //! no clock. See `docs/adr/0001-store.md`.
 
 pub mod embedded;
+mod open;
+
+pub use open::{Checkpoints, open};
 
 use async_trait::async_trait;
 use bytes::Bytes;

@@ -6,7 +6,8 @@ use std::fmt::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use capbridge_adapters::http::{HttpClient, HttpSettings, Outgoing};
+use capbridge_adapters::http::{HttpClient, HttpSettings, Request};
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use serde_json::{Value, json};
 
 use super::{AdminArgs, DeadLetterAction, Format, QuarantineAction, UNAVAILABLE, USAGE, complain, say};
@@ -21,7 +22,7 @@ struct Answer {
 }
 
 /// Asks the socket; complains and gives an exit code where it does not answer well.
-fn ask(admin: &AdminArgs, method: &str, path: &str, body: Option<Value>) -> Result<Answer, ExitCode> {
+fn ask(admin: &AdminArgs, path: &str, body: Option<Value>) -> Result<Answer, ExitCode> {
     let base = admin.admin.trim_end_matches('/');
     let unavailable = |why: String| {
         complain(&format!("capbridge: the bridge at {base} does not answer: {why}"));
@@ -33,26 +34,33 @@ fn ask(admin: &AdminArgs, method: &str, path: &str, body: Option<Value>) -> Resu
         complain(&format!("capbridge: --admin {base} is not a URL"));
         return Err(ExitCode::from(USAGE));
     };
+    let Ok(url) = url::Url::parse(&format!("{base}{path}")) else {
+        complain(&format!("capbridge: {path} is not a path"));
+        return Err(ExitCode::from(USAGE));
+    };
     let settings = HttpSettings::new(&[host, "127.0.0.0/8".into(), "::1/128".into()], None)
         .map_err(|_| unavailable("the address is not usable".into()))?;
-    let mut headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+    let mut request = match body {
+        Some(body) => Request::post(url, body.to_string().into()),
+        None => Request::get(url),
+    }
+    .limit(Duration::from_secs(30))
+    .max_reply_bytes(MAX_REPLY_BYTES);
+    let bad_header = |e| unavailable(chain(&e));
+    request = request.header(CONTENT_TYPE, "application/json").map_err(bad_header)?;
     if let Some(path) = &admin.token_file {
         match std::fs::read_to_string(path) {
-            Ok(token) => headers.push(("authorization".into(), format!("Bearer {}", token.trim()))),
+            Ok(token) => {
+                request = request
+                    .secret_header(AUTHORIZATION, &format!("Bearer {}", token.trim()))
+                    .map_err(bad_header)?;
+            }
             Err(error) => {
                 complain(&format!("capbridge: {}: {error}", path.display()));
                 return Err(ExitCode::from(USAGE));
             }
         }
     }
-    let outgoing = Outgoing {
-        method: method.to_owned(),
-        url: format!("{base}{path}"),
-        headers,
-        body: body.map(|b| b.to_string().into_bytes()).unwrap_or_default().into(),
-        limit: Duration::from_secs(30),
-        max_reply_bytes: MAX_REPLY_BYTES,
-    };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -60,7 +68,7 @@ fn ask(admin: &AdminArgs, method: &str, path: &str, body: Option<Value>) -> Resu
     let reply = runtime
         .block_on(async {
             let client = HttpClient::new(settings)?;
-            client.send(outgoing).await
+            client.send(request).await
         })
         .map_err(|e| unavailable(chain(&e)))?;
     Ok(Answer { status: reply.status_code, body: reply.body.to_vec() })
@@ -96,20 +104,20 @@ fn show(
 /// `capbridge journey`.
 pub fn journey(admin: &AdminArgs, id: &str) -> ExitCode {
     let path = format!("/v1/alerts/{}/journey", encoded(id));
-    show(admin, ask(admin, "GET", &path, None), |v| each(v, journey_words))
+    show(admin, ask(admin, &path, None), |v| each(v, journey_words))
 }
 
 /// `capbridge quarantine`.
 pub fn quarantine(admin: &AdminArgs, action: QuarantineAction) -> ExitCode {
     match action {
         QuarantineAction::List => {
-            show(admin, ask(admin, "GET", "/v1/quarantine?limit=200", None), |v| each(v, quarantine_line))
+            show(admin, ask(admin, "/v1/quarantine?limit=200", None), |v| each(v, quarantine_line))
         }
         QuarantineAction::Show { id } => {
-            show(admin, ask(admin, "GET", &format!("/v1/quarantine/{}", encoded(&id)), None), quarantine_words)
+            show(admin, ask(admin, &format!("/v1/quarantine/{}", encoded(&id)), None), quarantine_words)
         }
         QuarantineAction::Document { id } => {
-            match ask(admin, "GET", &format!("/v1/quarantine/{}/document", encoded(&id)), None) {
+            match ask(admin, &format!("/v1/quarantine/{}/document", encoded(&id)), None) {
                 Ok(answer) if answer.status == 200 => {
                     use std::io::Write as _;
                     let _ = std::io::stdout().write_all(&answer.body);
@@ -122,7 +130,7 @@ pub fn quarantine(admin: &AdminArgs, action: QuarantineAction) -> ExitCode {
         QuarantineAction::Release { id, operator, reason } => {
             let body = json!({"operator": operator, "reason": reason});
             let path = format!("/v1/quarantine/{}/release", encoded(&id));
-            show(admin, ask(admin, "POST", &path, Some(body)), |v| {
+            show(admin, ask(admin, &path, Some(body)), |v| {
                 format!("{} released: {}", text(v, "released"), text(v, "outcome"))
             })
         }
@@ -132,19 +140,19 @@ pub fn quarantine(admin: &AdminArgs, action: QuarantineAction) -> ExitCode {
 /// `capbridge deliveries`.
 pub fn deliveries(admin: &AdminArgs, state: Option<&str>) -> ExitCode {
     let filter = state.map(|s| format!("&state={}", encoded(s))).unwrap_or_default();
-    show(admin, ask(admin, "GET", &format!("/v1/deliveries?limit=200{filter}"), None), |v| each(v, delivery_line))
+    show(admin, ask(admin, &format!("/v1/deliveries?limit=200{filter}"), None), |v| each(v, delivery_line))
 }
 
 /// `capbridge dead-letters`.
 pub fn dead_letters(admin: &AdminArgs, action: DeadLetterAction) -> ExitCode {
     match action {
         DeadLetterAction::List => {
-            show(admin, ask(admin, "GET", "/v1/deliveries?limit=200&state=dead", None), |v| each(v, delivery_line))
+            show(admin, ask(admin, "/v1/deliveries?limit=200&state=dead", None), |v| each(v, delivery_line))
         }
         DeadLetterAction::Replay { id, operator, reason } => {
             let body = json!({"operator": operator, "reason": reason});
             let path = format!("/v1/deliveries/{}/replay", encoded(&id));
-            show(admin, ask(admin, "POST", &path, Some(body)), |v| format!("{} queued again", text(v, "replayed")))
+            show(admin, ask(admin, &path, Some(body)), |v| format!("{} queued again", text(v, "replayed")))
         }
     }
 }

@@ -66,7 +66,8 @@ pub fn translate(args: &TranslateArgs) -> ExitCode {
             TargetArg::MasasEntry => Target::MasasEntry,
         },
         at,
-        issued: &[],
+        issued: None,
+        previous: None,
         settings: &settings,
         tables: &tables,
     };

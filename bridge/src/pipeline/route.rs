@@ -125,7 +125,7 @@ impl Router {
         }
         let (mut deliveries, mut withheld) = (Vec::new(), Vec::new());
         for (name, rule) in wanted {
-            match self.can_go(stored, &alert, &name, rule, now).await? {
+            match self.can_go(stored, &alert, &name, rule, now) {
                 Ok(()) => deliveries.push(NewDelivery {
                     id: delivery_id(&name, &envelope.key),
                     endpoint: name,
@@ -139,28 +139,28 @@ impl Router {
         Ok((deliveries, withheld))
     }
 
-    async fn can_go(
+    fn can_go(
         &self,
         stored: &StoredAlert,
         alert: &Alert<'_>,
         name: &EndpointName,
         rule: &Rule,
         now: Timestamp,
-    ) -> Result<Result<(), String>, StoreError> {
+    ) -> Result<(), String> {
         let envelope = &stored.envelope;
         let Some(endpoint) = self.endpoints.get(name) else {
-            return Ok(Err("the endpoint is no longer configured".into()));
+            return Err("the endpoint is no longer configured".into());
         };
         if let Err(barred) = admit(endpoint, envelope) {
-            return Ok(Err(barred.to_string()));
+            return Err(barred.to_string());
         }
         let over = envelope.expires_at.is_some_and(|e| e <= now);
         if over {
-            return Ok(Err("expired before it could be routed".into()));
+            return Err("expired before it could be routed".into());
         }
-        let issued = self.store.issued(name, &envelope.chain).await?;
-        let made = self.renderer.try_render(stored, alert, &endpoint.wants(), rule, now, &issued);
-        Ok(made.map_err(|not_sent| not_sent.to_string()))
+        self.renderer
+            .try_render(stored, alert, &endpoint.wants(), rule, now)
+            .map_err(|not_sent| not_sent.to_string())
     }
 
     /// Routes until told to stop.

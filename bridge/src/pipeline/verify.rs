@@ -71,7 +71,9 @@ pub fn verify(
             return refuse(Reason::Signature, format!("{state}: {}", reason_of_signature()), findings);
         }
     }
-    fresh(alert, now, intake).or_else(|(reason, detail)| refuse(reason, detail, findings.clone()).map(|_: ()| ()))?;
+    if let Err((reason, detail)) = fresh(alert, now, intake) {
+        return refuse(reason, detail, findings);
+    }
     if trust.strictness == Strictness::Strict
         && let Some(first) = findings.iter().find(|f| f.level == Level::Error)
     {

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cap_schema::MsgType;
 use capbridge_adapters::endpoint::{DeliveryError, EndpointContext, Message, Receipt};
 use capbridge_adapters::passage::EndpointName;
 use capbridge_adapters::registry::AnyEndpoint;
@@ -23,9 +24,10 @@ use super::{dead_letter, retry};
 use crate::clock::BridgeClock;
 use crate::config::{RelayTable, Rule};
 use crate::envelope::{Lane, StoredAlert};
-use crate::rendering::Renderer;
+use crate::rendering::{Around, NotRendered, Renderer};
 use crate::store::{AttemptEnd, Claim, Delivery, Event, Rendering, Store, StoreError};
 use crate::telemetry::{ErrorChain, Metrics, chain};
+use crate::translate::NotSent;
 
 /// The longest nap of an idle lane: deliveries that another instance queued or left behind are seen after it.
 const IDLE: Duration = Duration::from_millis(500);
@@ -147,7 +149,7 @@ impl Relay {
         let issued = self.store.issued(&delivery.endpoint, &delivery.chain).await?;
         let rendering = match self.rendering(&claim, &stored, endpoint, rule, now, &issued).await? {
             Ok(rendering) => rendering,
-            Err(error) => return Ok(AttemptEnd::Dead { error }),
+            Err(not_sent) => return Ok(ended(&not_sent)),
         };
         let message = Message {
             id: delivery.id.0.clone(),
@@ -172,14 +174,19 @@ impl Relay {
         rule: &Rule,
         now: Timestamp,
         issued: &[crate::store::Issued],
-    ) -> Result<Result<Rendering, String>, StoreError> {
+    ) -> Result<Result<Rendering, NotRendered>, StoreError> {
         let wants = endpoint.wants();
         if let Some(kept) = &claim.rendering
             && !is_stale(kept.rendered_at, now, wants.fresh_for)
         {
             return Ok(Ok(kept.clone()));
         }
-        match self.renderer.render(stored, &wants, rule, now, issued, &claim.delivery.id) {
+        let previous = match issued.last() {
+            Some(last) if stored.envelope.msg_type == MsgType::Cancel => self.store.alert(&last.alert).await?,
+            Some(_) | None => None,
+        };
+        let around = Around { issued: Some(issued), previous: previous.as_ref() };
+        match self.renderer.render(stored, &wants, rule, now, &around, &claim.delivery.id) {
             Ok(mut fresh) => {
                 if let Some(kept) = &claim.rendering {
                     fresh.earlier.clone_from(&kept.earlier);
@@ -188,7 +195,7 @@ impl Relay {
                 self.store.render(&claim.delivery.id, fresh.clone()).await?;
                 Ok(Ok(fresh))
             }
-            Err(not_sent) => Ok(Err(not_sent.to_string())),
+            Err(not_sent) => Ok(Err(not_sent)),
         }
     }
 
@@ -258,6 +265,23 @@ impl Relay {
         };
         self.store.finish(&delivery.id, now, end).await?;
         self.store.record(vec![event]).await
+    }
+}
+
+/// How a delivery ends that has no message to send.
+fn ended(not_sent: &NotRendered) -> AttemptEnd {
+    let error = not_sent.to_string();
+    match not_sent {
+        NotRendered::NotSent(NotSent::Expired | NotSent::NothingToEnd) => AttemptEnd::Expired { error },
+        NotRendered::NotSent(
+            NotSent::Internal
+            | NotSent::Answer
+            | NotSent::Untouched
+            | NotSent::SeveralEvents
+            | NotSent::NoInfo
+            | NotSent::TooManyPoints,
+        )
+        | NotRendered::Unreadable => AttemptEnd::Dead { error },
     }
 }
 

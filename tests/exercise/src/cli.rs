@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use capbridge_exercise::demo;
 use capbridge_exercise::clock::{Clock, instant};
 use capbridge_exercise::ipaws_open::{self, Cog, FEED_PATH, IpawsOpen, SOAP_PATH};
 use capbridge_exercise::masas_hub::{self, Account, MasasHub, Mode};
@@ -30,6 +31,10 @@ enum Command {
     /// Runs a simulator until it is interrupted; prints its address and credentials.
     #[command(subcommand)]
     Simulate(Simulate),
+    /// Plays the main job of the bridge between simulators and checks what must come of it.
+    #[command(after_help = "Example:\n  capbridge-exercise demo\n\nReal messages are replayed when CAP_CORPUS names their \
+                            folder.\nExit codes: 0 every expectation met, 1 otherwise.")]
+    Demo,
 }
 
 #[derive(Debug, Args)]
@@ -144,6 +149,11 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
             let paths = keys::write_folder(&args.dir, &args.cog, Clock::system().now())?;
             let lines: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
             say(&lines)
+        }
+        Command::Demo => {
+            let met = demo::run(demo::corpus()).await?;
+            anyhow::ensure!(met, "an expectation was not met");
+            Ok(())
         }
         Command::Simulate(Simulate::Ipaws(args)) => simulate_ipaws(args).await,
         Command::Simulate(Simulate::Masas(args)) => simulate_masas(args).await,

@@ -8,11 +8,13 @@
 pub mod c14n;
 pub mod cap;
 pub mod clock;
+pub mod demo;
 pub mod geometry;
 pub mod ipaws_open;
 pub mod keys;
 pub mod masas_hub;
 pub mod mischief;
+pub mod program;
 pub mod responder;
 pub mod server;
 pub mod signature;

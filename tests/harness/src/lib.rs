@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use tokio::process::{Child, Command};
 
+pub use capbridge_exercise::program::{Program, binary};
+
 
 
 /// Waits until `check` gives something, at most `limit`; then fails with what it was waiting for.

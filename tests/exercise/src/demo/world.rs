@@ -201,7 +201,7 @@ mode = "live"
 [endpoint.ipaws-open.ipaws]
 url = "{ipaws}/IPAWS_CAPService/IPAWS"
 cog_id = {cog}
-logon_user = "demo"
+user = "demo"
 sender = "bridge@capbridge.example.test"
 certificate_file = "cog.crt.pem"
 key_file = "cog.key.pem"
