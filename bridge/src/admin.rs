@@ -57,7 +57,8 @@ type Shared = Ctx<Arc<AdminState>>;
 /// Serves until told to stop.
 pub async fn serve(listener: TcpListener, state: AdminState, stop: CancellationToken) {
     let app = router(Arc::new(state));
-    let served = axum::serve(listener, app).with_graceful_shutdown(async move { stop.cancelled().await }).await;
+    let served =
+        axum::serve(listener, app).with_graceful_shutdown(async move { stop.cancelled().await }).await;
     if let Err(error) = served {
         error!(%error, "the admin socket ended");
     }
@@ -89,12 +90,17 @@ async fn authorise(Ctx(state): Shared, headers: HeaderMap, request: Request, nex
     if let Some(token) = &state.token {
         let given = headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok()).unwrap_or("");
         let given = given.strip_prefix("Bearer ").unwrap_or("");
-        let equal = aws_lc_rs::constant_time::verify_slices_are_equal(given.as_bytes(), token.expose().as_bytes());
+        let equal =
+            aws_lc_rs::constant_time::verify_slices_are_equal(given.as_bytes(), token.expose().as_bytes());
         if equal.is_err() {
-            return problem(StatusCode::UNAUTHORIZED, "this socket needs the bearer token of admin.token_file");
+            return problem(
+                StatusCode::UNAUTHORIZED,
+                "this socket needs the bearer token of admin.token_file",
+            );
         }
     }
-    let json = headers.get(header::CONTENT_TYPE).is_some_and(|v| v.as_bytes().starts_with(b"application/json"));
+    let json =
+        headers.get(header::CONTENT_TYPE).is_some_and(|v| v.as_bytes().starts_with(b"application/json"));
     if request.method() == axum::http::Method::POST && !json {
         return problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "send application/json");
     }
@@ -235,10 +241,11 @@ async fn quarantined(Ctx(state): Shared, Path(id): Path<String>) -> Response {
 async fn quarantined_document(Ctx(state): Shared, Path(id): Path<String>) -> Response {
     match state.store.quarantined_document(&id).await {
         // Never as XML: a browser would render what somebody else wrote.
-        Ok(Some((_, raw))) => {
-            ([(header::CONTENT_TYPE, "application/octet-stream"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")], raw)
-                .into_response()
-        }
+        Ok(Some((_, raw))) => (
+            [(header::CONTENT_TYPE, "application/octet-stream"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")],
+            raw,
+        )
+            .into_response(),
         Ok(None) => problem(StatusCode::NOT_FOUND, "no such quarantined document"),
         Err(error) => failed(&error),
     }
@@ -249,7 +256,8 @@ async fn release(Ctx(state): Shared, Path(id): Path<String>, Json(decision): Jso
         return problem(StatusCode::UNPROCESSABLE_ENTITY, "name the operator and the reason");
     }
     let now = state.clock.now();
-    let made = Release { operator: decision.operator.clone(), reason: decision.reason.clone(), released_at: now };
+    let made =
+        Release { operator: decision.operator.clone(), reason: decision.reason.clone(), released_at: now };
     let (entry, raw) = match state.store.release(&id, made).await {
         Ok(found) => found,
         Err(error) => return failed(&error),

@@ -30,7 +30,9 @@ pub const NOTHING_TO_SEND: u8 = 3;
 /// Bridges emergency alerts between Canada (MASAS) and the United States (IPAWS).
 #[derive(Parser)]
 #[command(name = "capbridge", version, propagate_version = true)]
-#[command(after_help = "Example:\n  capbridge check --config bridge.toml && capbridge run --config bridge.toml")]
+#[command(
+    after_help = "Example:\n  capbridge check --config bridge.toml && capbridge run --config bridge.toml"
+)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -39,30 +41,42 @@ pub struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Runs the bridge until SIGTERM.
-    #[command(after_help = "Example:\n  capbridge run --config /etc/capbridge/capbridge.toml\n\nWithout a configuration: embedded store under ./capbridge-data, nothing relayed.\nExit codes: 0 drained, 69 a service is missing, 78 configuration.")]
+    #[command(
+        after_help = "Example:\n  capbridge run --config /etc/capbridge/capbridge.toml\n\nWithout a configuration: embedded store under ./capbridge-data, nothing relayed.\nExit codes: 0 drained, 69 a service is missing, 78 configuration."
+    )]
     Run {
         /// The configuration file.
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
     /// Reports all faults of a configuration at once.
-    #[command(after_help = "Example:\n  capbridge check --config bridge.toml\n\nExit codes: 0 sound, 78 faults, each with file, line and what to do.")]
+    #[command(
+        after_help = "Example:\n  capbridge check --config bridge.toml\n\nExit codes: 0 sound, 78 faults, each with file, line and what to do."
+    )]
     Check {
         /// The configuration file.
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
     /// Checks CAP documents against the rules of CAP and the national profiles.
-    #[command(after_help = "Example:\n  capbridge validate --profile cap-cp alert.xml\n  capbridge validate --format json alerts/ | jq .accepted\n\nExit codes: 0 all accepted and no error-level finding, 1 otherwise, 64 usage.")]
+    #[command(
+        after_help = "Example:\n  capbridge validate --profile cap-cp alert.xml\n  capbridge validate --format json alerts/ | jq .accepted\n\nExit codes: 0 all accepted and no error-level finding, 1 otherwise, 64 usage."
+    )]
     Validate(ValidateArgs),
     /// Translates an alert into the other country's profile.
-    #[command(after_help = "Example:\n  capbridge translate --to ipaws --report report.json alert.xml > message.xml\n\nExit codes: 0 translated, 1 the input was refused, 3 nothing to send (with the reason), 64 usage.")]
+    #[command(
+        after_help = "Example:\n  capbridge translate --to ipaws --report report.json alert.xml > message.xml\n\nExit codes: 0 translated, 1 the input was refused, 3 nothing to send (with the reason), 64 usage."
+    )]
     Translate(TranslateArgs),
     /// Verifies the XML signatures of alerts.
-    #[command(after_help = "Example:\n  capbridge signature --trust certificates/ alert.xml\n\nExit codes: 0 every document is trusted, 1 otherwise, 64 usage.")]
+    #[command(
+        after_help = "Example:\n  capbridge signature --trust certificates/ alert.xml\n\nExit codes: 0 every document is trusted, 1 otherwise, 64 usage."
+    )]
     Signature(SignatureArgs),
     /// Shows an alert from arrival to each endpoint, with times.
-    #[command(after_help = "Example:\n  capbridge journey LAMBTON-2026-0001\n\nTakes a CAP identifier, a full reference, a delivery id or the beginning of a key.\nExit codes: 0 found, 1 not found, 69 the bridge does not answer.")]
+    #[command(
+        after_help = "Example:\n  capbridge journey LAMBTON-2026-0001\n\nTakes a CAP identifier, a full reference, a delivery id or the beginning of a key.\nExit codes: 0 found, 1 not found, 69 the bridge does not answer."
+    )]
     Journey {
         /// Which alert.
         id: String,
@@ -70,7 +84,9 @@ enum Command {
         admin: AdminArgs,
     },
     /// Lists, shows and releases documents in quarantine.
-    #[command(after_help = "Example:\n  capbridge quarantine list\n  capbridge quarantine release q_0123 --operator j.tremblay --reason \"confirmed by telephone\"")]
+    #[command(
+        after_help = "Example:\n  capbridge quarantine list\n  capbridge quarantine release q_0123 --operator j.tremblay --reason \"confirmed by telephone\""
+    )]
     Quarantine {
         #[command(subcommand)]
         action: QuarantineAction,
@@ -87,7 +103,10 @@ enum Command {
         admin: AdminArgs,
     },
     /// Lists dead letters and puts them back in their queue.
-    #[command(name = "dead-letters", after_help = "Example:\n  capbridge dead-letters list\n  capbridge dead-letters replay msg_0123 --operator j.tremblay --reason \"endpoint repaired\"")]
+    #[command(
+        name = "dead-letters",
+        after_help = "Example:\n  capbridge dead-letters list\n  capbridge dead-letters replay msg_0123 --operator j.tremblay --reason \"endpoint repaired\""
+    )]
     DeadLetters {
         #[command(subcommand)]
         action: DeadLetterAction,
@@ -147,7 +166,13 @@ struct SignatureArgs {
 #[derive(Args)]
 struct AdminArgs {
     /// The admin socket of the bridge.
-    #[arg(long, global = true, value_name = "URL", default_value = "http://127.0.0.1:8650", env = "CAPBRIDGE_ADMIN")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        default_value = "http://127.0.0.1:8650",
+        env = "CAPBRIDGE_ADMIN"
+    )]
     admin: String,
     /// File with the bearer token of the admin socket.
     #[arg(long, global = true, value_name = "FILE", env = "CAPBRIDGE_ADMIN_TOKEN_FILE")]

@@ -30,7 +30,17 @@ use crate::pipeline::verify::SourceTrust;
 
 /// The top-level tables.
 const TABLES: [&str; 11] = [
-    "bridge", "store", "admin", "log", "network", "clock", "intake", "relay", "retention", "source", "endpoint",
+    "bridge",
+    "store",
+    "admin",
+    "log",
+    "network",
+    "clock",
+    "intake",
+    "relay",
+    "retention",
+    "source",
+    "endpoint",
 ];
 
 /// A validated configuration.
@@ -239,9 +249,14 @@ fn secret(file: &mut File<'_>, files: &ConfigFiles, key: &str, path: &Path) -> O
 }
 
 fn check_bridge(file: &mut File<'_>, bridge: &BridgeTable) {
-    let bad = |text: &str| text.is_empty() || text.chars().any(|c| c.is_whitespace() || ",&<>{}\"'".contains(c));
+    let bad =
+        |text: &str| text.is_empty() || text.chars().any(|c| c.is_whitespace() || ",&<>{}\"'".contains(c));
     if bad(&bridge.name) || bridge.name.len() > 40 {
-        file.fault("bridge.name", "is not a name of 1 to 40 characters without spaces", "choose a short name");
+        file.fault(
+            "bridge.name",
+            "is not a name of 1 to 40 characters without spaces",
+            "choose a short name",
+        );
     }
     if bad(&bridge.sender) {
         file.fault(
@@ -269,8 +284,7 @@ fn check_admin(
     files: &ConfigFiles,
     table: &AdminTable,
 ) -> (Option<SocketAddr>, Option<Secret>) {
-    let token =
-        table.token_file.as_ref().and_then(|path| secret(file, files, "admin.token_file", path));
+    let token = table.token_file.as_ref().and_then(|path| secret(file, files, "admin.token_file", path));
     let Ok(listen) = table.listen.parse::<SocketAddr>() else {
         file.fault("admin.listen", "is not an address with a port", "write it as 127.0.0.1:8650");
         return (None, token);
@@ -393,10 +407,18 @@ fn read_rules(
             file.fault(&format!("{at}.from"), &format!("names no source: {source}"), &listed(&known_sources));
         }
         for endpoint in table.to.iter().filter(|e| !known_endpoints.contains(e)) {
-            file.fault(&format!("{at}.to"), &format!("names no endpoint: {endpoint}"), &listed(&known_endpoints));
+            file.fault(
+                &format!("{at}.to"),
+                &format!("names no endpoint: {endpoint}"),
+                &listed(&known_endpoints),
+            );
         }
         let Some(class) = table.class else {
-            file.fault(&at, "names no class", "add class = \"live\", \"exercise\" or \"test\": there is no wildcard");
+            file.fault(
+                &at,
+                "names no class",
+                "add class = \"live\", \"exercise\" or \"test\": there is no wildcard",
+            );
             continue;
         };
         check_classes(file, &at, class, &table, profiles, endpoints);
@@ -421,24 +443,37 @@ fn check_classes(
     endpoints: &BTreeMap<EndpointName, AnyEndpoint>,
 ) {
     if class == Class::Internal {
-        file.fault(&format!("{at}.class"), "internal messages are never relayed", "use live, exercise or test");
+        file.fault(
+            &format!("{at}.class"),
+            "internal messages are never relayed",
+            "use live, exercise or test",
+        );
     }
     for endpoint in &table.to {
         let Some(found) = endpoints.get(&EndpointName(endpoint.clone())) else { continue };
         if found.class() != class {
-            let problem = format!("endpoint {endpoint} takes {} only, the rule is for {class}", found.class());
+            let problem =
+                format!("endpoint {endpoint} takes {} only, the rule is for {class}", found.class());
             file.fault(&format!("{at}.to"), &problem, "send each class to endpoints of its own");
         }
         if !table.open_channels.is_empty() && found.reach() != Reach::Public {
             let problem = format!("opens public channels of {endpoint}, which reaches responders only");
-            file.fault(&format!("{at}.open_channels"), &problem, "set reach = \"public\" on the endpoint, if it is meant");
+            file.fault(
+                &format!("{at}.open_channels"),
+                &problem,
+                "set reach = \"public\" on the endpoint, if it is meant",
+            );
         }
     }
     for origin in &table.from {
         let Some(found) = profiles.get(&Origin(origin.clone())) else { continue };
         if found.mode < class {
             let problem = format!("source {origin} is at most {}, the rule is for {class}", found.mode);
-            file.fault(&format!("{at}.from"), &problem, "a message is never raised above the mode of its source");
+            file.fault(
+                &format!("{at}.from"),
+                &problem,
+                "a message is never raised above the mode of its source",
+            );
         }
     }
 }
@@ -449,7 +484,11 @@ fn build_rule(file: &mut File<'_>, at: &str, name: String, class: Class, table: 
         Some(text) => match Polygon::new(text).points() {
             Ok(points) => Some(Coverage(points)),
             Err(error) => {
-                file.fault(&format!("{at}.area"), &error.to_string(), "write it as in CAP: lat,lon lat,lon ... closed");
+                file.fault(
+                    &format!("{at}.area"),
+                    &error.to_string(),
+                    "write it as in CAP: lat,lon lat,lon ... closed",
+                );
                 return None;
             }
         },

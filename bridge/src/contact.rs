@@ -30,7 +30,12 @@ pub struct ContactState {
     pub error: Option<String>,
     #[serde(skip)]
     reached: Option<Instant>,
+    #[serde(skip)]
+    warned: Option<Instant>,
 }
+
+/// How often a source that stays away is mentioned again.
+const REMIND: Duration = Duration::from_secs(60);
 
 /// What is known of all sources and of the clock.
 pub struct Contacts {
@@ -49,7 +54,7 @@ struct ClockWatch {
 impl Contacts {
     /// Starts with no contact to any source.
     pub fn new(origins: impl Iterator<Item = Origin>, metrics: Arc<Metrics>) -> Arc<Self> {
-        let state = ContactState { reached_at: None, error: None, reached: None };
+        let state = ContactState { reached_at: None, error: None, reached: None, warned: None };
         Arc::new(Contacts {
             started: instant(),
             metrics,
@@ -71,7 +76,10 @@ impl Contacts {
             match state.reached {
                 None => faults.push(format!("source {origin}: never reached: {why}")),
                 Some(at) if at.elapsed() > limit => {
-                    faults.push(format!("source {origin}: not reached for {} s: {why}", at.elapsed().as_secs()));
+                    faults.push(format!(
+                        "source {origin}: not reached for {} s: {why}",
+                        at.elapsed().as_secs()
+                    ));
                 }
                 Some(_) => {}
             }
@@ -130,8 +138,10 @@ impl Contact for Contacts {
     fn failed(&self, origin: &Origin, error: &SourceError) {
         let error = chain(error);
         self.update(origin, |state| {
-            if state.error.as_ref() != Some(&error) {
+            // Once when it begins, then once a minute: a source that is down for days must not fill the log.
+            if state.error.is_none() || state.warned.is_none_or(|at| at.elapsed() > REMIND) {
                 warn!(%origin, error, "source not reached");
+                state.warned = Some(instant());
             }
             state.error = Some(error);
         });

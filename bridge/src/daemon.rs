@@ -22,9 +22,9 @@ use crate::clock::{BridgeClock, FollowingClock, SystemClock};
 use crate::config::Config;
 use crate::contact::Contacts;
 use crate::envelope::Lane;
+use crate::pipeline::Pipeline;
 use crate::pipeline::classify::TestMarks;
 use crate::pipeline::route::Router;
-use crate::pipeline::Pipeline;
 use crate::relay::Relay;
 use crate::rendering::Renderer;
 use crate::store::{Event, Store, StoreError};
@@ -138,9 +138,8 @@ pub async fn start(config: Config, stop: CancellationToken) -> Result<Running, S
     let listener = TcpListener::bind(config.admin_listen)
         .await
         .map_err(|cause| StartError::Listen { listen: config.admin_listen, cause })?;
-    let admin_address = listener
-        .local_addr()
-        .map_err(|cause| StartError::Listen { listen: config.admin_listen, cause })?;
+    let admin_address =
+        listener.local_addr().map_err(|cause| StartError::Listen { listen: config.admin_listen, cause })?;
     let store = open_store(&config).await.map_err(StartError::Store)?;
     store.record(vec![life_cycle("started")]).await.map_err(StartError::Store)?;
     let clock = if config.clock.dangerous_follow_messages {
@@ -167,11 +166,8 @@ pub async fn start(config: Config, stop: CancellationToken) -> Result<Running, S
         accepted: Arc::clone(&accepted),
     });
     let endpoints = Arc::new(config.endpoints);
-    let renderer = Arc::new(Renderer {
-        tables,
-        bridge: config.bridge.clone(),
-        limits: cap_schema::Limits::default(),
-    });
+    let renderer =
+        Arc::new(Renderer { tables, bridge: config.bridge.clone(), limits: cap_schema::Limits::default() });
     let context = EndpointContext { clock: Arc::new(clock.clone()), http: http.clone() };
     let router = Arc::new(Router {
         store: Arc::clone(&store),
@@ -231,7 +227,12 @@ pub async fn start(config: Config, stop: CancellationToken) -> Result<Running, S
         replay_secs: relay.settings.give_up_cap_secs,
     };
     tracker.spawn(admin::serve(listener, state, stop.clone()));
-    Ok(Running { admin: admin_address, tracker, store, limit: Duration::from_secs(config.bridge.shutdown_secs) })
+    Ok(Running {
+        admin: admin_address,
+        tracker,
+        store,
+        limit: Duration::from_secs(config.bridge.shutdown_secs),
+    })
 }
 
 /// The senders of everything that we issue.
@@ -348,9 +349,8 @@ async fn keep_house(keeping: Keeping) {
         }
         contacts.publish();
         contacts.watch_clock();
-        let before = now
-            .checked_sub(SignedDuration::from_hours(24 * i64::from(days)))
-            .unwrap_or(Timestamp::MIN);
+        let before =
+            now.checked_sub(SignedDuration::from_hours(24 * i64::from(days))).unwrap_or(Timestamp::MIN);
         match store.sweep(before, 500).await {
             Ok(0) => {}
             Ok(swept) => info!(swept, "retention: alerts deleted"),
@@ -360,4 +360,3 @@ async fn keep_house(keeping: Keeping) {
         pause(HOUSEKEEPING, &stop).await;
     }
 }
-

@@ -124,7 +124,10 @@ pub struct Pipeline {
 #[async_trait]
 impl Accept for Pipeline {
     async fn accept(&self, origin: &Origin, received: Received) -> Result<Acceptance, AcceptError> {
-        let outcome = self.take(origin, received, None).await.map_err(|cause| AcceptError::NotStored { cause: Box::new(cause) });
+        let outcome = self
+            .take(origin, received, None)
+            .await
+            .map_err(|cause| AcceptError::NotStored { cause: Box::new(cause) });
         match &outcome {
             Ok(acceptance) => self.metrics.received(origin, *acceptance),
             Err(error) => warn!(%origin, error = %ErrorChain(error), "document not stored"),
@@ -170,7 +173,8 @@ impl Pipeline {
         if let Some(ours) = self.own(&read.alert, &reference).await? {
             return self.turn_back(origin, &reference, &ours).await;
         }
-        let verified = verify::verify(&received.raw, &read.alert, &source.trust, self.clock.now(), &self.intake);
+        let verified =
+            verify::verify(&received.raw, &read.alert, &source.trust, self.clock.now(), &self.intake);
         let (signature, profile_findings) = match (verified, pardon) {
             (Ok(verified), _) => (verified.verification.state.to_string(), verified.findings),
             (Err(setback), Some(pardon)) => {
@@ -275,7 +279,11 @@ impl Pipeline {
     }
 
     /// The alert that this message was made from, if it is one of ours.
-    async fn own(&self, alert: &Alert<'_>, reference: &Reference) -> Result<Option<Option<AlertKey>>, StoreError> {
+    async fn own(
+        &self,
+        alert: &Alert<'_>,
+        reference: &Reference,
+    ) -> Result<Option<Option<AlertKey>>, StoreError> {
         if let Some(key) = self.store.ours(&reference.sender, &reference.identifier).await? {
             return Ok(Some(Some(key)));
         }
@@ -291,7 +299,8 @@ impl Pipeline {
         ours: &Option<AlertKey>,
     ) -> Result<Acceptance, StoreError> {
         info!(%origin, %reference, "our own output came back and stops here");
-        self.record("loop", ours.clone(), json!({"origin": origin, "reference": reference.to_string()})).await?;
+        self.record("loop", ours.clone(), json!({"origin": origin, "reference": reference.to_string()}))
+            .await?;
         Ok(Acceptance::Loop)
     }
 
@@ -303,7 +312,12 @@ impl Pipeline {
     ) -> Result<Acceptance, StoreError> {
         let digest = deduplicate::hex_digest(&received.raw);
         let reason = setback.reason.as_str();
-        let id = format!("q_{}", deduplicate::hex_digest(format!("{origin}\0{reason}\0{digest}").as_bytes()).get(..26).unwrap_or(""));
+        let id = format!(
+            "q_{}",
+            deduplicate::hex_digest(format!("{origin}\0{reason}\0{digest}").as_bytes())
+                .get(..26)
+                .unwrap_or("")
+        );
         let entry = Quarantined {
             v: 1,
             id: id.clone(),
@@ -323,7 +337,8 @@ impl Pipeline {
         self.metrics.quarantined(setback.reason);
         let reference = setback.reference.as_ref().map(ToString::to_string).unwrap_or_default();
         warn!(%origin, reference, quarantine = id, reason, detail = setback.detail, "document quarantined");
-        self.record("quarantined", None, json!({"origin": origin, "quarantine": id, "reason": reason})).await?;
+        self.record("quarantined", None, json!({"origin": origin, "quarantine": id, "reason": reason}))
+            .await?;
         Ok(Acceptance::Quarantined)
     }
 
@@ -345,7 +360,8 @@ impl Pipeline {
 /// The alert's own reference, if all three parts are there.
 pub fn reference_of(alert: &Alert<'_>) -> Option<Reference> {
     let reference = owned(&alert.reference());
-    let whole = !reference.sender.is_empty() && !reference.identifier.is_empty() && !reference.sent.is_empty();
+    let whole =
+        !reference.sender.is_empty() && !reference.identifier.is_empty() && !reference.sent.is_empty();
     whole.then_some(reference)
 }
 

@@ -88,7 +88,8 @@ impl Renderer {
         around: &Around<'_>,
         id: &DeliveryId,
     ) -> Result<Rendering, NotRendered> {
-        let parsed = cap_schema::parse_owned(stored.cap(), &self.limits).map_err(|_| NotRendered::Unreadable)?;
+        let parsed =
+            cap_schema::parse_owned(stored.cap(), &self.limits).map_err(|_| NotRendered::Unreadable)?;
         let made = self.make(stored, &parsed.alert, wants, rule, now, around)?;
         let (body, content_type) = match wants.body {
             BodyForm::Cap => (made.xml.clone(), CAP_TYPE.to_owned()),
@@ -133,8 +134,10 @@ impl Renderer {
         let settings = self.settings(wants, rule);
         let issued: Option<Vec<(Reference, Reference)>> =
             around.issued.map(|all| all.iter().map(|i| (i.original.clone(), i.reference.clone())).collect());
-        let previous =
-            around.previous.and_then(|p| cap_schema::parse_owned(p.cap(), &self.limits).ok()).map(|p| p.alert);
+        let previous = around
+            .previous
+            .and_then(|p| cap_schema::parse_owned(p.cap(), &self.limits).ok())
+            .map(|p| p.alert);
         let request = translate::Request {
             alert,
             origin_key: &stored.envelope.key.0,

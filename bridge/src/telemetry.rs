@@ -121,14 +121,38 @@ impl Metrics {
         r.register("received", "Documents by source and what became of them", metrics.received.clone());
         r.register("quarantined", "Documents put in quarantine by reason", metrics.quarantined.clone());
         r.register("attempts", "Delivery attempts by endpoint and how they ended", metrics.attempts.clone());
-        r.register_with_unit("attempt", "Time of one attempt", Unit::Seconds, metrics.attempt_seconds.clone());
-        r.register_with_unit("delivery", "Time from queued to delivered", Unit::Seconds, metrics.delivery_seconds.clone());
+        r.register_with_unit(
+            "attempt",
+            "Time of one attempt",
+            Unit::Seconds,
+            metrics.attempt_seconds.clone(),
+        );
+        r.register_with_unit(
+            "delivery",
+            "Time from queued to delivered",
+            Unit::Seconds,
+            metrics.delivery_seconds.clone(),
+        );
         r.register("unrouted_alerts", "Accepted alerts that are not routed", metrics.unrouted.clone());
         r.register("unfinished_deliveries", "Deliveries without a final state", metrics.unfinished.clone());
-        r.register_with_unit("oldest_delivery", "Age of the oldest unfinished delivery", Unit::Seconds, metrics.oldest_seconds.clone());
+        r.register_with_unit(
+            "oldest_delivery",
+            "Age of the oldest unfinished delivery",
+            Unit::Seconds,
+            metrics.oldest_seconds.clone(),
+        );
         r.register("dead_letters", "Deliveries given up and kept", metrics.dead_letters.clone());
-        r.register("quarantine_documents", "Documents in quarantine that nobody released", metrics.quarantine.clone());
-        r.register_with_unit("source_contact_age", "Time since a source last answered", Unit::Seconds, metrics.contact_age.clone());
+        r.register(
+            "quarantine_documents",
+            "Documents in quarantine that nobody released",
+            metrics.quarantine.clone(),
+        );
+        r.register_with_unit(
+            "source_contact_age",
+            "Time since a source last answered",
+            Unit::Seconds,
+            metrics.contact_age.clone(),
+        );
         r.register("source_gaps", "Times a source was silent longer than its window", metrics.gaps.clone());
         Arc::new(metrics)
     }

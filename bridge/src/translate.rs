@@ -182,7 +182,9 @@ impl fmt::Display for NotSent {
             NotSent::Answer => "Ack and Error stay between a sender and its recipient",
             NotSent::Expired => "it is no longer in force at the time of issue",
             NotSent::Untouched => "it touches nothing on the far side of the border",
-            NotSent::SeveralEvents => "its infos are about several events, and the destination takes one a message",
+            NotSent::SeveralEvents => {
+                "its infos are about several events, and the destination takes one a message"
+            }
             NotSent::NothingToEnd => "the destination has nothing that it could end",
             NotSent::NoInfo => "it has no info to make a message of",
             NotSent::TooManyPoints => "its polygons have more points than the destination takes",
@@ -223,7 +225,11 @@ pub fn translate(request: &Request<'_>) -> Result<Translated, NotSent> {
     scope(request, &mut alert, &mut report);
     declare(request, &mut alert, &mut report);
     report.dropped_if(original.addresses.is_some(), "addresses", "recipients are not told of each other");
-    report.dropped_if(!original.signatures.is_empty(), "Signature", "it signs the original, not this message");
+    report.dropped_if(
+        !original.signatures.is_empty(),
+        "Signature",
+        "it signs the original, not this message",
+    );
     if original.status == Code::Known(Status::Exercise) {
         alert.note = original.note.clone().map(|n| Cow::Owned(n.into_owned()));
         report.kept_if(original.note.is_some(), "note", "it names the exercise");
@@ -247,7 +253,12 @@ fn scope(request: &Request<'_>, alert: &mut Alert<'static>, report: &mut Report)
     if narrowed {
         alert.scope = Some(Code::Known(Scope::Restricted));
         alert.restriction = Some(Cow::Borrowed("participants of the exercise or test only"));
-        report.add("scope", Action::Mapped, "IPAWS takes Public with Actual only: narrowed to Restricted", Severity::Warning);
+        report.add(
+            "scope",
+            Action::Mapped,
+            "IPAWS takes Public with Actual only: narrowed to Restricted",
+            Severity::Warning,
+        );
         return;
     }
     alert.restriction = original.restriction.clone().map(|r| Cow::Owned(r.into_owned()));
@@ -277,9 +288,16 @@ fn infos(request: &Request<'_>, kind: MsgType, report: &mut Report) -> Result<Ve
             (MsgType::Cancel, Target::CapCp | Target::MasasEntry) => {
                 let previous = request.previous.ok_or(NotSent::NoInfo)?;
                 source = previous.info.iter().collect();
-                report.add("info", Action::Derived, "a Cancel without info: taken from the message that it ends", Severity::Note);
+                report.add(
+                    "info",
+                    Action::Derived,
+                    "a Cancel without info: taken from the message that it ends",
+                    Severity::Note,
+                );
             }
-            (MsgType::Alert | MsgType::Update | MsgType::Ack | MsgType::Error, _) => return Err(NotSent::NoInfo),
+            (MsgType::Alert | MsgType::Update | MsgType::Ack | MsgType::Error, _) => {
+                return Err(NotSent::NoInfo);
+            }
         }
     }
     let event = codes::event(request, &source, report)?;
@@ -322,7 +340,11 @@ fn one_info(
     };
     made.sender_name = Some(Cow::Owned(name));
     report.add(&format!("{at}/senderName"), Action::Mapped, "the bridge for the original's", Severity::Note);
-    report.dropped_if(made.contact.take().is_some(), &format!("{at}/contact"), "a person's contact does not cross the border");
+    report.dropped_if(
+        made.contact.take().is_some(),
+        &format!("{at}/contact"),
+        "a person's contact does not cross the border",
+    );
     text::minimise(request.target, &mut made, &at, report);
     channels::parameters(request, &mut made, &at, report);
     let provenance = [

@@ -59,7 +59,8 @@ fn every_module_says_what_it_owns() {
 
 #[test]
 fn no_words_stand_for_work_not_done() {
-    let marks = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("todo", "!("), concat!("unimpl", "emented!(")];
+    let marks =
+        [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("todo", "!("), concat!("unimpl", "emented!(")];
     let mut found = Vec::new();
     for path in files(&[".rs", ".toml", ".md", ".sh", ".py"]) {
         for (number, line) in read(&path).lines().enumerate() {
@@ -73,7 +74,8 @@ fn no_words_stand_for_work_not_done() {
 
 #[test]
 fn only_the_named_places_touch_what_is_theirs() {
-    const TESTS: [&str; 5] = ["tests/", "cap-schema/tests", "cap-schema/benches", "bridge/benches", "bridge/tests"];
+    const TESTS: [&str; 5] =
+        ["tests/", "cap-schema/tests", "cap-schema/benches", "bridge/benches", "bridge/tests"];
     // (what, where it may be named besides tests and benches)
     let rules: &[(&str, &[&str])] = &[
         ("redis::", &["bridge/src/store/redis"]),
@@ -125,7 +127,8 @@ fn back_ticked_paths_in_documents_exist() {
     for path in files(&[".md"]) {
         let text = read(&path);
         for word in text.split('`').skip(1).step_by(2) {
-            let is_path = TREES.iter().any(|p| word.starts_with(p)) && !word.contains([' ', '{', '<', ':', '*', '(', '…', '=']);
+            let is_path = TREES.iter().any(|p| word.starts_with(p))
+                && !word.contains([' ', '{', '<', ':', '*', '(', '…', '=']);
             if is_path && !root().join(word).exists() {
                 missing.push(format!("{}: {word}", shown(&path)));
             }

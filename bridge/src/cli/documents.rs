@@ -94,7 +94,9 @@ fn judge<'b>(
         let part = bytes.get(piece.range.clone()).unwrap_or(bytes);
         let parsed = Document::read(part, &limits).and_then(|d| d.parse().map(Parsed::into_owned));
         let verdict = match parsed {
-            Ok(parsed) => verdict(name, index, parsed, profile, signature::verify(part, trust, &Policy::default())),
+            Ok(parsed) => {
+                verdict(name, index, parsed, profile, signature::verify(part, trust, &Policy::default()))
+            }
             Err(rejection) => Verdict { index, ..rejected(rejection) },
         };
         verdicts.push((verdict, part));
@@ -119,7 +121,9 @@ fn verdict(
     };
     let version = Some(alert.version.as_str());
     let mut findings = parsed.findings;
-    for profile in std::iter::once(Profile::Cap).chain(profiles.iter().copied().filter(|p| *p != Profile::Cap)) {
+    for profile in
+        std::iter::once(Profile::Cap).chain(profiles.iter().copied().filter(|p| *p != Profile::Cap))
+    {
         findings.extend(cap_schema::validate(alert, profile));
     }
     if signature.state == State::Invalid {
@@ -176,7 +180,8 @@ fn line_of(bytes: &[u8], number: u32) -> Option<String> {
 
 /// Short enough to read, and without anything that a terminal would obey.
 fn shown(line: &str) -> String {
-    let plain: String = line.trim().chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).take(160).collect();
+    let plain: String =
+        line.trim().chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).take(160).collect();
     plain
 }
 

@@ -251,12 +251,18 @@ fn journey_words(journey: &Value) -> String {
     }
     for event in journey.get("events").and_then(Value::as_array).into_iter().flatten() {
         let facts = event.get("facts").and_then(Value::as_object).map(|facts| {
-            facts.iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| match v.as_str() {
-                Some(s) => format!("{k}={s}"),
-                None => format!("{k}={v}"),
-            }).collect::<Vec<_>>().join(" ")
+            facts
+                .iter()
+                .filter(|(_, v)| !v.is_null())
+                .map(|(k, v)| match v.as_str() {
+                    Some(s) => format!("{k}={s}"),
+                    None => format!("{k}={v}"),
+                })
+                .collect::<Vec<_>>()
+                .join(" ")
         });
-        let _ = writeln!(out, "  {}  {} {}", text(event, "at"), text(event, "what"), facts.unwrap_or_default());
+        let _ =
+            writeln!(out, "  {}  {} {}", text(event, "at"), text(event, "what"), facts.unwrap_or_default());
     }
     for d in journey.get("deliveries").and_then(Value::as_array).into_iter().flatten() {
         let delivery = d.get("delivery").unwrap_or(&empty);

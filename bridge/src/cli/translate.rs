@@ -28,7 +28,9 @@ pub fn translate(args: &TranslateArgs) -> ExitCode {
         Some(text) => match text.parse::<jiff::Timestamp>() {
             Ok(at) => at,
             Err(_) => {
-                complain(&format!("capbridge: --at {text} is not a time; write it as 2026-03-01T12:02:05-05:00"));
+                complain(&format!(
+                    "capbridge: --at {text} is not a time; write it as 2026-03-01T12:02:05-05:00"
+                ));
                 return ExitCode::from(USAGE);
             }
         },
@@ -45,9 +47,9 @@ pub fn translate(args: &TranslateArgs) -> ExitCode {
         }
     };
     if let Some(path) = &args.geodata {
-        let loaded = std::fs::read(path).map_err(|e| e.to_string()).and_then(|bytes| {
-            tables.with_geodata(&bytes).map_err(|e| chain(&e))
-        });
+        let loaded = std::fs::read(path)
+            .map_err(|e| e.to_string())
+            .and_then(|bytes| tables.with_geodata(&bytes).map_err(|e| chain(&e)));
         match loaded {
             Ok(with) => tables = with,
             Err(why) => {

@@ -62,13 +62,8 @@ impl<'t> File<'t> {
     /// Parses the text. Syntax errors are faults, all of them.
     pub fn parse(name: &str, text: &'t str) -> Self {
         let (root, errors) = DeTable::parse_recoverable(text);
-        let mut file = File {
-            name: name.to_owned(),
-            text,
-            root: DeTable::new(),
-            faults: Vec::new(),
-            spans: Vec::new(),
-        };
+        let mut file =
+            File { name: name.to_owned(), text, root: DeTable::new(), faults: Vec::new(), spans: Vec::new() };
         for error in errors {
             file.place(error.span(), "", error.message(), "mend the TOML at this place");
         }
@@ -130,7 +125,8 @@ impl<'t> File<'t> {
                     let span = error.span();
                     let at = span.clone().and_then(|s| self.key_at(&s)).unwrap_or_else(|| key.clone());
                     let missing = error.message().starts_with("missing field");
-                    let remedy = if missing { "add the key to this table" } else { "see docs/configuration.md" };
+                    let remedy =
+                        if missing { "add the key to this table" } else { "see docs/configuration.md" };
                     self.place(span.clone(), &at, error.message().lines().next().unwrap_or(""), remedy);
                     // Take the offending entry away and look for the next fault.
                     let removed = !missing && span.is_some_and(|s| remove_at(&mut value, &s));
@@ -258,7 +254,11 @@ impl Files for ConfigFiles {
     fn text(&self, key: &str, path: &Path) -> Result<String, Fault> {
         let full = self.folder.join(path);
         std::fs::read_to_string(&full).map_err(|error| {
-            Fault::new(key, format!("{} cannot be read: {error}", full.display()), "check the path and its rights")
+            Fault::new(
+                key,
+                format!("{} cannot be read: {error}", full.display()),
+                "check the path and its rights",
+            )
         })
     }
 

@@ -54,7 +54,9 @@ pub fn verify(
     }
     let verification = match trust.signature {
         SignatureRule::Ignored => Verification::absent(),
-        SignatureRule::Checked | SignatureRule::Required => signature::verify(raw, &trust.store, &trust.policy),
+        SignatureRule::Checked | SignatureRule::Required => {
+            signature::verify(raw, &trust.store, &trust.policy)
+        }
     };
     let reason_of_signature =
         || verification.signatures.iter().map(|s| s.reason.as_str()).collect::<Vec<_>>().join("; ");

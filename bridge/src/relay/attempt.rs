@@ -76,11 +76,7 @@ impl Admission<'_> {
 }
 
 /// Whether a rendering is too old for its endpoint and must be stamped again.
-pub fn is_stale(
-    rendered_at: jiff::Timestamp,
-    now: jiff::Timestamp,
-    fresh_for: Option<Duration>,
-) -> bool {
+pub fn is_stale(rendered_at: jiff::Timestamp, now: jiff::Timestamp, fresh_for: Option<Duration>) -> bool {
     fresh_for.is_some_and(|limit| {
         let age = now.duration_since(rendered_at);
         age.unsigned_abs() > limit && age.is_positive()

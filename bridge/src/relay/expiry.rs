@@ -20,7 +20,8 @@ mod tests {
 
     #[test]
     fn expiry_is_kept_between_floor_and_cap() {
-        let settings = RelayTable { give_up_floor_secs: 60, give_up_cap_secs: 3_600, ..RelayTable::default() };
+        let settings =
+            RelayTable { give_up_floor_secs: 60, give_up_cap_secs: 3_600, ..RelayTable::default() };
         let at = |secs: i64| Timestamp::from_second(1_000_000 + secs).unwrap();
         for (expires, expected) in
             [(None, 3_600), (Some(1), 60), (Some(-5), 60), (Some(600), 600), (Some(99_999), 3_600)]

@@ -182,7 +182,9 @@ impl Relay {
             return Ok(Ok(kept.clone()));
         }
         let previous = match issued.last() {
-            Some(last) if stored.envelope.msg_type == MsgType::Cancel => self.store.alert(&last.alert).await?,
+            Some(last) if stored.envelope.msg_type == MsgType::Cancel => {
+                self.store.alert(&last.alert).await?
+            }
             Some(_) | None => None,
         };
         let around = Around { issued: Some(issued), previous: previous.as_ref() };
@@ -234,8 +236,11 @@ impl Relay {
                     error!(%endpoint, delivery = %delivery.id.0, notes = ?receipt.notes, "taken in part only: a person must look");
                 }
                 let status = receipt.status_code;
-                ("delivered", json!({"endpoint": endpoint, "attempt": attempt, "status_code": status,
-                    "partial": receipt.partial, "notes": receipt.notes}))
+                (
+                    "delivered",
+                    json!({"endpoint": endpoint, "attempt": attempt, "status_code": status,
+                    "partial": receipt.partial, "notes": receipt.notes}),
+                )
             }
             AttemptEnd::Waiting { due_at, error, .. } => {
                 debug!(%endpoint, delivery = %delivery.id.0, attempt, error, "to be tried again");

@@ -34,6 +34,9 @@ impl Checkpoint for Checkpoints {
     }
 
     async fn store(&self, origin: &Origin, value: &str) -> Result<(), AcceptError> {
-        self.0.set_checkpoint(origin, value).await.map_err(|cause| AcceptError::NotStored { cause: Box::new(cause) })
+        self.0
+            .set_checkpoint(origin, value)
+            .await
+            .map_err(|cause| AcceptError::NotStored { cause: Box::new(cause) })
     }
 }

@@ -18,7 +18,12 @@ pub(super) fn parameters(request: &Request<'_>, info: &mut Info<'static>, at: &s
     info.parameter.push(NamedValue::new("EAS-ORG", originator));
     for channel in CHANNELS {
         if request.settings.open_channels.iter().any(|c| c == channel) {
-            report.add(&field, Action::Derived, &format!("{channel} is open: a rule names it"), Severity::Alarm);
+            report.add(
+                &field,
+                Action::Derived,
+                &format!("{channel} is open: a rule names it"),
+                Severity::Alarm,
+            );
         } else {
             info.parameter.push(NamedValue::new("BLOCKCHANNEL", channel));
             report.add(&field, Action::Derived, &format!("{channel} is blocked"), Severity::Note);

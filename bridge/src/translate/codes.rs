@@ -58,9 +58,15 @@ pub struct CodesError {
 }
 
 /// Rows of a table: `#` begins a comment, the first row names the columns.
-fn rows(table: &'static str, text: &'static str, columns: usize) -> Result<Vec<Vec<&'static str>>, CodesError> {
+fn rows(
+    table: &'static str,
+    text: &'static str,
+    columns: usize,
+) -> Result<Vec<Vec<&'static str>>, CodesError> {
     let mut found = Vec::new();
-    for (index, line) in text.lines().enumerate().filter(|(_, l)| !l.starts_with('#') && !l.is_empty()).skip(1) {
+    for (index, line) in
+        text.lines().enumerate().filter(|(_, l)| !l.starts_with('#') && !l.is_empty()).skip(1)
+    {
         let cells: Vec<&str> = line.split('\t').collect();
         if cells.len() != columns {
             return Err(CodesError { table, line: index + 1, columns });
@@ -80,8 +86,12 @@ impl Codes {
         let cap_cp = rows("events_capcp.tsv", include_str!("../../data/events_capcp.tsv"), 9)?
             .iter()
             .map(|row| {
-                let event =
-                    CapCpEvent { name_en: cell(row, 2), name_fr: cell(row, 3), icon: cell(row, 5), same: cell(row, 6) };
+                let event = CapCpEvent {
+                    name_en: cell(row, 2),
+                    name_fr: cell(row, 3),
+                    icon: cell(row, 5),
+                    same: cell(row, 6),
+                };
                 (cell(row, 0), event)
             })
             .collect();
@@ -122,22 +132,45 @@ fn values<'i>(infos: &[&'i Info<'_>], wanted: impl Fn(&str) -> bool) -> BTreeSet
 ///
 /// # Errors
 /// The infos are about several events and the target takes one.
-pub(super) fn event(request: &Request<'_>, infos: &[&Info<'_>], report: &mut Report) -> Result<Event, NotSent> {
+pub(super) fn event(
+    request: &Request<'_>,
+    infos: &[&Info<'_>],
+    report: &mut Report,
+) -> Result<Event, NotSent> {
     let codes = &request.tables.codes;
-    let cap_cp = values(infos, |n| n.get(..CAP_CP_EVENT_PREFIX.len()).is_some_and(|p| p.eq_ignore_ascii_case(CAP_CP_EVENT_PREFIX)));
-    let same: BTreeSet<&str> = values(infos, |n| n == "SAME").into_iter().filter(|c| codes.same(c).is_some()).collect();
+    let cap_cp = values(infos, |n| {
+        n.get(..CAP_CP_EVENT_PREFIX.len()).is_some_and(|p| p.eq_ignore_ascii_case(CAP_CP_EVENT_PREFIX))
+    });
+    let same: BTreeSet<&str> =
+        values(infos, |n| n == "SAME").into_iter().filter(|c| codes.same(c).is_some()).collect();
     if cap_cp.len() > 1 || same.len() > 1 {
         return Err(NotSent::SeveralEvents);
     }
     let (cap_cp, same) = (cap_cp.first().copied(), same.first().copied());
     let (same_code, how_same) = match (same, cap_cp.and_then(|c| codes.cap_cp(c))) {
         (Some(code), _) => (code.to_owned(), None),
-        (None, Some(row)) => (row.same.clone(), Some(format!("{} → {} (row {} of events_capcp)", cap_cp.unwrap_or(""), row.same, cap_cp.unwrap_or("")))),
+        (None, Some(row)) => (
+            row.same.clone(),
+            Some(format!(
+                "{} → {} (row {} of events_capcp)",
+                cap_cp.unwrap_or(""),
+                row.same,
+                cap_cp.unwrap_or("")
+            )),
+        ),
         (None, None) => (FALLBACK_SAME.to_owned(), None),
     };
     let (cap_cp_code, how_cap_cp) = match (cap_cp, same.and_then(|s| codes.same(s))) {
         (Some(code), _) => (code.to_owned(), None),
-        (None, Some(row)) => (row.capcp.clone(), Some(format!("{} → {} (row {} of events_same)", same.unwrap_or(""), row.capcp, same.unwrap_or("")))),
+        (None, Some(row)) => (
+            row.capcp.clone(),
+            Some(format!(
+                "{} → {} (row {} of events_same)",
+                same.unwrap_or(""),
+                row.capcp,
+                same.unwrap_or("")
+            )),
+        ),
         (None, None) => (FALLBACK_CAP_CP.to_owned(), None),
     };
     let (code, how) = match request.target {
@@ -146,7 +179,9 @@ pub(super) fn event(request: &Request<'_>, infos: &[&Info<'_>], report: &mut Rep
     };
     match (how, cap_cp.is_none() && same.is_none()) {
         (Some(how), _) => report.add("eventCode", Action::Mapped, &how, Severity::Note),
-        (None, false) => report.add("eventCode", Action::Kept, &format!("{code} was in the message"), Severity::Note),
+        (None, false) => {
+            report.add("eventCode", Action::Kept, &format!("{code} was in the message"), Severity::Note)
+        }
         (None, true) => {
             let detail = format!("no code that a table knows: fallback {code}");
             report.add("eventCode", Action::Derived, &detail, Severity::Alarm);
@@ -171,7 +206,14 @@ impl Event {
 
     /// Sets the event's name by the table of the target (CAP-CP rule 7). French and other languages keep theirs where
     /// the target has no name in them.
-    pub(super) fn name(&self, target: Target, language: &str, info: &mut Info<'static>, at: &str, report: &mut Report) {
+    pub(super) fn name(
+        &self,
+        target: Target,
+        language: &str,
+        info: &mut Info<'static>,
+        at: &str,
+        report: &mut Report,
+    ) {
         let name = match target {
             Target::Ipaws if language.starts_with("en") => &self.name_same,
             Target::Ipaws => return,
@@ -181,7 +223,12 @@ impl Event {
         if name.is_empty() || info.event.eq_ignore_ascii_case(name) {
             return;
         }
-        report.add(&format!("{at}/event"), Action::Mapped, &format!("{} → {name}", info.event), Severity::Note);
+        report.add(
+            &format!("{at}/event"),
+            Action::Mapped,
+            &format!("{} → {name}", info.event),
+            Severity::Note,
+        );
         info.event = Cow::Owned(name.clone());
     }
 

@@ -21,11 +21,16 @@ pub(super) fn write(request: &Request<'_>, alert: &Alert<'_>) -> String {
             category(&mut out, "Category", one.as_str());
         }
         let code = info.event_code.iter().find(|c| c.value_name == codes::CAP_CP_EVENT);
-        let icon = code.and_then(|c| request.tables.codes.cap_cp(&c.value)).map_or("other", |row| row.icon.as_str());
+        let icon =
+            code.and_then(|c| request.tables.codes.cap_cp(&c.value)).map_or("other", |row| row.icon.as_str());
         category(&mut out, "Icon", icon);
     }
     let origin = request.alert.reference().to_string();
-    let _ = write!(out, "<category label=\"Bridge Origin\" scheme=\"urn:capbridge:origin\" term=\"{}\"/>", attribute(&origin));
+    let _ = write!(
+        out,
+        "<category label=\"Bridge Origin\" scheme=\"urn:capbridge:origin\" term=\"{}\"/>",
+        attribute(&origin)
+    );
     text(&mut out, "title", alert, |i| i.headline.as_deref().unwrap_or(&i.event).to_owned());
     text(&mut out, "content", alert, |i| {
         [i.headline.as_deref(), i.description.as_deref(), i.instruction.as_deref()]
@@ -47,7 +52,11 @@ pub(super) fn write(request: &Request<'_>, alert: &Alert<'_>) -> String {
 
 fn category(out: &mut String, label: &str, term: &str) {
     let scheme = label.to_ascii_lowercase();
-    let _ = write!(out, "<category label=\"{label}\" scheme=\"masas:category:{scheme}\" term=\"{}\"/>", attribute(term));
+    let _ = write!(
+        out,
+        "<category label=\"{label}\" scheme=\"masas:category:{scheme}\" term=\"{}\"/>",
+        attribute(term)
+    );
 }
 
 fn attribute(value: &str) -> String {
@@ -71,12 +80,17 @@ fn text(out: &mut String, name: &str, alert: &Alert<'_>, words: impl Fn(&Info<'_
 /// One shape: the event's position if it is known, else the first circle (metres) or polygon.
 fn geometry(out: &mut String, info: &Info<'_>) {
     const GEORSS: &str = "http://www.georss.org/georss";
-    let position = info.parameter.iter().find(|p| p.value_name.contains("eventLocation") && p.value_name.ends_with("point"));
+    let position = info
+        .parameter
+        .iter()
+        .find(|p| p.value_name.contains("eventLocation") && p.value_name.ends_with("point"));
     if let Some(point) = position {
-        let _ = write!(out, "<point xmlns=\"{GEORSS}\">{}</point>", attribute(&point.value.replace(',', " ")));
+        let _ =
+            write!(out, "<point xmlns=\"{GEORSS}\">{}</point>", attribute(&point.value.replace(',', " ")));
         return;
     }
-    let circle = info.area.iter().flat_map(|a| &a.circle).find_map(|c| Some((c.center().ok()?, c.radius_km().ok()?)));
+    let circle =
+        info.area.iter().flat_map(|a| &a.circle).find_map(|c| Some((c.center().ok()?, c.radius_km().ok()?)));
     if let Some((center, radius_km)) = circle {
         let metres = (radius_km * 1_000.0).max(1.0);
         let _ = write!(out, "<circle xmlns=\"{GEORSS}\">{} {} {metres:.0}</circle>", center.lat, center.lon);
@@ -84,6 +98,10 @@ fn geometry(out: &mut String, info: &Info<'_>) {
     }
     let polygon = info.area.iter().flat_map(|a| &a.polygon).find(|p| p.points().is_ok());
     if let Some(polygon) = polygon {
-        let _ = write!(out, "<polygon xmlns=\"{GEORSS}\">{}</polygon>", attribute(&polygon.as_str().replace(',', " ")));
+        let _ = write!(
+            out,
+            "<polygon xmlns=\"{GEORSS}\">{}</polygon>",
+            attribute(&polygon.as_str().replace(',', " "))
+        );
     }
 }

@@ -33,7 +33,9 @@ pub(super) fn derived(request: &Request<'_>, original: &cap_schema::Reference<'_
         sent: original.sent.to_string(),
     };
     let sent = Time::new(original.sent.as_ref());
-    let sent = sent.instant().map_or_else(|| original.sent.to_string(), |i| Time::from_instant(i, 0).as_str().to_owned());
+    let sent = sent
+        .instant()
+        .map_or_else(|| original.sent.to_string(), |i| Time::from_instant(i, 0).as_str().to_owned());
     Reference {
         sender: request.settings.sender.clone(),
         identifier: identifier(&request.settings.bridge_name, &key(&owned).0, request.target),
@@ -43,5 +45,9 @@ pub(super) fn derived(request: &Request<'_>, original: &cap_schema::Reference<'_
 
 /// CAP `incidents`: the original's identifier, quoted where it holds white space.
 pub(super) fn incident(identifier: &str) -> String {
-    if identifier.contains(char::is_whitespace) { format!("\"{}\"", identifier.replace('"', "'")) } else { identifier.to_owned() }
+    if identifier.contains(char::is_whitespace) {
+        format!("\"{}\"", identifier.replace('"', "'"))
+    } else {
+        identifier.to_owned()
+    }
 }

@@ -10,7 +10,8 @@ use super::report::{Action, Report, Severity};
 use super::{Request, Target};
 
 /// The notice of a block that has no text of its own in French.
-const NOTICE_FR: &str = "Ce message n'a été diffusé qu'en anglais par son émetteur. Consultez le texte anglais ci-joint.";
+const NOTICE_FR: &str =
+    "Ce message n'a été diffusé qu'en anglais par son émetteur. Consultez le texte anglais ci-joint.";
 
 /// The language of a block at the target.
 pub(super) fn map(target: Target, language: Option<&str>) -> String {
@@ -26,11 +27,18 @@ pub(super) fn map(target: Target, language: Option<&str>) -> String {
 }
 
 /// Adds the French block that CAP-CP recommends, where there is none.
-pub(super) fn complete(request: &Request<'_>, infos: &mut Vec<Info<'static>>, event: &Event, report: &mut Report) {
+pub(super) fn complete(
+    request: &Request<'_>,
+    infos: &mut Vec<Info<'static>>,
+    event: &Event,
+    report: &mut Report,
+) {
     if request.target == Target::Ipaws {
         return;
     }
-    let is = |info: &Info<'_>, language: &str| info.language.as_deref().is_some_and(|l| l.to_ascii_lowercase().starts_with(language));
+    let is = |info: &Info<'_>, language: &str| {
+        info.language.as_deref().is_some_and(|l| l.to_ascii_lowercase().starts_with(language))
+    };
     if infos.iter().any(|i| is(i, "fr")) {
         return;
     }
@@ -47,5 +55,10 @@ pub(super) fn complete(request: &Request<'_>, infos: &mut Vec<Info<'static>>, ev
         ..english.clone()
     };
     infos.push(french);
-    report.add("info", Action::Derived, "fr-CA: official event name and a notice; the text is in English only", Severity::Warning);
+    report.add(
+        "info",
+        Action::Derived,
+        "fr-CA: official event name and a notice; the text is in English only",
+        Severity::Warning,
+    );
 }

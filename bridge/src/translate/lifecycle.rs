@@ -17,7 +17,12 @@ pub(super) fn kind(request: &Request<'_>, report: &mut Report) -> Result<MsgType
         MsgType::Cancel if has_none => return Err(NotSent::NothingToEnd),
         // The destination refuses an Update of something that it does not have (IPAWS 207, 307).
         MsgType::Update if has_none => {
-            report.add("msgType", Action::Mapped, "Update becomes Alert: the destination has nothing of its chain", Severity::Warning);
+            report.add(
+                "msgType",
+                Action::Mapped,
+                "Update becomes Alert: the destination has nothing of its chain",
+                Severity::Warning,
+            );
             return Ok(MsgType::Alert);
         }
         MsgType::Update | MsgType::Cancel => {}
@@ -34,14 +39,25 @@ fn kind_name(kind: MsgType) -> &'static str {
 /// References to our own messages: all that the destination has of the chain, oldest first.
 pub(super) fn references(request: &Request<'_>, kind: MsgType, report: &mut Report) -> Option<String> {
     if kind == MsgType::Alert {
-        report.dropped_if(request.alert.references.is_some(), "references", "a first message at the destination refers to nothing");
+        report.dropped_if(
+            request.alert.references.is_some(),
+            "references",
+            "a first message at the destination refers to nothing",
+        );
         return None;
     }
     let ours: Vec<String> = match request.issued {
         Some(issued) => issued.iter().map(|(_, ours)| ours.to_string()).collect(),
-        None => request.alert.references().iter().map(|r| identity::derived(request, r).to_string()).collect(),
+        None => {
+            request.alert.references().iter().map(|r| identity::derived(request, r).to_string()).collect()
+        }
     };
-    report.add("references", Action::Mapped, &format!("to our {} message(s) of the chain", ours.len()), Severity::Note);
+    report.add(
+        "references",
+        Action::Mapped,
+        &format!("to our {} message(s) of the chain", ours.len()),
+        Severity::Note,
+    );
     Some(ours.join(" "))
 }
 
@@ -53,7 +69,8 @@ pub(super) fn end_info(info: &mut Info<'static>) {
     info.certainty = Code::Known(Certainty::Observed);
     info.instruction = None;
     let headline = info.headline.take().unwrap_or(Cow::Borrowed(""));
-    let ended = if info.language.as_deref().is_some_and(|l| l.starts_with("fr")) { "annulé" } else { "cancelled" };
+    let ended =
+        if info.language.as_deref().is_some_and(|l| l.starts_with("fr")) { "annulé" } else { "cancelled" };
     info.headline = Some(Cow::Owned(format!("{headline} - {ended}").trim_start_matches(" - ").to_owned()));
     info.description = None;
 }

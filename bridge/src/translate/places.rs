@@ -25,7 +25,12 @@ pub(super) fn place(
     let mut touched = false;
     let mut placed = Vec::with_capacity(infos.len());
     for info in infos {
-        let points: usize = info.area.iter().flat_map(|a| &a.polygon).map(|p| p.as_str().split_ascii_whitespace().count()).sum();
+        let points: usize = info
+            .area
+            .iter()
+            .flat_map(|a| &a.polygon)
+            .map(|p| p.as_str().split_ascii_whitespace().count())
+            .sum();
         if request.target == Target::Ipaws && points > IPAWS_POINTS {
             return Err(NotSent::TooManyPoints);
         }
@@ -75,7 +80,8 @@ fn one(request: &Request<'_>, area: &Area<'_>, report: &mut Report) -> (Area<'st
     report.add("area/geocode", Action::Derived, &detail, severity);
     report.kept_if(has_shape, "area/polygon, area/circle", "unchanged, never widened");
     let hit = !codes.is_empty();
-    let mut geocodes: Vec<NamedValue<'static>> = codes.into_iter().map(|c| NamedValue::new(far, Cow::Owned(c))).collect();
+    let mut geocodes: Vec<NamedValue<'static>> =
+        codes.into_iter().map(|c| NamedValue::new(far, Cow::Owned(c))).collect();
     if geocodes.is_empty() && far == CAP_CP_LOCATION {
         // CAP-CP: the area is not in Canada.
         geocodes.push(NamedValue::new(far, "none"));
@@ -123,7 +129,9 @@ fn neighbours(request: &Request<'_>, area: &Area<'_>) -> Vec<String> {
                 let division = g.value.get(..4).unwrap_or(&g.value);
                 boundaries.neighbours_of_sgc(division)
             }
-            Target::CapCp | Target::MasasEntry if g.value_name == "SAME" => boundaries.neighbours_of_same(&g.value),
+            Target::CapCp | Target::MasasEntry if g.value_name == "SAME" => {
+                boundaries.neighbours_of_same(&g.value)
+            }
             Target::Ipaws | Target::CapCp | Target::MasasEntry => Vec::new(),
         })
         .map(str::to_owned)

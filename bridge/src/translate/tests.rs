@@ -29,17 +29,30 @@ const AT: &str = "2026-03-01T17:03:00Z";
 fn a_canadian_chemical_alert_becomes_a_blocked_ipaws_message() {
     let made = made(SARNIA, Target::Ipaws, AT).unwrap();
     for expected in [
-        "<code>IPAWSv1.0</code>", "<valueName>SAME</valueName><value>HMW</value>", "<value>026147</value>", "<value>chemical</value>",
-        "<valueName>BLOCKCHANNEL</valueName><value>EAS</value>", "<value>CMAS</value>", "<value>NWEM</value>", "<value>PUBLIC</value>",
-        "<circle>42.9745,-82.4066 4</circle>", "<language>en-US</language>", "<language>fr-CA</language>",
-        "<sent>2026-03-01T17:03:00-00:00</sent>", "em@lambton.example.test,LAMBTON-1,2026-03-01T12:02:05-05:00",
+        "<code>IPAWSv1.0</code>",
+        "<valueName>SAME</valueName><value>HMW</value>",
+        "<value>026147</value>",
+        "<value>chemical</value>",
+        "<valueName>BLOCKCHANNEL</valueName><value>EAS</value>",
+        "<value>CMAS</value>",
+        "<value>NWEM</value>",
+        "<value>PUBLIC</value>",
+        "<circle>42.9745,-82.4066 4</circle>",
+        "<language>en-US</language>",
+        "<language>fr-CA</language>",
+        "<sent>2026-03-01T17:03:00-00:00</sent>",
+        "em@lambton.example.test,LAMBTON-1,2026-03-01T12:02:05-05:00",
     ] {
         assert!(made.xml.contains(expected), "{expected} is not in {}", made.xml);
     }
     assert!(!made.xml.contains("555-0100"), "the contact crossed the border");
     let alert = cap_schema::parse_owned(made.xml.as_bytes(), &Limits::default()).unwrap();
     assert!(alert.accepted(), "{:?}", alert.findings);
-    let errors: Vec<_> = [Profile::Cap, Profile::Ipaws].into_iter().flat_map(|p| cap_schema::validate(&alert.alert, p)).filter(|f| f.level == cap_schema::Level::Error).collect();
+    let errors: Vec<_> = [Profile::Cap, Profile::Ipaws]
+        .into_iter()
+        .flat_map(|p| cap_schema::validate(&alert.alert, p))
+        .filter(|f| f.level == cap_schema::Level::Error)
+        .collect();
     assert!(errors.is_empty(), "{errors:?}");
 }
 
@@ -47,15 +60,24 @@ fn a_canadian_chemical_alert_becomes_a_blocked_ipaws_message() {
 fn a_us_warning_over_the_river_becomes_cap_cp_with_french_by_name_and_notice() {
     let made = made(RIVER, Target::CapCp, AT).unwrap();
     for expected in [
-        "<code>profile:CAP-CP:0.4</code>", "<value>hazmat</value>", "<value>HMW</value>", "<value>3538</value>", "<language>en-CA</language>",
-        "<language>fr-CA</language>", "Matières dangereuses",
+        "<code>profile:CAP-CP:0.4</code>",
+        "<value>hazmat</value>",
+        "<value>HMW</value>",
+        "<value>3538</value>",
+        "<language>en-CA</language>",
+        "<language>fr-CA</language>",
+        "Matières dangereuses",
         "42.9000,-82.4900 42.9000,-82.4000 42.9700,-82.3900 42.9700,-82.4600 42.9000,-82.4900",
     ] {
         assert!(made.xml.contains(expected), "{expected} is not in {}", made.xml);
     }
     assert!(!made.xml.contains("BLOCKCHANNEL"), "channels of the other side mean nothing here");
     let alert = cap_schema::parse_owned(made.xml.as_bytes(), &Limits::default()).unwrap();
-    let errors: Vec<_> = [Profile::Cap, Profile::CapCp].into_iter().flat_map(|p| cap_schema::validate(&alert.alert, p)).filter(|f| f.level == cap_schema::Level::Error).collect();
+    let errors: Vec<_> = [Profile::Cap, Profile::CapCp]
+        .into_iter()
+        .flat_map(|p| cap_schema::validate(&alert.alert, p))
+        .filter(|f| f.level == cap_schema::Level::Error)
+        .collect();
     assert!(errors.is_empty(), "{errors:?}");
 }
 
@@ -66,7 +88,10 @@ fn the_same_input_gives_the_same_bytes() {
 
 #[test]
 fn the_identifier_does_not_depend_on_the_time_of_issue() {
-    let (a, b) = (made(SARNIA, Target::Ipaws, AT).unwrap(), made(SARNIA, Target::Ipaws, "2026-03-01T18:00:00Z").unwrap());
+    let (a, b) = (
+        made(SARNIA, Target::Ipaws, AT).unwrap(),
+        made(SARNIA, Target::Ipaws, "2026-03-01T18:00:00Z").unwrap(),
+    );
     assert_eq!(a.reference.identifier, b.reference.identifier);
     assert_ne!(a.reference.sent, b.reference.sent);
 }
@@ -95,7 +120,13 @@ fn an_exercise_never_becomes_actual_nor_public_at_ipaws() {
 #[test]
 fn an_entry_is_written_with_status_icon_and_both_languages() {
     let made = made(RIVER, Target::MasasEntry, AT).unwrap();
-    for expected in ["masas:category:status\" term=\"Actual\"", "ems/incident/hazardousMaterial", "xml:lang=\"en\"", "xml:lang=\"fr\"", "georss"] {
+    for expected in [
+        "masas:category:status\" term=\"Actual\"",
+        "ems/incident/hazardousMaterial",
+        "xml:lang=\"en\"",
+        "xml:lang=\"fr\"",
+        "georss",
+    ] {
         assert!(made.xml.contains(expected), "{expected} is not in {}", made.xml);
     }
 }

@@ -10,8 +10,15 @@ use super::{NotSent, Request, Target};
 /// Parameters that cross the border, by the beginning of their valueName. Everything else stays (reliability page 9,
 /// row 3: an allow-list).
 const PARAMETERS: [&str; 9] = [
-    "layer:CAPAN:eventLocation", "layer:NAADS:1.0:eventLocation", "layer:EC-MSC-SMC:", "VTEC", "WMOidentifier",
-    "AWIPSidentifier", "capbridge:", "eventEndingTime", "timezone",
+    "layer:CAPAN:eventLocation",
+    "layer:NAADS:1.0:eventLocation",
+    "layer:EC-MSC-SMC:",
+    "VTEC",
+    "WMOidentifier",
+    "AWIPSidentifier",
+    "capbridge:",
+    "eventEndingTime",
+    "timezone",
 ];
 
 /// A text of at most `limit` characters, cut at a word where there is one.
@@ -27,9 +34,16 @@ pub(super) fn cut(text: &str, limit: usize) -> String {
 }
 
 /// Times in the CAP form with the same instant; `expires` is there and in the future.
-pub(super) fn times(request: &Request<'_>, info: &mut Info<'static>, at: &str, report: &mut Report) -> Result<(), NotSent> {
+pub(super) fn times(
+    request: &Request<'_>,
+    info: &mut Info<'static>,
+    at: &str,
+    report: &mut Report,
+) -> Result<(), NotSent> {
     let now = request.at.as_second();
-    for (name, slot) in [("effective", &mut info.effective), ("onset", &mut info.onset), ("expires", &mut info.expires)] {
+    for (name, slot) in
+        [("effective", &mut info.effective), ("onset", &mut info.onset), ("expires", &mut info.expires)]
+    {
         let Some(time) = slot.as_ref() else { continue };
         let field = format!("{at}/{name}");
         match (time.form(), time.instant()) {
@@ -64,7 +78,11 @@ pub(super) fn minimise(target: Target, info: &mut Info<'static>, at: &str, repor
     let field = format!("{at}/parameter");
     info.parameter.retain(|p| {
         let listed = PARAMETERS.iter().any(|known| p.value_name.starts_with(known));
-        report.dropped_if(!listed, &field, &format!("{} is not on the list of what crosses the border", p.value_name));
+        report.dropped_if(
+            !listed,
+            &field,
+            &format!("{} is not on the list of what crosses the border", p.value_name),
+        );
         listed
     });
     for resource in &mut info.resource {
@@ -73,15 +91,28 @@ pub(super) fn minimise(target: Target, info: &mut Info<'static>, at: &str, repor
             // size and digest were those of the embedded file.
             resource.digest = None;
         }
-        report.dropped_if(embedded, &format!("{at}/resource/derefUri"), "embedded files stay with the original");
+        report.dropped_if(
+            embedded,
+            &format!("{at}/resource/derefUri"),
+            "embedded files stay with the original",
+        );
     }
     info.resource.retain(|r| {
         let linked = r.uri.as_deref().is_some_and(|u| is_public_link(u, target));
-        report.dropped_if(!linked, &format!("{at}/resource"), &format!("{} has no address that the destination takes", r.resource_desc));
+        report.dropped_if(
+            !linked,
+            &format!("{at}/resource"),
+            &format!("{} has no address that the destination takes", r.resource_desc),
+        );
         linked
     });
     if info.web.as_deref().is_some_and(|w| !is_public_link(w, target)) {
-        report.add(&format!("{at}/web"), Action::Dropped, "not an address that the destination takes", Severity::Note);
+        report.add(
+            &format!("{at}/web"),
+            Action::Dropped,
+            "not an address that the destination takes",
+            Severity::Note,
+        );
         info.web = None;
     }
     info.extensions.clear();

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use capbridge_exercise::demo;
 use capbridge_exercise::clock::{Clock, instant};
+use capbridge_exercise::demo;
 use capbridge_exercise::ipaws_open::{self, Cog, FEED_PATH, IpawsOpen, SOAP_PATH};
 use capbridge_exercise::masas_hub::{self, Account, MasasHub, Mode};
 use capbridge_exercise::responder::{self, Responder};
@@ -32,8 +32,10 @@ enum Command {
     #[command(subcommand)]
     Simulate(Simulate),
     /// Plays the main job of the bridge between simulators and checks what must come of it.
-    #[command(after_help = "Example:\n  capbridge-exercise demo\n\nReal messages are replayed when CAP_CORPUS names their \
-                            folder.\nExit codes: 0 every expectation met, 1 otherwise.")]
+    #[command(
+        after_help = "Example:\n  capbridge-exercise demo\n\nReal messages are replayed when CAP_CORPUS names their \
+                            folder.\nExit codes: 0 every expectation met, 1 otherwise."
+    )]
     Demo,
 }
 

@@ -66,7 +66,10 @@ impl Teller {
         }
         let met = self.expectations.iter().filter(|(met, _)| *met).count();
         let all = self.expectations.len();
-        self.line(&format!("\n{met} of {all} expectations met in {:.1} s", self.begun.elapsed().as_secs_f64()));
+        self.line(&format!(
+            "\n{met} of {all} expectations met in {:.1} s",
+            self.begun.elapsed().as_secs_f64()
+        ));
         met == all && all > 0
     }
 }

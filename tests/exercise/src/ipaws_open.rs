@@ -177,6 +177,17 @@ impl IpawsOpen {
         Ok(self.store(&read, own, at, None, &Cog::new(0, "another system")).0)
     }
 
+    /// Puts bytes into the feeds in place of an alert: what a damaged document on its way looks like.
+    ///
+    /// # Errors
+    /// If `alert`, whose place they take, is no alert.
+    pub fn publish_damaged(&self, alert: &[u8], shown: &str) -> Result<Published, PublishError> {
+        let text = utf8(alert).map_err(|cause| PublishError::Unreadable { cause })?;
+        let parsed = document(text).map_err(|cause| PublishError::Unreadable { cause })?;
+        let read = Alert::read(parsed.root_element()).map_err(|cause| PublishError::NoAlert { cause })?;
+        Ok(self.store(&read, shown, self.clock.now(), None, &Cog::new(0, "another system")).0)
+    }
+
     /// Loads the alerts of a folder (`*.xml`), each posted at its own `sent`; give the simulator a clock
     /// that runs through that time. Files that hold no alert are passed over; says how many were loaded.
     ///

@@ -156,7 +156,9 @@ impl Program {
                 bail!("SIGTERM could not be sent to {id}");
             }
         }
-        Ok(tokio::time::timeout(limit, self.child.wait()).await.context("capbridge did not drain in time")??)
+        Ok(tokio::time::timeout(limit, self.child.wait())
+            .await
+            .context("capbridge did not drain in time")??)
     }
 
     /// SIGKILL, then waits.

@@ -12,8 +12,6 @@ use tokio::process::{Child, Command};
 
 pub use capbridge_exercise::program::{Program, binary};
 
-
-
 /// Waits until `check` gives something, at most `limit`; then fails with what it was waiting for.
 ///
 /// # Errors

@@ -60,7 +60,9 @@ fn every_known_reply_of_ipaws_open_is_judged() {
 /// The whole corpus of attacks: every reader answers, and nothing that needs a DTD is read.
 #[test]
 fn no_hostile_document_is_taken_for_a_feed_or_a_reply() {
-    let Some(corpus) = capbridge_harness::corpus("no_hostile_document_is_taken_for_a_feed_or_a_reply") else { return };
+    let Some(corpus) = capbridge_harness::corpus("no_hostile_document_is_taken_for_a_feed_or_a_reply") else {
+        return;
+    };
     let mut folders = vec![corpus.join("hostile")];
     let mut read = 0;
     while let Some(folder) = folders.pop() {

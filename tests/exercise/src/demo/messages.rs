@@ -50,13 +50,22 @@ impl Sarnia {
         let (kind, references) = match turn {
             Turn::Alert => ("Alert", String::new()),
             Turn::Update => ("Update", self.reference(Turn::Alert)),
-            Turn::Cancel => ("Cancel", format!("{} {}", self.reference(Turn::Alert), self.reference(Turn::Update))),
+            Turn::Cancel => {
+                ("Cancel", format!("{} {}", self.reference(Turn::Alert), self.reference(Turn::Update)))
+            }
         };
         let references =
             if references.is_empty() { references } else { format!("<references>{references}</references>") };
-        let expires = cap_time(self.begun_at.saturating_add(SignedDuration::from_hours(6)).unwrap_or(self.begun_at));
+        let expires =
+            cap_time(self.begun_at.saturating_add(SignedDuration::from_hours(6)).unwrap_or(self.begun_at));
         let radius = if matches!(turn, Turn::Alert) { "4" } else { "5" };
-        let info = |language: &str, event: &str, sender: &str, headline: &str, description: &str, instruction: &str, area: &str| {
+        let info = |language: &str,
+                    event: &str,
+                    sender: &str,
+                    headline: &str,
+                    description: &str,
+                    instruction: &str,
+                    area: &str| {
             format!(
                 "<info><language>{language}</language><category>CBRNE</category><event>{event}</event>\
                  <responseType>Shelter</responseType><urgency>Immediate</urgency><severity>Severe</severity>\
@@ -71,16 +80,22 @@ impl Sarnia {
             )
         };
         let english = info(
-            "en-CA", "Chemical Hazard", "Lambton County Emergency Management",
+            "en-CA",
+            "Chemical Hazard",
+            "Lambton County Emergency Management",
             "Chlorine release, Sarnia rail yard. Shelter in place.",
             "A tank car is leaking chlorine (UN 1017) at the rail yard. The plume drifts west over the river.",
-            "Go indoors. Close windows and doors. Turn off ventilation.", "Sarnia rail yard",
+            "Go indoors. Close windows and doors. Turn off ventilation.",
+            "Sarnia rail yard",
         );
         let french = info(
-            "fr-CA", "Risque chimique", "Gestion des urgences du comté de Lambton",
+            "fr-CA",
+            "Risque chimique",
+            "Gestion des urgences du comté de Lambton",
             "Fuite de chlore, gare de triage de Sarnia. Mise à l'abri.",
             "Un wagon-citerne laisse fuir du chlore (UN 1017) à la gare de triage. Le panache dérive vers l'ouest.",
-            "Rentrez. Fermez portes et fenêtres. Arrêtez la ventilation.", "Gare de triage de Sarnia",
+            "Rentrez. Fermez portes et fenêtres. Arrêtez la ventilation.",
+            "Gare de triage de Sarnia",
         );
         format!(
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<alert xmlns=\"urn:oasis:names:tc:emergency:cap:1.2\">\
@@ -124,5 +139,8 @@ pub fn exercise_alert(now: Timestamp) -> String {
         .cap(Turn::Alert)
         .replace("LAMBTON-2026-0001", "EXERCISE-2026-0001")
         .replace("<status>Actual</status>", "<status>Exercise</status>")
-        .replace("<code>profile:CAP-CP:0.4</code>", "<code>profile:CAP-CP:0.4</code><note>Exercise Sarnia 2026</note>")
+        .replace(
+            "<code>profile:CAP-CP:0.4</code>",
+            "<code>profile:CAP-CP:0.4</code><note>Exercise Sarnia 2026</note>",
+        )
 }

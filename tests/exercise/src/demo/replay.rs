@@ -51,7 +51,8 @@ fn element(document: &[u8]) -> &[u8] {
         document.get(from..)?.windows(needle.len()).position(|w| w == needle).map(|at| at + from)
     };
     let mut start = 0;
-    while document.get(start..start + 2).is_some_and(|w| w == b"<?" || w == b"<!" || w.first() != Some(&b'<')) {
+    while document.get(start..start + 2).is_some_and(|w| w == b"<?" || w == b"<!" || w.first() != Some(&b'<'))
+    {
         let skip = if document.get(start..).is_some_and(|r| r.starts_with(b"<?")) {
             find(b"?>", start).map(|at| at + 2)
         } else if document.get(start..).is_some_and(|r| r.starts_with(b"<!--")) {
@@ -109,12 +110,21 @@ pub async fn run(corpus: &Path, teller: &mut Teller) -> Result<()> {
         paths.iter().map(|p| std::fs::read(p).map(Bytes::from)).collect::<Result<_, _>>()?
     };
     let clock = Clock::system();
-    let feed = server::serve(std::sync::Arc::new(RecordedFeed { body: body.into() }), server::loopback().await?, clock.clone(), false)?;
+    let feed = server::serve(
+        std::sync::Arc::new(RecordedFeed { body: body.into() }),
+        server::loopback().await?,
+        clock.clone(),
+        false,
+    )?;
     let feed_count = feeds.len();
-    let settings = masas_hub::Settings { replay: feeds, ..masas_hub::Settings::new(Mode::Operations, vec![Account::reader("code", "bridge")]) };
+    let settings = masas_hub::Settings {
+        replay: feeds,
+        ..masas_hub::Settings::new(Mode::Operations, vec![Account::reader("code", "bridge")])
+    };
     let hub = MasasHub::start(settings, clock.clone()).await?;
     let keys = WebhookKeys::new()?;
-    let trusting = responder::Settings { public_keys: vec![keys.public.clone()], ..responder::Settings::default() };
+    let trusting =
+        responder::Settings { public_keys: vec![keys.public.clone()], ..responder::Settings::default() };
     // The bridge's clock is that of the messages; the responder does not compare it with its own.
     let trusting = responder::Settings { tolerance_secs: i64::MAX / 4, ..trusting };
     let responder = Responder::start(trusting, clock).await?;
@@ -122,7 +132,8 @@ pub async fn run(corpus: &Path, teller: &mut Teller) -> Result<()> {
     write_private(&folder.path().join("webhook.key.pem"), &keys.key_pem)?;
     write_private(&folder.path().join("hub.secret"), "code")?;
     let bridge = Program::start(folder.path(), &configuration(&feed, &hub, &responder)).await?;
-    teller.event("feeds", &format!("{} US documents and {feed_count} MASAS feeds are served", messages.len()));
+    teller
+        .event("feeds", &format!("{} US documents and {feed_count} MASAS feeds are served", messages.len()));
     let outcome = settle(&bridge, messages.len()).await?;
     report(&outcome, &responder, teller);
     judge(&bridge, &messages, &outcome, teller).await?;
@@ -148,7 +159,10 @@ async fn settle(bridge: &Program, documents: usize) -> Result<Outcome> {
         let seen: u64 = counts.iter().filter(|((origin, _), _)| origin == "ipaws").map(|(_, n)| n).sum();
         let unfinished: u64 = text
             .lines()
-            .filter(|l| l.starts_with("capbridge_unfinished_deliveries{") || l.starts_with("capbridge_unrouted_alerts "))
+            .filter(|l| {
+                l.starts_with("capbridge_unfinished_deliveries{")
+                    || l.starts_with("capbridge_unrouted_alerts ")
+            })
             .filter_map(|l| l.rsplit(' ').next()?.parse::<u64>().ok())
             .sum();
         if seen != last.0 {
@@ -158,18 +172,26 @@ async fn settle(bridge: &Program, documents: usize) -> Result<Outcome> {
         let quiet = all && unfinished == 0 && last.1.elapsed() > Duration::from_millis(1_500);
         if quiet || begun.elapsed() > LIMIT {
             let delivered = bridge.list("/v1/deliveries?state=delivered&limit=1000").await?.len();
-            return Ok(Outcome { counts, quarantine: bridge.list("/v1/quarantine?limit=1000").await?, delivered });
+            return Ok(Outcome {
+                counts,
+                quarantine: bridge.list("/v1/quarantine?limit=1000").await?,
+                delivered,
+            });
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }
 
 fn received(metrics: &str) -> BTreeMap<(String, String), u64> {
-    let label = |line: &str, name: &str| line.split(&format!("{name}=\"")).nth(1)?.split('"').next().map(str::to_owned);
+    let label = |line: &str, name: &str| {
+        line.split(&format!("{name}=\"")).nth(1)?.split('"').next().map(str::to_owned)
+    };
     metrics
         .lines()
         .filter(|l| l.starts_with("capbridge_received_total{"))
-        .filter_map(|l| Some(((label(l, "origin")?, label(l, "outcome")?), l.rsplit(' ').next()?.parse().ok()?)))
+        .filter_map(|l| {
+            Some(((label(l, "origin")?, label(l, "outcome")?), l.rsplit(' ').next()?.parse().ok()?))
+        })
         .collect()
 }
 
@@ -187,7 +209,10 @@ fn report(outcome: &Outcome, responder: &Running<Responder>, teller: &Teller) {
     for (reason, count) in &reasons {
         teller.event("quarantine", &format!("{count} × {reason}"));
     }
-    teller.event("relay", &format!("{} delivered, {} at the responder", outcome.delivered, responder.site.accepted().len()));
+    teller.event(
+        "relay",
+        &format!("{} delivered, {} at the responder", outcome.delivered, responder.site.accepted().len()),
+    );
 }
 
 async fn judge(
@@ -199,7 +224,9 @@ async fn judge(
     let expected: Vec<&(PathBuf, Bytes)> = messages
         .iter()
         .filter(|(path, bytes)| {
-            let real = path.parent().is_some_and(|p| p.ends_with("cap-ipaws-openfema") || p.ends_with("cap-ipaws-other"));
+            let real = path
+                .parent()
+                .is_some_and(|p| p.ends_with("cap-ipaws-openfema") || p.ends_with("cap-ipaws-other"));
             real && String::from_utf8_lossy(bytes).contains("SignatureValue")
         })
         .collect();
@@ -215,18 +242,29 @@ async fn judge(
     for one in &refused {
         teller.event("refused", one);
     }
-    teller.expect(refused.is_empty(), format!("replay: none of the {} real signed IPAWS alerts is refused", expected.len()));
+    teller.expect(
+        refused.is_empty(),
+        format!("replay: none of the {} real signed IPAWS alerts is refused", expected.len()),
+    );
     let seen: u64 = outcome.counts.iter().filter(|((o, _), _)| o == "ipaws").map(|(_, n)| n).sum();
-    teller.expect(seen >= messages.len() as u64, format!("replay: each of the {} documents has an outcome", messages.len()));
+    teller.expect(
+        seen >= messages.len() as u64,
+        format!("replay: each of the {} documents has an outcome", messages.len()),
+    );
     let masas: u64 = outcome.counts.iter().filter(|((o, _), _)| o == "masas").map(|(_, n)| n).sum();
     teller.expect(masas > 0, "replay: the entries of the real MASAS feeds have an outcome");
-    let open = bridge.list("/v1/deliveries?state=waiting").await?.len() + bridge.list("/v1/deliveries?state=queued").await?.len();
+    let open = bridge.list("/v1/deliveries?state=waiting").await?.len()
+        + bridge.list("/v1/deliveries?state=queued").await?.len();
     let dead = bridge.list("/v1/deliveries?state=dead").await?.len();
     teller.expect(open + dead == 0, "replay: every delivery ended, none as a dead letter");
     Ok(())
 }
 
-fn configuration(feed: &Running<RecordedFeed>, hub: &Running<MasasHub>, responder: &Running<Responder>) -> String {
+fn configuration(
+    feed: &Running<RecordedFeed>,
+    hub: &Running<MasasHub>,
+    responder: &Running<Responder>,
+) -> String {
     format!(
         r#"
 [bridge]
@@ -247,7 +285,7 @@ mode = "live"
 signature = "checked"
 trust = "tolerant"
 [source.ipaws.ipaws]
-base_url = "{feed}/IPAWSOPEN_EAS_SERVICE/rest"
+base_url = "{feed}/IPAWSOPEN_EAS_SERVICE"
 poll_secs = 3600
 [source.masas]
 system = "masas"

@@ -67,8 +67,10 @@ impl World {
                 Account::writer(BRIDGE, "capbridge"),
             ]
         };
-        let hub = MasasHub::start(masas_hub::Settings::new(Mode::Operations, accounts()), clock.clone()).await?;
-        let rehearsal = MasasHub::start(masas_hub::Settings::new(Mode::Exercise, accounts()), clock.clone()).await?;
+        let hub =
+            MasasHub::start(masas_hub::Settings::new(Mode::Operations, accounts()), clock.clone()).await?;
+        let rehearsal =
+            MasasHub::start(masas_hub::Settings::new(Mode::Exercise, accounts()), clock.clone()).await?;
         let authority = Authority::new("Exercise Device CA 1", clock.now())?;
         let county = authority.cog(COUNTY_COG, clock.now(), 365)?;
         let own = authority.cog(BRIDGE_COG, clock.now(), 365)?;
@@ -76,7 +78,10 @@ impl World {
         let anchor = Certificate::from_pem(&authority.certificate_pem)?;
         let ipaws = IpawsOpen::start(ipaws_open::Settings::new(cogs, vec![anchor]), clock.clone()).await?;
         let webhook = WebhookKeys::new()?;
-        let trusting = || responder::Settings { public_keys: vec![webhook.public.clone()], ..responder::Settings::default() };
+        let trusting = || responder::Settings {
+            public_keys: vec![webhook.public.clone()],
+            ..responder::Settings::default()
+        };
         let michigan = Responder::start(trusting(), clock.clone()).await?;
         let ontario = Responder::start(trusting(), clock.clone()).await?;
         let room = Responder::start(trusting(), clock.clone()).await?;
@@ -192,7 +197,7 @@ mode = "live"
 signature = "required"
 trust_files = ["ca.pem"]
 [source.ipaws.ipaws]
-base_url = "{ipaws}/IPAWSOPEN_EAS_SERVICE/rest"
+base_url = "{ipaws}/IPAWSOPEN_EAS_SERVICE"
 poll_secs = 0.5
 
 [endpoint.ipaws-open]
