@@ -147,13 +147,40 @@ fn point(pair: &str, index: usize) -> Result<Point, GeometryError> {
 }
 
 /// A decimal number without exponent: `-11.`, `.5` and `+41.12` are used in the field.
+///
+/// Up to 15 digits are exact as an integer, and a division by a power of ten up to 22 rounds once, so the result is the
+/// nearest double, as for the general way that longer numbers take.
 fn number(text: &str) -> Option<f64> {
-    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
-    let plain = digits.bytes().any(|b| b.is_ascii_digit())
-        && digits.bytes().all(|b| b.is_ascii_digit() || b == b'.')
-        && digits.bytes().filter(|b| *b == b'.').count() <= 1;
-    if plain { text.parse().ok() } else { None }
+    let (negative, digits) = match text.as_bytes() {
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] => (false, rest),
+        rest => (false, rest),
+    };
+    let (mut mantissa, mut count, mut scale, mut point) = (0_u64, 0_usize, 0_usize, false);
+    for byte in digits {
+        match byte {
+            b'0'..=b'9' => {
+                mantissa = mantissa.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
+                count += 1;
+                scale += usize::from(point);
+            }
+            b'.' if !point => point = true,
+            _ => return None,
+        }
+    }
+    match (count, POWERS.get(scale)) {
+        (0, _) => None,
+        (1..=15, Some(power)) => {
+            #[expect(clippy::cast_precision_loss, reason = "15 digits fit into 53 bits")]
+            let value = mantissa as f64 / power;
+            Some(if negative { -value } else { value })
+        }
+        _ => text.parse().ok(),
+    }
 }
+
+const POWERS: [f64; 16] =
+    [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
 
 #[cfg(test)]
 mod tests {
@@ -178,6 +205,17 @@ mod tests {
 
     #[test]
     fn circles_are_read_with_their_radius() {
+        for digits in [
+            "0.1",
+            "42.9746",
+            "-82.40661",
+            "179.99999999999",
+            "12345.678901234",
+            "0.000000000000001",
+            "1234567890.12345678",
+        ] {
+            assert_eq!(number(digits), digits.parse().ok(), "{digits}");
+        }
         for (text, radius) in [
             ("32.9525,-115.5527 0", Some(0.0)),
             ("1,2 3.5", Some(3.5)),

@@ -16,21 +16,43 @@ pub const DSIG_NS: &str = "http://www.w3.org/2000/09/xmldsig#";
 
 /// Escapes text content.
 pub fn escape_text(text: &str, out: &mut String) {
-    let mut from = 0;
-    for (at, byte) in text.bytes().enumerate() {
-        let with = match byte {
-            b'&' => "&amp;",
-            b'<' => "&lt;",
-            b'>' => "&gt;",
-            // A carriage return would be read back as a line feed.
-            b'\r' => "&#13;",
-            _ => continue,
-        };
-        out.push_str(text.get(from..at).unwrap_or(""));
-        out.push_str(with);
-        from = at + 1;
+    push_replaced(text, out, |byte| match byte {
+        b'&' => Some("&amp;"),
+        b'<' => Some("&lt;"),
+        b'>' => Some("&gt;"),
+        // A carriage return would be read back as a line feed.
+        b'\r' => Some("&#13;"),
+        _ => None,
+    });
+}
+
+/// Copies a text with some ASCII characters replaced. Stretches without any of them are copied whole; `replacement` must
+/// leave bytes above `>` alone.
+pub(crate) fn push_replaced(text: &str, out: &mut String, replacement: impl Fn(u8) -> Option<&'static str>) {
+    let bytes = text.as_bytes();
+    let mut copied = 0;
+    let mut at = 0;
+    for chunk in bytes.chunks(64) {
+        // White space and punctuation up to `>` that can need replacement; anything else is letters and digits.
+        let suspicious = chunk.iter().fold(0_u8, |all, b| {
+            all | u8::from(*b < b' ')
+                | u8::from(*b == b'&')
+                | u8::from(*b == b'<')
+                | u8::from(*b == b'>')
+                | u8::from(*b == b'"')
+        });
+        if suspicious != 0 {
+            for (offset, byte) in chunk.iter().enumerate() {
+                if let Some(with) = replacement(*byte) {
+                    out.push_str(text.get(copied..at + offset).unwrap_or(""));
+                    out.push_str(with);
+                    copied = at + offset + 1;
+                }
+            }
+        }
+        at += chunk.len();
     }
-    out.push_str(text.get(from..).unwrap_or(""));
+    out.push_str(text.get(copied..).unwrap_or(""));
 }
 
 /// An element as written, with the namespaces that it takes from around it declared on it. Bindings are outermost

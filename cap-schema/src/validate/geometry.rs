@@ -81,26 +81,89 @@ fn height(area: &Area<'_>, out: &mut Findings, path: impl Fn(&str) -> String) {
     }
 }
 
-/// Whether two sides of a ring cross properly. Sides are compared in order of longitude, within the budget.
+/// Sides in a leaf of the tree of boxes.
+const LEAF: usize = 4;
+
+/// Whether two sides of a ring cross properly.
+///
+/// Neighbouring sides are put into boxes, and boxes into larger ones; only sides in boxes that touch are compared. A ring
+/// that does not wind through itself costs a few comparisons a side; the budget bounds any other.
 fn crosses_itself(points: &[Point], budget: &mut usize) -> bool {
-    let mut sides: Vec<(Point, Point)> =
+    let sides: Vec<(Point, Point)> =
         points.windows(2).filter_map(|w| Some((*w.first()?, *w.last()?))).collect();
-    let west = |s: &(Point, Point)| s.0.lon.min(s.1.lon);
-    let east = |s: &(Point, Point)| s.0.lon.max(s.1.lon);
-    sides.sort_by(|a, b| west(a).total_cmp(&west(b)));
-    for (at, side) in sides.iter().enumerate() {
-        for other in sides.iter().skip(at + 1) {
-            if west(other) > east(side) {
-                break;
+    let mut levels = vec![sides.chunks(LEAF).map(Extent::of_sides).collect::<Vec<_>>()];
+    while let Some(top) = levels.last()
+        && top.len() > 1
+    {
+        let above = top.chunks(2).map(Extent::of_extents).collect();
+        levels.push(above);
+    }
+    // Pairs of boxes that are still to be compared; a box with itself stands for all pairs in it.
+    let mut pairs = vec![(levels.len() - 1, 0, 0)];
+    while let Some((level, one, other)) = pairs.pop() {
+        let boxes = levels.get(level).and_then(|l| Some((l.get(one)?, l.get(other)?)));
+        let Some((first, second)) = boxes else { continue };
+        let Some(left) = budget.checked_sub(1) else { return false };
+        *budget = left;
+        if one != other && !first.touches(second) {
+            continue;
+        }
+        if level > 0 {
+            let (a, b) = (one * 2, other * 2);
+            pairs.extend([(level - 1, a, b), (level - 1, a, b + 1), (level - 1, a + 1, b + 1)]);
+            if one != other {
+                pairs.push((level - 1, a + 1, b));
             }
-            let Some(left) = budget.checked_sub(1) else { return false };
-            *budget = left;
-            if cross(side, other) {
-                return true;
+            continue;
+        }
+        let leaf = |at: usize| sides.iter().skip(at * LEAF).take(LEAF).enumerate();
+        for (at, side) in leaf(one) {
+            for (_, later) in leaf(other).filter(|(i, _)| one != other || *i > at) {
+                if cross(side, later) {
+                    return true;
+                }
             }
         }
     }
     false
+}
+
+/// A box around sides.
+#[derive(Clone, Copy)]
+struct Extent {
+    west: f64,
+    east: f64,
+    south: f64,
+    north: f64,
+}
+
+impl Extent {
+    const NOTHING: Extent = Extent { west: f64::MAX, east: f64::MIN, south: f64::MAX, north: f64::MIN };
+
+    fn with(self, other: Extent) -> Extent {
+        Extent {
+            west: self.west.min(other.west),
+            east: self.east.max(other.east),
+            south: self.south.min(other.south),
+            north: self.north.max(other.north),
+        }
+    }
+
+    fn of_sides(sides: &[(Point, Point)]) -> Extent {
+        let point = |p: &Point| Extent { west: p.lon, east: p.lon, south: p.lat, north: p.lat };
+        sides.iter().fold(Extent::NOTHING, |all, (a, b)| all.with(point(a)).with(point(b)))
+    }
+
+    fn of_extents(extents: &[Extent]) -> Extent {
+        extents.iter().fold(Extent::NOTHING, |all, one| all.with(*one))
+    }
+
+    fn touches(&self, other: &Extent) -> bool {
+        self.west <= other.east
+            && other.west <= self.east
+            && self.south <= other.north
+            && other.south <= self.north
+    }
 }
 
 fn cross((a, b): &(Point, Point), (c, d): &(Point, Point)) -> bool {
@@ -108,4 +171,35 @@ fn cross((a, b): &(Point, Point), (c, d): &(Point, Point)) -> bool {
         (q.lon - p.lon) * (r.lat - p.lat) - (q.lat - p.lat) * (r.lon - p.lon)
     };
     turn(a, b, c) * turn(a, b, d) < 0.0 && turn(c, d, a) * turn(c, d, b) < 0.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn crossings_are_found_wherever_they_are() {
+        let ring = |list: &[(f64, f64)]| -> Vec<Point> {
+            list.iter().map(|(lat, lon)| Point { lat: *lat, lon: *lon }).collect()
+        };
+        // A circle of many corners, and the same with two of them exchanged.
+        for corners in [5_u32, 8, 9, 33, 200] {
+            let at = |i: u32| {
+                let angle = std::f64::consts::TAU * f64::from(i % corners) / f64::from(corners);
+                (angle.sin(), angle.cos())
+            };
+            let round: Vec<(f64, f64)> = (0..=corners).map(at).collect();
+            assert!(!crosses_itself(&ring(&round), &mut BUDGET.clone()), "{corners}");
+            for swap in 1..usize::try_from(corners).unwrap() - 1 {
+                let mut crossed = round.clone();
+                crossed.swap(swap, swap + 1);
+                assert!(crosses_itself(&ring(&crossed), &mut BUDGET.clone()), "{corners} {swap}");
+            }
+        }
+        assert!(crosses_itself(
+            &ring(&[(0.0, 0.0), (1.0, 1.0), (0.0, 1.0), (1.0, 0.0), (0.0, 0.0)]),
+            &mut BUDGET.clone()
+        ));
+        assert!(!crosses_itself(&[], &mut BUDGET.clone()));
+    }
 }

@@ -1,5 +1,7 @@
 //! Rules on resources (CAP 1.2 section 3.2.3; V18, V19, V21).
 
+use std::borrow::Cow;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
@@ -48,8 +50,9 @@ pub(super) fn check(alert: &Alert<'_>, out: &mut Findings) {
 /// The embedded file against size and digest.
 fn content(resource: &Resource<'_>, out: &mut Findings, path: impl Fn(&str) -> String) {
     let Some(text) = &resource.deref_uri else { return };
-    let packed: Vec<u8> = text.bytes().filter(|b| !b.is_ascii_whitespace()).collect();
-    let Ok(file) = STANDARD.decode(&packed) else {
+    let packed = packed(text);
+    let decoded = STANDARD.decode(packed.as_bytes());
+    let Ok(file) = decoded else {
         out.add("cap.deref-uri.base64", path("derefUri"), "not base64");
         return;
     };
@@ -62,11 +65,26 @@ fn content(resource: &Resource<'_>, out: &mut Findings, path: impl Fn(&str) -> S
     if digest.eq_ignore_ascii_case(&sha1(&file)) {
         return;
     }
-    if digest.eq_ignore_ascii_case(&sha1(&packed)) || digest.eq_ignore_ascii_case(&sha1(text.as_bytes())) {
+    let of_text = digest.eq_ignore_ascii_case(&sha1(packed.as_bytes()))
+        || digest.eq_ignore_ascii_case(&sha1(text.as_bytes()));
+    if of_text {
         out.add("cap.digest.of-base64", path("digest"), "computed over the base64 text");
     } else {
         out.add("cap.digest.mismatch", path("digest"), "not the SHA-1 of the file");
     }
+}
+
+/// Base64 without the white space that may stand in it.
+fn packed(text: &str) -> Cow<'_, str> {
+    let blank = |chunk: &[u8]| chunk.iter().fold(0_u8, |all, b| all | u8::from(*b <= b' ')) != 0;
+    if !text.as_bytes().chunks(128).any(blank) {
+        return Cow::Borrowed(text);
+    }
+    let mut packed = String::with_capacity(text.len());
+    for line in text.split_ascii_whitespace() {
+        packed.push_str(line);
+    }
+    Cow::Owned(packed)
 }
 
 fn sha1(bytes: &[u8]) -> String {

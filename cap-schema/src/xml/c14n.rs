@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::{Attribute, Element, Reader, Token, XML_NS};
+use super::{Attribute, Element, Reader, Token, XML_NS, push_replaced};
 use crate::finding::Rejection;
 use crate::limits::Limits;
 
@@ -296,22 +296,9 @@ fn push_lines(text: &str, out: &mut String) {
     }
 }
 
-/// Copies a text, with what `replacement` names replaced. Bytes are looked at, as all replaced characters are ASCII.
-fn replace_ascii(text: &str, out: &mut String, replacement: impl Fn(u8) -> Option<&'static str>) {
-    let mut from = 0;
-    for (at, byte) in text.bytes().enumerate() {
-        if let Some(with) = replacement(byte) {
-            out.push_str(text.get(from..at).unwrap_or(""));
-            out.push_str(with);
-            from = at + 1;
-        }
-    }
-    out.push_str(text.get(from..).unwrap_or(""));
-}
-
 /// Text in canonical form.
 pub fn escape_canonical_text(text: &str, out: &mut String) {
-    replace_ascii(text, out, |byte| match byte {
+    push_replaced(text, out, |byte| match byte {
         b'&' => Some("&amp;"),
         b'<' => Some("&lt;"),
         b'>' => Some("&gt;"),
@@ -321,7 +308,7 @@ pub fn escape_canonical_text(text: &str, out: &mut String) {
 }
 
 fn escape_canonical_attribute(text: &str, out: &mut String) {
-    replace_ascii(text, out, |byte| match byte {
+    push_replaced(text, out, |byte| match byte {
         b'&' => Some("&amp;"),
         b'<' => Some("&lt;"),
         b'"' => Some("&quot;"),

@@ -1,11 +1,9 @@
 //! The one strict reader. Model, limits and canonicaliser are fed by it; there is no second parser to disagree with.
 //!
-//! Stands on quick-xml's tokenizer and adds what that does not check: characters, names, namespaces, attributes, one
-//! root, text outside the root, entities, limits. Must not know CAP.
+//! Owns XML 1.0 without DTD and Namespaces in XML 1.0: characters, names, attributes, one root, references, line ends,
+//! limits. Every byte is looked at once or twice, whatever the document. Must not know CAP.
 
 use std::borrow::Cow;
-
-use quick_xml::events::Event;
 
 use super::XML_NS;
 use super::names::{first_bad, is_char, split_qname};
@@ -65,11 +63,10 @@ pub enum Token<'t> {
 /// Reads one document.
 pub struct Reader<'t> {
     text: &'t str,
-    inner: quick_xml::Reader<&'t [u8]>,
     limits: &'t Limits,
     scopes: Vec<(&'t str, Cow<'t, str>)>,
-    /// How many scopes each open element added.
-    open: Vec<usize>,
+    /// Each open element: its name as written, and how many scopes it added.
+    open: Vec<(&'t str, usize)>,
     elements: usize,
     pending_end: bool,
     root_done: bool,
@@ -102,14 +99,8 @@ pub(crate) enum Piece<'t> {
 impl<'t> Reader<'t> {
     /// Starts at the beginning of a text that passed the gate.
     pub fn new(text: &'t str, limits: &'t Limits) -> Self {
-        let mut inner = quick_xml::Reader::from_str(text);
-        let config = inner.config_mut();
-        config.check_comments = true;
-        config.check_end_names = true;
-        config.trim_markup_names_in_closing_tags = true;
         Reader {
             text,
-            inner,
             limits,
             scopes: Vec::with_capacity(8),
             open: Vec::with_capacity(8),
@@ -119,8 +110,8 @@ impl<'t> Reader<'t> {
             start: 0,
             end: 0,
             bad_character: first_bad(text),
-            has_returns: text.as_bytes().contains(&b'\r'),
-            has_section_ends: text.contains("]]>"),
+            has_returns: memchr::memchr(b'\r', text.as_bytes()).is_some(),
+            has_section_ends: memchr::memmem::find(text.as_bytes(), b"]]>").is_some(),
             name: ("", ""),
             attributes: Vec::new(),
         }
@@ -198,14 +189,14 @@ impl<'t> Reader<'t> {
 
     /// The bindings in scope around the element that just began.
     pub(crate) fn outer_bindings(&self) -> &[(&'t str, Cow<'t, str>)] {
-        let own = self.open.last().copied().unwrap_or(0);
+        let own = self.open.last().map_or(0, |(_, added)| *added);
         self.scopes.get(..self.scopes.len().saturating_sub(own)).unwrap_or(&[])
     }
 
     /// The element that just began, whole. Its attributes can be taken once.
     pub(crate) fn element(&mut self) -> Element<'t> {
         let (prefix, local) = self.name;
-        let own = self.open.last().copied().unwrap_or(0);
+        let own = self.open.last().map_or(0, |(_, added)| *added);
         let namespace = match prefix {
             "xml" => Cow::Borrowed(XML_NS),
             prefix => self.namespace(prefix).cloned().unwrap_or_default(),
@@ -226,62 +217,89 @@ impl<'t> Reader<'t> {
         }
         loop {
             self.start = self.end;
-            let event = self.inner.read_event();
-            self.end = usize::try_from(self.inner.buffer_position()).unwrap_or(self.text.len());
-            let event = match event {
-                Ok(event) => event,
-                Err(error) => {
-                    let at = usize::try_from(self.inner.error_position()).unwrap_or(self.start);
-                    return Err(self.refuse("xml.malformed", at, error.to_string()));
+            let rest = self.text.as_bytes().get(self.start..).unwrap_or(&[]);
+            match rest {
+                [] => return self.over(),
+                [b'<', b'/', ..] => return self.end_tag(rest),
+                [b'<', b'?', ..] => {
+                    let raw = self.up_to(rest, 2, b"?>", "a processing instruction does not end")?;
+                    // The gate has read the declaration.
+                    let declaration = self.start == 0
+                        && raw.strip_prefix("<?xml").is_some_and(|r| r.starts_with([' ', '\t', '\r', '\n']));
+                    if !declaration {
+                        return self.instruction(raw);
+                    }
                 }
-            };
-            let raw = self.slice(self.start, self.end);
-            match event {
-                Event::Start(_) => return self.open(raw, false),
-                Event::Empty(_) => return self.open(raw, true),
-                Event::End(_) => {
-                    self.close();
-                    return Ok(Piece::End);
-                }
-                Event::Text(_) => {
-                    if let Some(piece) = self.plain(raw)? {
+                [b'<', b'!', ..] => return self.declared(rest),
+                [b'<', ..] => return self.open(rest),
+                [b'&', ..] => return self.reference(rest),
+                _ => {
+                    let length = memchr::memchr2(b'<', b'&', rest).unwrap_or(rest.len());
+                    self.end = self.start + length;
+                    if let Some(piece) = self.plain(self.slice(self.start, self.end))? {
                         return Ok(piece);
                     }
                 }
-                Event::CData(_) => {
-                    if self.open.is_empty() {
-                        return Err(self.malformed("a CDATA section outside the root"));
-                    }
-                    let inner = raw.get(9..raw.len().saturating_sub(3)).unwrap_or("");
-                    return Ok(Piece::Text(self.line_ends(inner)));
-                }
-                Event::GeneralRef(_) => {
-                    if self.open.is_empty() {
-                        return Err(self.malformed("a reference outside the root"));
-                    }
-                    let name = raw.get(1..raw.len().saturating_sub(1)).unwrap_or("");
-                    let resolved = resolve(name).ok_or_else(|| self.bad_reference(name))?;
-                    return Ok(Piece::Text(resolved));
-                }
-                Event::Comment(_) => {
-                    let inner = raw.get(4..raw.len().saturating_sub(3)).unwrap_or("");
-                    if inner.ends_with('-') {
-                        return Err(self.malformed("a comment ends with --->"));
-                    }
-                    return Ok(Piece::Comment(inner));
-                }
-                Event::PI(_) => return self.instruction(raw),
-                Event::Decl(_) => {
-                    if self.start != 0 {
-                        return Err(self.malformed("an XML declaration that is not at the beginning"));
-                    }
-                }
-                Event::DocType(_) => {
-                    return Err(self.refuse("gate.dtd", self.start, "a DTD is never processed"));
-                }
-                Event::Eof => return self.over(),
             }
         }
+    }
+
+    /// Takes a piece up to the end of a mark that is looked for behind its first bytes.
+    fn up_to(&mut self, rest: &[u8], skip: usize, mark: &[u8], problem: &str) -> Result<&'t str, Rejection> {
+        let body = rest.get(skip..).unwrap_or(&[]);
+        let Some(at) = memchr::memmem::find(body, mark) else { return Err(self.malformed(problem)) };
+        self.end = self.start + skip + at + mark.len();
+        Ok(self.slice(self.start, self.end))
+    }
+
+    /// Comments and CDATA sections; anything else behind `<!` is no part of a document without DTD.
+    fn declared(&mut self, rest: &[u8]) -> Result<Piece<'t>, Rejection> {
+        if rest.starts_with(b"<!--") {
+            let raw = self.up_to(rest, 4, b"--", "a comment does not end")?;
+            if rest.get(raw.len()) != Some(&b'>') {
+                return Err(self.malformed("-- inside a comment"));
+            }
+            self.end += 1;
+            return Ok(Piece::Comment(raw.get(4..raw.len().saturating_sub(2)).unwrap_or("")));
+        }
+        if rest.starts_with(b"<![CDATA[") {
+            if self.open.is_empty() {
+                return Err(self.malformed("a CDATA section outside the root"));
+            }
+            let raw = self.up_to(rest, 9, b"]]>", "a CDATA section does not end")?;
+            return Ok(Piece::Text(self.line_ends(raw.get(9..raw.len().saturating_sub(3)).unwrap_or(""))));
+        }
+        if rest.get(2..9).is_some_and(|word| word.eq_ignore_ascii_case(b"doctype")) {
+            return Err(self.refuse("gate.dtd", self.start, "a DTD is never processed"));
+        }
+        Err(self.malformed("a declaration that is none"))
+    }
+
+    fn reference(&mut self, rest: &[u8]) -> Result<Piece<'t>, Rejection> {
+        if self.open.is_empty() {
+            return Err(self.malformed("a reference outside the root"));
+        }
+        let Some(length) = rest.iter().take(64).position(|b| *b == b';') else {
+            return Err(self.malformed("& that begins no reference"));
+        };
+        self.end = self.start + length + 1;
+        let name = self.slice(self.start + 1, self.end - 1);
+        let resolved = resolve(name).ok_or_else(|| self.bad_reference(name))?;
+        Ok(Piece::Text(resolved))
+    }
+
+    fn end_tag(&mut self, rest: &[u8]) -> Result<Piece<'t>, Rejection> {
+        let Some((name, _)) = self.open.last().copied() else {
+            return Err(self.malformed("an end tag without start tag"));
+        };
+        let behind = rest.get(2..).and_then(|r| r.strip_prefix(name.as_bytes())).unwrap_or(&[]);
+        let blanks = behind.iter().take_while(|b| matches!(b, b' ' | b'\t' | b'\r' | b'\n')).count();
+        if behind.get(blanks) != Some(&b'>') {
+            return Err(self.malformed(format!("expected the end tag of {name}")));
+        }
+        self.end = self.start + 2 + name.len() + blanks + 1;
+        self.close();
+        Ok(Piece::End)
     }
 
     fn over(&self) -> Result<Piece<'t>, Rejection> {
@@ -324,14 +342,14 @@ impl<'t> Reader<'t> {
     }
 
     fn close(&mut self) {
-        let added = self.open.pop().unwrap_or(0);
+        let (_, added) = self.open.pop().unwrap_or(("", 0));
         self.scopes.truncate(self.scopes.len().saturating_sub(added));
         if self.open.is_empty() {
             self.root_done = true;
         }
     }
 
-    fn open(&mut self, raw: &'t str, empty: bool) -> Result<Piece<'t>, Rejection> {
+    fn open(&mut self, rest: &[u8]) -> Result<Piece<'t>, Rejection> {
         if self.root_done && self.open.is_empty() {
             return Err(self.malformed("a second root element"));
         }
@@ -344,18 +362,23 @@ impl<'t> Reader<'t> {
             let message = format!("more than {} elements inside each other", self.limits.depth);
             return Err(self.refuse("limit.depth", self.start, message));
         }
-        let inner = raw.get(1..raw.len().saturating_sub(if empty { 2 } else { 1 })).unwrap_or("");
-        let ends_name = |b: u8| matches!(b, b' ' | b'\t' | b'\r' | b'\n' | b'/');
-        let name_len = inner.bytes().position(ends_name).unwrap_or(inner.len());
-        let (name, rest) = inner.split_at_checked(name_len).unwrap_or((inner, ""));
+        let ends_name = |b: &u8| matches!(b, b'>' | b' ' | b'\t' | b'\r' | b'\n' | b'/');
+        let Some(name_end) = rest.iter().position(ends_name) else {
+            return Err(self.malformed("a tag does not end"));
+        };
+        let Some(tag_end) = tag_end(rest, name_end) else { return Err(self.malformed("a tag does not end")) };
+        self.end = self.start + tag_end + 1;
+        let empty = rest.get(tag_end - 1) == Some(&b'/');
+        let name = self.slice(self.start + 1, self.start + name_end);
+        let rest = self.slice(self.start + name_end, self.start + tag_end - usize::from(empty));
         self.name =
             split_qname(name).ok_or_else(|| self.malformed("the name of an element is not a name"))?;
         self.attributes.clear();
         if rest.is_empty() {
-            self.open.push(0);
+            self.open.push((name, 0));
         } else {
             let (attributes, declarations) = self.attributes(rest)?;
-            self.open.push(declarations.len());
+            self.open.push((name, declarations.len()));
             self.scopes.extend(declarations);
             self.attributes = attributes;
             for at in 0..self.attributes.len() {
@@ -514,6 +537,19 @@ impl<'t> Reader<'t> {
             rest = rest.get(c.len_utf8()..).unwrap_or("");
         }
         Ok(Cow::Owned(value))
+    }
+}
+
+/// Where a tag ends: the `>` that is not quoted, behind the name.
+fn tag_end(tag: &[u8], name_end: usize) -> Option<usize> {
+    let mut at = name_end;
+    loop {
+        let rest = tag.get(at..)?;
+        let found = at + memchr::memchr3(b'>', b'"', b'\'', rest)?;
+        match tag.get(found)? {
+            b'>' => return Some(found),
+            quote => at = found + 2 + memchr::memchr(*quote, tag.get(found + 1..)?)?,
+        }
     }
 }
 
