@@ -125,52 +125,48 @@ fn life_cycle(what: &str) -> Event {
     }
 }
 
-async fn open_store(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
-    crate::store::open(&config.store, config.redis_password.clone(), &config.bridge).await
+/// The stages, built.
+struct Stages {
+    pipeline: Arc<Pipeline>,
+    router: Arc<Router>,
+    relay: Arc<Relay>,
+    /// Wakes the router.
+    accepted: Arc<Notify>,
+    /// Wakes the relay.
+    routed: Arc<Notify>,
 }
 
-/// Starts everything; `stop` ends it.
-///
-/// # Errors
-/// What kept it from starting.
-pub async fn start(config: Config, stop: CancellationToken) -> Result<Running, StartError> {
-    let metrics = Metrics::new();
-    let listener = TcpListener::bind(config.admin_listen)
-        .await
-        .map_err(|cause| StartError::Listen { listen: config.admin_listen, cause })?;
-    let admin_address =
-        listener.local_addr().map_err(|cause| StartError::Listen { listen: config.admin_listen, cause })?;
-    let store = open_store(&config).await.map_err(StartError::Store)?;
-    store.record(vec![life_cycle("started")]).await.map_err(StartError::Store)?;
-    let clock = if config.clock.dangerous_follow_messages {
-        BridgeClock::Following(FollowingClock::new())
-    } else {
-        BridgeClock::System(SystemClock)
-    };
-    let http = HttpClient::new(config.http.clone()).map_err(StartError::Http)?;
+/// What every stage is given.
+#[derive(Clone)]
+struct Common {
+    store: Arc<dyn Store>,
+    clock: BridgeClock,
+    http: HttpClient,
+    metrics: Arc<Metrics>,
+}
+
+fn build(config: Config, common: &Common) -> Result<Stages, StartError> {
+    let Common { store, clock, http, metrics } = common;
     let marks = TestMarks::builtin().map_err(|e| StartError::Tables(Box::new(e)))?;
     let tables = Tables::builtin().map_err(|e| StartError::Tables(Box::new(e)))?;
-    announce(&config, admin_address);
-
     let (accepted, routed) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let own_senders = own_senders(&config);
     let pipeline = Arc::new(Pipeline {
-        store: Arc::clone(&store),
+        store: Arc::clone(store),
         clock: clock.clone(),
         sources: config.profiles,
-        intake: config.intake.clone(),
+        intake: config.intake,
         marks,
         bridge: config.bridge.name.clone(),
         own_senders,
-        metrics: Arc::clone(&metrics),
+        metrics: Arc::clone(metrics),
         accepted: Arc::clone(&accepted),
     });
     let endpoints = Arc::new(config.endpoints);
     let renderer =
-        Arc::new(Renderer { tables, bridge: config.bridge.clone(), limits: cap_schema::Limits::default() });
-    let context = EndpointContext { clock: Arc::new(clock.clone()), http: http.clone() };
+        Arc::new(Renderer { tables, bridge: config.bridge, limits: cap_schema::Limits::default() });
     let router = Arc::new(Router {
-        store: Arc::clone(&store),
+        store: Arc::clone(store),
         clock: clock.clone(),
         rules: config.rules.clone(),
         endpoints: Arc::clone(&endpoints),
@@ -179,19 +175,49 @@ pub async fn start(config: Config, stop: CancellationToken) -> Result<Running, S
         routed: Arc::clone(&routed),
     });
     let relay = Arc::new(Relay {
-        store: Arc::clone(&store),
+        store: Arc::clone(store),
         clock: clock.clone(),
         endpoints,
         rules: config.rules.into_iter().map(|r| (r.name.clone(), r)).collect(),
         renderer,
-        context,
+        context: EndpointContext { clock: Arc::new(clock.clone()), http: http.clone() },
         settings: config.relay,
-        metrics: Arc::clone(&metrics),
+        metrics: Arc::clone(metrics),
     });
-    let contacts = Contacts::new(config.sources.iter().map(|s| s.origin.clone()), Arc::clone(&metrics));
+    Ok(Stages { pipeline, router, relay, accepted, routed })
+}
+
+/// Starts everything; `stop` ends it.
+///
+/// # Errors
+/// What kept it from starting.
+pub async fn start(mut config: Config, stop: CancellationToken) -> Result<Running, StartError> {
+    let listen = config.admin_listen;
+    let not_opened = |cause| StartError::Listen { listen, cause };
+    let listener = TcpListener::bind(listen).await.map_err(not_opened)?;
+    let admin = listener.local_addr().map_err(not_opened)?;
+    let store = crate::store::open(&config.store, config.redis_password.clone(), &config.bridge)
+        .await
+        .map_err(StartError::Store)?;
+    store.record(vec![life_cycle("started")]).await.map_err(StartError::Store)?;
+    let clock = if config.clock.dangerous_follow_messages {
+        BridgeClock::Following(FollowingClock::new())
+    } else {
+        BridgeClock::System(SystemClock)
+    };
+    let http = HttpClient::new(config.http.clone()).map_err(StartError::Http)?;
+    let common = Common { store, clock, http, metrics: Metrics::new() };
+    announce(&config, admin);
+    let limit = Duration::from_secs(config.bridge.shutdown_secs);
+    let sources = std::mem::take(&mut config.sources);
+    let contacts = Contacts::new(sources.iter().map(|s| s.origin.clone()), Arc::clone(&common.metrics));
+    let (days, contact_secs) = (config.retention.alerts_days, config.intake.contact_secs);
+    let (token, replay_secs) = (config.admin_token.take(), config.relay.give_up_cap_secs);
+    let Stages { pipeline, router, relay, accepted, routed } = build(config, &common)?;
 
     let tracker = TaskTracker::new();
-    for source in config.sources {
+    let Common { store, clock, http, metrics } = common;
+    for source in sources {
         let context = SourceContext {
             origin: source.origin.clone(),
             accept: Arc::clone(&pipeline) as Arc<dyn Accept>,
@@ -203,36 +229,25 @@ pub async fn start(config: Config, stop: CancellationToken) -> Result<Running, S
         };
         tracker.spawn(supervise(source, context, Arc::clone(&store)));
     }
-    let (route, route_stop) = (Arc::clone(&router), stop.clone());
-    tracker.spawn(async move { route.run(&accepted, route_stop).await });
+    let route_stop = stop.clone();
+    tracker.spawn(async move { router.run(&accepted, route_stop).await });
     for lane in [Lane::Urgent, Lane::Routine] {
         tracker.spawn(Arc::clone(&relay).run(lane, Arc::clone(&routed), stop.clone()));
     }
-    tracker.spawn(keep_house(Keeping {
+    let keeping = Keeping {
         store: Arc::clone(&store),
         clock: clock.clone(),
         metrics: Arc::clone(&metrics),
         contacts: Arc::clone(&contacts),
-        days: config.retention.alerts_days,
+        days,
         stop: stop.clone(),
-    }));
-    let state = AdminState {
-        store: Arc::clone(&store),
-        pipeline,
-        contacts,
-        metrics,
-        clock,
-        token: config.admin_token,
-        contact_limit: Duration::from_secs(config.intake.contact_secs),
-        replay_secs: relay.settings.give_up_cap_secs,
     };
+    tracker.spawn(keep_house(keeping));
+    let contact_limit = Duration::from_secs(contact_secs);
+    let state =
+        AdminState { store: Arc::clone(&store), pipeline, contacts, metrics, clock, token, contact_limit, replay_secs };
     tracker.spawn(admin::serve(listener, state, stop.clone()));
-    Ok(Running {
-        admin: admin_address,
-        tracker,
-        store,
-        limit: Duration::from_secs(config.bridge.shutdown_secs),
-    })
+    Ok(Running { admin, tracker, store, limit })
 }
 
 /// The senders of everything that we issue.

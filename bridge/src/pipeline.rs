@@ -77,8 +77,8 @@ pub struct Setback {
 }
 
 impl Setback {
-    fn new(reason: Reason, detail: String) -> Self {
-        Setback { reason, detail, findings: Vec::new(), reference: None }
+    fn boxed(reason: Reason, detail: String) -> Box<Self> {
+        Box::new(Setback { reason, detail, findings: Vec::new(), reference: None })
     }
 }
 
@@ -156,7 +156,7 @@ impl Pipeline {
         pardon: Option<&Pardon>,
     ) -> Result<Acceptance, StoreError> {
         let Some(source) = self.sources.get(origin) else {
-            let setback = Setback::new(Reason::Incomplete, "the source is not configured".into());
+            let setback = Setback::boxed(Reason::Incomplete, "the source is not configured".into());
             return self.set_aside(origin, &received, setback).await;
         };
         let read = match ingest::read(&received, &source.limits, &source.entries) {
@@ -167,7 +167,7 @@ impl Pipeline {
             self.clock.observe(sent);
         }
         let Some(reference) = reference_of(&read.alert) else {
-            let setback = Setback::new(Reason::Document, "no sender, identifier or sent".into());
+            let setback = Setback::boxed(Reason::Document, "no sender, identifier or sent".into());
             return self.set_aside(origin, &received, setback).await;
         };
         if let Some(ours) = self.own(&read.alert, &reference).await? {
@@ -263,12 +263,12 @@ impl Pipeline {
                 ("linked", to, Acceptance::Linked)
             }
             Stored::Conflict => {
-                let setback = Setback {
+                let setback = Box::new(Setback {
                     reason: Reason::Conflict,
                     detail: "an alert with this reference and other content was accepted before".into(),
                     findings: Vec::new(),
                     reference: Some(reference.clone()),
-                };
+                });
                 return self.set_aside(origin, received, setback).await;
             }
         };
@@ -308,7 +308,7 @@ impl Pipeline {
         &self,
         origin: &Origin,
         received: &Received,
-        setback: Setback,
+        setback: Box<Setback>,
     ) -> Result<Acceptance, StoreError> {
         let digest = deduplicate::hex_digest(&received.raw);
         let reason = setback.reason.as_str();

@@ -28,7 +28,22 @@ pub struct Renderer {
     pub limits: Limits,
 }
 
+/// What a message is made of.
+pub struct Making<'m> {
+    /// The alert.
+    pub stored: &'m StoredAlert,
+    /// What the endpoint wants.
+    pub wants: &'m Wants,
+    /// The rule that asked for it.
+    pub rule: &'m Rule,
+    /// The time of issue.
+    pub now: Timestamp,
+    /// What the destination has of the chain.
+    pub around: Around<'m>,
+}
+
 /// What the destination has of the chain.
+#[derive(Clone, Copy)]
 pub struct Around<'c> {
     /// What it took, oldest first; `None` where that is not known yet.
     pub issued: Option<&'c [Issued]>,
@@ -60,41 +75,26 @@ impl Renderer {
     ///
     /// # Errors
     /// Why not.
-    pub fn try_render(
-        &self,
-        stored: &StoredAlert,
-        alert: &Alert<'_>,
-        wants: &Wants,
-        rule: &Rule,
-        now: Timestamp,
-    ) -> Result<(), NotRendered> {
+    pub fn try_render(&self, making: &Making<'_>, alert: &Alert<'_>) -> Result<(), NotRendered> {
         // A Cancel without infos is made of what the destination got before it, which is not known yet.
         if alert.info.is_empty() {
             return Ok(());
         }
-        self.make(stored, alert, wants, rule, now, &Around { issued: None, previous: None }).map(|_| ())
+        self.make(making, alert).map(|_| ())
     }
 
     /// Makes the message of a delivery.
     ///
     /// # Errors
     /// Why not.
-    pub fn render(
-        &self,
-        stored: &StoredAlert,
-        wants: &Wants,
-        rule: &Rule,
-        now: Timestamp,
-        around: &Around<'_>,
-        id: &DeliveryId,
-    ) -> Result<Rendering, NotRendered> {
-        let parsed =
-            cap_schema::parse_owned(stored.cap(), &self.limits).map_err(|_| NotRendered::Unreadable)?;
-        let made = self.make(stored, &parsed.alert, wants, rule, now, around)?;
+    pub fn render(&self, making: &Making<'_>, id: &DeliveryId) -> Result<Rendering, NotRendered> {
+        let Making { stored, wants, now, .. } = *making;
+        let parsed = cap_schema::parse_owned(stored.cap(), &self.limits).map_err(|_| NotRendered::Unreadable)?;
+        let made = self.make(making, &parsed.alert)?;
         let (body, content_type) = match wants.body {
             BodyForm::Cap => (made.xml.clone(), CAP_TYPE.to_owned()),
             BodyForm::Json => {
-                let body = json_body(stored, &parsed.alert, wants, &made, now, id);
+                let body = json_body(making, &parsed.alert, &made, id);
                 (Bytes::from(body.to_string()), "application/json".to_owned())
             }
         };
@@ -110,15 +110,8 @@ impl Renderer {
         })
     }
 
-    fn make(
-        &self,
-        stored: &StoredAlert,
-        alert: &Alert<'_>,
-        wants: &Wants,
-        rule: &Rule,
-        now: Timestamp,
-        around: &Around<'_>,
-    ) -> Result<Made, NotRendered> {
+    fn make(&self, making: &Making<'_>, alert: &Alert<'_>) -> Result<Made, NotRendered> {
+        let Making { stored, wants, rule, now, around } = *making;
         let target = match wants.profile {
             Profile::AsReceived => {
                 return Ok(Made {
@@ -172,14 +165,8 @@ impl Renderer {
 }
 
 /// The body of a webhook: Standard Webhooks 1.0.0 payload (`type`, `timestamp`, `data`).
-fn json_body(
-    stored: &StoredAlert,
-    alert: &Alert<'_>,
-    wants: &Wants,
-    made: &Made,
-    now: Timestamp,
-    id: &DeliveryId,
-) -> Value {
+fn json_body(making: &Making<'_>, alert: &Alert<'_>, made: &Made, id: &DeliveryId) -> Value {
+    let Making { stored, wants, now, .. } = *making;
     let envelope = &stored.envelope;
     // The original may be in another encoding than UTF-8: then it goes as base64, byte for byte.
     let (cap, encoding) = match std::str::from_utf8(&made.xml) {

@@ -39,25 +39,10 @@ pub fn translate(args: &TranslateArgs) -> ExitCode {
             None => return refuse("sent is not a time"),
         },
     };
-    let mut tables = match Tables::builtin() {
+    let tables = match tables(args) {
         Ok(tables) => tables,
-        Err(error) => {
-            complain(&format!("capbridge: {}", chain(&error)));
-            return ExitCode::from(SOFTWARE);
-        }
+        Err(code) => return code,
     };
-    if let Some(path) = &args.geodata {
-        let loaded = std::fs::read(path)
-            .map_err(|e| e.to_string())
-            .and_then(|bytes| tables.with_geodata(&bytes).map_err(|e| chain(&e)));
-        match loaded {
-            Ok(with) => tables = with,
-            Err(why) => {
-                complain(&format!("capbridge: {}: {why}", path.display()));
-                return ExitCode::from(USAGE);
-            }
-        }
-    }
     let settings = Settings::default();
     let request = Request {
         alert: &parsed.alert,
@@ -97,6 +82,19 @@ pub fn translate(args: &TranslateArgs) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::from(1),
     }
+}
+
+fn tables(args: &TranslateArgs) -> Result<Tables, ExitCode> {
+    let tables = Tables::builtin().map_err(|error| {
+        complain(&format!("capbridge: {}", chain(&error)));
+        ExitCode::from(SOFTWARE)
+    })?;
+    let Some(path) = &args.geodata else { return Ok(tables) };
+    let bytes = std::fs::read(path).map_err(|e| e.to_string());
+    bytes.and_then(|bytes| tables.with_geodata(&bytes).map_err(|e| chain(&e))).map_err(|why| {
+        complain(&format!("capbridge: {}: {why}", path.display()));
+        ExitCode::from(USAGE)
+    })
 }
 
 fn refuse(why: &str) -> ExitCode {

@@ -304,6 +304,7 @@ mod tests {
 
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only its reading is tested")]
     struct Table {
         #[serde(default)]
         port: u16,

@@ -31,9 +31,9 @@ pub fn read(
     received: &Received,
     limits: &Limits,
     masas: &masas::entry::EntrySettings,
-) -> Result<Read, Setback> {
+) -> Result<Read, Box<Setback>> {
     if let Some(problem) = received.problem {
-        return Err(Setback::new(Reason::Incomplete, problem.to_string()));
+        return Err(Setback::boxed(Reason::Incomplete, problem.to_string()));
     }
     let (cap, derived, mut findings) = match received.form {
         Form::Cap => (Cow::Borrowed(received.raw.as_ref()), None, Vec::new()),
@@ -42,7 +42,7 @@ pub fn read(
                 let cap = Bytes::from(made.cap);
                 (Cow::Owned(cap.to_vec()), Some(cap), made.findings)
             }
-            Err(error) => return Err(Setback::new(Reason::Document, crate::telemetry::chain(&error))),
+            Err(error) => return Err(Setback::boxed(Reason::Document, crate::telemetry::chain(&error))),
         },
     };
     let document = Document::read(&cap, limits).map_err(refused)?;
@@ -51,23 +51,23 @@ pub fn read(
     let alert = parsed.alert.into_owned();
     findings.extend(parsed.findings);
     if !accepted {
-        return Err(Setback {
+        return Err(Box::new(Setback {
             reason: Reason::Document,
             detail: first_words(&findings),
             reference: super::reference_of(&alert),
             findings,
-        });
+        }));
     }
     Ok(Read { alert, findings, derived })
 }
 
-fn refused(rejection: Rejection) -> Setback {
-    Setback {
+fn refused(rejection: Rejection) -> Box<Setback> {
+    Box::new(Setback {
         reason: Reason::Document,
         detail: first_words(&rejection.findings),
         reference: None,
         findings: rejection.findings,
-    }
+    })
 }
 
 /// The first error in words, for lists.

@@ -22,7 +22,7 @@ use crate::config::{RelayTable, Rule};
 use crate::envelope::{AlertKey, Envelope, StoredAlert};
 use crate::relay::attempt::admit;
 use crate::relay::expiry::give_up_at;
-use crate::rendering::Renderer;
+use crate::rendering::{Around, Making, Renderer};
 use crate::store::{DeliveryId, Event, NewDelivery, Store, StoreError};
 use crate::telemetry::ErrorChain;
 
@@ -158,9 +158,9 @@ impl Router {
         if over {
             return Err("expired before it could be routed".into());
         }
-        self.renderer
-            .try_render(stored, alert, &endpoint.wants(), rule, now)
-            .map_err(|not_sent| not_sent.to_string())
+        let around = Around { issued: None, previous: None };
+        let making = Making { stored, wants: &endpoint.wants(), rule, now, around };
+        self.renderer.try_render(&making, alert).map_err(|not_sent| not_sent.to_string())
     }
 
     /// Routes until told to stop.

@@ -41,10 +41,10 @@ pub fn verify(
     trust: &SourceTrust,
     now: Timestamp,
     intake: &IntakeTable,
-) -> Result<Verified, Setback> {
+) -> Result<Verified, Box<Setback>> {
     let reference = super::reference_of(alert);
     let refuse = |reason, detail: String, findings| {
-        Err(Setback { reason, detail, findings, reference: reference.clone() })
+        Err(Box::new(Setback { reason, detail, findings, reference: reference.clone() }))
     };
     let mut findings = cap_schema::validate(alert, Profile::Cap);
     for profile in cap_schema::profiles_of(alert) {

@@ -24,7 +24,7 @@ use super::{dead_letter, retry};
 use crate::clock::BridgeClock;
 use crate::config::{RelayTable, Rule};
 use crate::envelope::{Lane, StoredAlert};
-use crate::rendering::{Around, NotRendered, Renderer};
+use crate::rendering::{Around, Making, NotRendered, Renderer};
 use crate::store::{AttemptEnd, Claim, Delivery, Event, Rendering, Store, StoreError};
 use crate::telemetry::{ErrorChain, Metrics, chain};
 use crate::translate::NotSent;
@@ -147,7 +147,7 @@ impl Relay {
             Err(barred) => return Ok(AttemptEnd::Dead { error: barred.to_string() }),
         };
         let issued = self.store.issued(&delivery.endpoint, &delivery.chain).await?;
-        let rendering = match self.rendering(&claim, &stored, endpoint, rule, now, &issued).await? {
+        let rendering = match self.rendering(&claim, &stored, (endpoint, rule), now, &issued).await? {
             Ok(rendering) => rendering,
             Err(not_sent) => return Ok(ended(&not_sent)),
         };
@@ -170,8 +170,7 @@ impl Relay {
         &self,
         claim: &Claim,
         stored: &StoredAlert,
-        endpoint: &AnyEndpoint,
-        rule: &Rule,
+        (endpoint, rule): (&AnyEndpoint, &Rule),
         now: Timestamp,
         issued: &[crate::store::Issued],
     ) -> Result<Result<Rendering, NotRendered>, StoreError> {
@@ -188,7 +187,8 @@ impl Relay {
             Some(_) | None => None,
         };
         let around = Around { issued: Some(issued), previous: previous.as_ref() };
-        match self.renderer.render(stored, &wants, rule, now, &around, &claim.delivery.id) {
+        let making = Making { stored, wants: &wants, rule, now, around };
+        match self.renderer.render(&making, &claim.delivery.id) {
             Ok(mut fresh) => {
                 if let Some(kept) = &claim.rendering {
                     fresh.earlier.clone_from(&kept.earlier);

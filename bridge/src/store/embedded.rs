@@ -56,6 +56,9 @@ pub(crate) enum Fault {
 type Change =
     Box<dyn FnOnce(&Transaction<'_>) -> Result<Box<dyn FnOnce() + Send>, Box<dyn FnOnce() + Send>> + Send>;
 
+/// Where a caller waits for its answer.
+type Waiting<T> = Mutex<Option<oneshot::Sender<Result<T, Arc<Fault>>>>>;
+
 /// One change and the way to tell that it could not be committed.
 struct Queued {
     change: Change,
@@ -104,7 +107,7 @@ impl EmbeddedStore {
     {
         let (answer, answered) = oneshot::channel::<Result<T, Arc<Fault>>>();
         let answer = Arc::new(Mutex::new(Some(answer)));
-        let give = move |answer: &Mutex<Option<oneshot::Sender<Result<T, Arc<Fault>>>>>, result| {
+        let give = move |answer: &Waiting<T>, result| {
             if let Some(sender) = answer.lock().unwrap_or_else(PoisonError::into_inner).take() {
                 // The caller may have gone away; the change stands all the same.
                 let _ = sender.send(result);

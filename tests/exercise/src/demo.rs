@@ -10,8 +10,9 @@ mod world;
 
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use tokio::time::Instant;
 use anyhow::Result;
 
 pub use replay::corpus;

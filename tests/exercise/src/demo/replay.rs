@@ -4,8 +4,9 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use tokio::time::Instant;
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use serde_json::Value;
@@ -165,11 +166,12 @@ async fn settle(bridge: &Program, documents: usize) -> Result<Outcome> {
             })
             .filter_map(|l| l.rsplit(' ').next()?.parse::<u64>().ok())
             .sum();
-        if seen != last.0 {
-            last = (seen, Instant::now());
+        let everything: u64 = counts.values().sum();
+        if everything != last.0 {
+            last = (everything, Instant::now());
         }
         let all = seen >= documents as u64 && counts.keys().any(|(origin, _)| origin == "masas");
-        let quiet = all && unfinished == 0 && last.1.elapsed() > Duration::from_millis(1_500);
+        let quiet = all && unfinished == 0 && last.1.elapsed() > Duration::from_millis(2_500);
         if quiet || begun.elapsed() > LIMIT {
             let delivered = bridge.list("/v1/deliveries?state=delivered&limit=1000").await?.len();
             return Ok(Outcome {
@@ -266,47 +268,7 @@ fn configuration(
     responder: &Running<Responder>,
 ) -> String {
     format!(
-        r#"
-[bridge]
-name = "replay"
-sender = "bridge@capbridge.example.test"
-data_dir = "store"
-[admin]
-listen = "127.0.0.1:0"
-[log]
-format = "json"
-[network]
-allow_private = ["127.0.0.0/8"]
-[clock]
-dangerous_follow_messages = true
-[source.ipaws]
-system = "ipaws"
-mode = "live"
-signature = "checked"
-trust = "tolerant"
-[source.ipaws.ipaws]
-base_url = "{feed}/IPAWSOPEN_EAS_SERVICE"
-poll_secs = 3600
-[source.masas]
-system = "masas"
-mode = "live"
-[source.masas.masas]
-hub_url = "{hub}"
-hub = "operations"
-secret_file = "hub.secret"
-poll_secs = 0.5
-[endpoint.responder]
-system = "responder"
-mode = "live"
-restricted = true
-[endpoint.responder.webhook]
-url = "{responder}/alerts"
-key_file = "webhook.key.pem"
-[route.all]
-from = ["ipaws", "masas"]
-to = ["responder"]
-class = "live"
-"#,
+        include_str!("../../data/replay.toml"),
         feed = feed.url(),
         hub = hub.site.hub_url(),
         responder = responder.url(),

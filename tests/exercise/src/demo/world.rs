@@ -1,8 +1,9 @@
 //! The stage: simulators, keys, the configuration and the bridge.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use tokio::time::Instant;
 use anyhow::{Context, Result};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -156,108 +157,7 @@ fn configuration(
 ) -> String {
     let own = |hub: &Running<MasasHub>| hub.site.account_uri(BRIDGE).unwrap_or_default();
     format!(
-        r#"
-[bridge]
-name = "demo"
-sender = "bridge@capbridge.example.test"
-source = "capbridge demo"
-sender_name = "capbridge demo"
-data_dir = "store"
-[admin]
-listen = "127.0.0.1:0"
-[log]
-format = "json"
-[network]
-allow_private = ["127.0.0.0/8"]
-
-[source.ontario]
-system = "masas"
-mode = "live"
-[source.ontario.masas]
-hub_url = "{hub}"
-hub = "operations"
-secret_file = "hub.secret"
-own_account = "{hub_own}"
-poll_secs = 0.5
-
-[source.rehearsal]
-system = "masas-exercise"
-mode = "exercise"
-exercise = "sarnia-2026"
-[source.rehearsal.masas]
-hub_url = "{rehearsal}"
-hub = "exercise"
-secret_file = "hub.secret"
-own_account = "{rehearsal_own}"
-poll_secs = 0.5
-
-[source.ipaws]
-system = "ipaws"
-mode = "live"
-signature = "required"
-trust_files = ["ca.pem"]
-[source.ipaws.ipaws]
-base_url = "{ipaws}/IPAWSOPEN_EAS_SERVICE"
-poll_secs = 0.5
-
-[endpoint.ipaws-open]
-system = "ipaws"
-mode = "live"
-[endpoint.ipaws-open.ipaws]
-url = "{ipaws}/IPAWS_CAPService/IPAWS"
-cog_id = {cog}
-user = "demo"
-sender = "bridge@capbridge.example.test"
-certificate_file = "cog.crt.pem"
-key_file = "cog.key.pem"
-
-[endpoint.masas-hub]
-system = "masas"
-mode = "live"
-[endpoint.masas-hub.masas]
-hub_url = "{hub}"
-hub = "operations"
-secret_file = "hub.secret"
-
-[endpoint.michigan]
-system = "michigan"
-mode = "live"
-[endpoint.michigan.webhook]
-url = "{michigan}/alerts"
-profile = "ipaws"
-key_file = "webhook.key.pem"
-
-[endpoint.ontario]
-system = "ontario"
-mode = "live"
-[endpoint.ontario.webhook]
-url = "{ontario}/alerts"
-profile = "cap-cp"
-key_file = "webhook.key.pem"
-
-[endpoint.room]
-system = "room"
-mode = "exercise"
-exercise = "sarnia-2026"
-[endpoint.room.webhook]
-url = "{room}/alerts"
-key_file = "webhook.key.pem"
-
-[route.canada-to-us]
-from = ["ontario"]
-to = ["ipaws-open", "michigan", "ontario"]
-class = "live"
-
-[route.us-to-canada]
-from = ["ipaws"]
-to = ["masas-hub", "ontario"]
-class = "live"
-
-[route.rehearsal]
-from = ["rehearsal"]
-to = ["room"]
-class = "exercise"
-"#,
+        include_str!("../../data/demo.toml"),
         hub = hub.site.hub_url(),
         hub_own = own(hub),
         rehearsal = rehearsal.site.hub_url(),
