@@ -104,7 +104,26 @@ impl Polygon<'_> {
     /// # Errors
     /// A pair that is not one, or out of range.
     pub fn pairs(&self) -> Result<Vec<Point>, GeometryError> {
-        self.0.split_ascii_whitespace().enumerate().map(|(i, pair)| point(pair, i + 1)).collect()
+        let bytes = self.0.as_bytes();
+        let mut points = Vec::with_capacity(bytes.len() / 20 + 1);
+        let mut at = 0;
+        loop {
+            at += bytes.get(at..).unwrap_or(&[]).iter().take_while(|b| b.is_ascii_whitespace()).count();
+            if at >= bytes.len() {
+                return Ok(points);
+            }
+            let index = points.len() + 1;
+            let (lat, comma) = number_at(bytes, at).ok_or(GeometryError::Pair { index })?;
+            if bytes.get(comma) != Some(&b',') {
+                return Err(GeometryError::Pair { index });
+            }
+            let (lon, end) = number_at(bytes, comma + 1).ok_or(GeometryError::Pair { index })?;
+            if bytes.get(end).is_some_and(|b| !b.is_ascii_whitespace()) {
+                return Err(GeometryError::Pair { index });
+            }
+            points.push(in_range(lat, lon, index)?);
+            at = end;
+        }
     }
 }
 
@@ -140,24 +159,31 @@ fn point(pair: &str, index: usize) -> Result<Point, GeometryError> {
     let (Some(lat), Some(lon)) = (number(lat), number(lon)) else {
         return Err(GeometryError::Pair { index });
     };
+    in_range(lat, lon, index)
+}
+
+fn in_range(lat: f64, lon: f64, index: usize) -> Result<Point, GeometryError> {
     if !(-90.0..=90.0).contains(&lat) || !(-180.0..=180.0).contains(&lon) {
         return Err(GeometryError::Range { index });
     }
     Ok(Point { lat, lon })
 }
 
-/// A decimal number without exponent: `-11.`, `.5` and `+41.12` are used in the field.
+/// A text that is a number and nothing else.
+fn number(text: &str) -> Option<f64> {
+    number_at(text.as_bytes(), 0).filter(|(_, end)| *end == text.len()).map(|(value, _)| value)
+}
+
+/// The decimal number that begins at a byte, without exponent, and where it ends: `-11.`, `.5` and `+41.12` are used in
+/// the field.
 ///
 /// Up to 15 digits are exact as an integer, and a division by a power of ten up to 22 rounds once, so the result is the
 /// nearest double, as for the general way that longer numbers take.
-fn number(text: &str) -> Option<f64> {
-    let (negative, digits) = match text.as_bytes() {
-        [b'-', rest @ ..] => (true, rest),
-        [b'+', rest @ ..] => (false, rest),
-        rest => (false, rest),
-    };
+fn number_at(bytes: &[u8], start: usize) -> Option<(f64, usize)> {
+    let sign = bytes.get(start)?;
+    let mut at = start + usize::from(matches!(sign, b'-' | b'+'));
     let (mut mantissa, mut count, mut scale, mut point) = (0_u64, 0_usize, 0_usize, false);
-    for byte in digits {
+    while let Some(byte) = bytes.get(at) {
         match byte {
             b'0'..=b'9' => {
                 mantissa = mantissa.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
@@ -165,17 +191,18 @@ fn number(text: &str) -> Option<f64> {
                 scale += usize::from(point);
             }
             b'.' if !point => point = true,
-            _ => return None,
+            _ => break,
         }
+        at += 1;
     }
     match (count, POWERS.get(scale)) {
         (0, _) => None,
         (1..=15, Some(power)) => {
             #[expect(clippy::cast_precision_loss, reason = "15 digits fit into 53 bits")]
             let value = mantissa as f64 / power;
-            Some(if negative { -value } else { value })
+            Some((if *sign == b'-' { -value } else { value }, at))
         }
-        _ => text.parse().ok(),
+        _ => Some((std::str::from_utf8(bytes.get(start..at)?).ok()?.parse().ok()?, at)),
     }
 }
 

@@ -18,7 +18,7 @@ pub const CAP_1_2: &str = "urn:oasis:names:tc:emergency:cap:1.2";
 
 /// Writes an alert as CAP 1.2.
 pub fn write(alert: &Alert<'_>) -> String {
-    let mut out = String::with_capacity(4_096);
+    let mut out = String::with_capacity(size(alert));
     out.push_str("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<alert xmlns=\"");
     out.push_str(CAP_1_2);
     out.push_str("\">");
@@ -50,6 +50,35 @@ pub fn write(alert: &Alert<'_>) -> String {
     }
     out.push_str("</alert>");
     out
+}
+
+/// About how long the text becomes: what is long is counted, the rest guessed.
+fn size(alert: &Alert<'_>) -> usize {
+    let optional = |text: &Option<Cow<'_, str>>| text.as_deref().map_or(0, str::len);
+    let pairs =
+        |list: &[NamedValue<'_>]| list.iter().map(|p| p.value.len() + p.value_name.len() + 80).sum::<usize>();
+    let area = |a: &Area<'_>| {
+        a.polygon.iter().map(|p| p.as_str().len() + 24).sum::<usize>()
+            + pairs(&a.geocode)
+            + a.area_desc.len()
+            + 128
+    };
+    let resource = |r: &Resource<'_>| optional(&r.deref_uri) + optional(&r.uri) + 384;
+    let info = |i: &Info<'_>| {
+        optional(&i.description)
+            + optional(&i.instruction)
+            + optional(&i.headline)
+            + pairs(&i.parameter)
+            + i.resource.iter().map(resource).sum::<usize>()
+            + i.area.iter().map(area).sum::<usize>()
+            + 1_024
+    };
+    let signatures = alert.signatures.iter().chain(&alert.extensions).map(|s| s.len()).sum::<usize>();
+    alert.info.iter().map(info).sum::<usize>()
+        + signatures
+        + optional(&alert.references)
+        + optional(&alert.note)
+        + 1_024
 }
 
 fn leaf(out: &mut String, name: &str, text: &str) {

@@ -89,9 +89,14 @@ const LEAF: usize = 4;
 /// Neighbouring sides are put into boxes, and boxes into larger ones; only sides in boxes that touch are compared. A ring
 /// that does not wind through itself costs a few comparisons a side; the budget bounds any other.
 fn crosses_itself(points: &[Point], budget: &mut usize) -> bool {
-    let sides: Vec<(Point, Point)> =
-        points.windows(2).filter_map(|w| Some((*w.first()?, *w.last()?))).collect();
-    let mut levels = vec![sides.chunks(LEAF).map(Extent::of_sides).collect::<Vec<_>>()];
+    let count = points.len().saturating_sub(1);
+    // The sides of a leaf end where those of the next one begin.
+    let corners = |leaf: usize| {
+        let from = leaf * LEAF;
+        points.get(from..(from + LEAF + 1).min(points.len())).unwrap_or(&[])
+    };
+    let leaves = (0..count.div_ceil(LEAF)).map(|leaf| Extent::of_points(corners(leaf)));
+    let mut levels = vec![leaves.collect::<Vec<_>>()];
     while let Some(top) = levels.last()
         && top.len() > 1
     {
@@ -116,12 +121,11 @@ fn crosses_itself(points: &[Point], budget: &mut usize) -> bool {
             }
             continue;
         }
-        let leaf = |at: usize| sides.iter().skip(at * LEAF).take(LEAF).enumerate();
-        for (at, side) in leaf(one) {
-            for (_, later) in leaf(other).filter(|(i, _)| one != other || *i > at) {
-                if cross(side, later) {
-                    return true;
-                }
+        for (at, side) in corners(one).windows(2).enumerate() {
+            // Two sides that follow each other share a corner and cannot cross.
+            let skip = if one == other { at + 2 } else { 0 };
+            if corners(other).windows(2).skip(skip).any(|later| cross(side, later)) {
+                return true;
             }
         }
     }
@@ -149,9 +153,9 @@ impl Extent {
         }
     }
 
-    fn of_sides(sides: &[(Point, Point)]) -> Extent {
+    fn of_points(points: &[Point]) -> Extent {
         let point = |p: &Point| Extent { west: p.lon, east: p.lon, south: p.lat, north: p.lat };
-        sides.iter().fold(Extent::NOTHING, |all, (a, b)| all.with(point(a)).with(point(b)))
+        points.iter().fold(Extent::NOTHING, |all, one| all.with(point(one)))
     }
 
     fn of_extents(extents: &[Extent]) -> Extent {
@@ -166,7 +170,8 @@ impl Extent {
     }
 }
 
-fn cross((a, b): &(Point, Point), (c, d): &(Point, Point)) -> bool {
+fn cross(side: &[Point], other: &[Point]) -> bool {
+    let ([a, b], [c, d]) = (side, other) else { return false };
     let turn = |p: &Point, q: &Point, r: &Point| {
         (q.lon - p.lon) * (r.lat - p.lat) - (q.lat - p.lat) * (r.lon - p.lon)
     };

@@ -179,7 +179,11 @@ impl<'t> Reader<'t> {
     /// Whether the element that just began is in a namespace.
     pub(crate) fn is_in(&self, namespace: &str) -> bool {
         let prefix = self.name.0;
-        self.namespace(prefix).is_some_and(|uri| uri == namespace)
+        // Mostly both are the same piece of the document.
+        let same = |uri: &Cow<'t, str>| {
+            uri.len() == namespace.len() && (uri.as_ptr() == namespace.as_ptr() || uri.as_ref() == namespace)
+        };
+        self.namespace(prefix).is_some_and(same)
     }
 
     /// Whether the element that just began has attributes other than namespace declarations.
@@ -234,7 +238,9 @@ impl<'t> Reader<'t> {
                 [b'<', ..] => return self.open(rest),
                 [b'&', ..] => return self.reference(rest),
                 _ => {
-                    let length = memchr::memchr2(b'<', b'&', rest).unwrap_or(rest.len());
+                    // Most texts are short white space.
+                    let near = rest.iter().take(12).position(|b| matches!(b, b'<' | b'&'));
+                    let length = near.or_else(|| memchr::memchr2(b'<', b'&', rest)).unwrap_or(rest.len());
                     self.end = self.start + length;
                     if let Some(piece) = self.plain(self.slice(self.start, self.end))? {
                         return Ok(piece);
@@ -362,17 +368,26 @@ impl<'t> Reader<'t> {
             let message = format!("more than {} elements inside each other", self.limits.depth);
             return Err(self.refuse("limit.depth", self.start, message));
         }
-        let ends_name = |b: &u8| matches!(b, b'>' | b' ' | b'\t' | b'\r' | b'\n' | b'/');
-        let Some(name_end) = rest.iter().position(ends_name) else {
-            return Err(self.malformed("a tag does not end"));
-        };
-        let Some(tag_end) = tag_end(rest, name_end) else { return Err(self.malformed("a tag does not end")) };
+        let (mut name_end, mut plain) = (1, true);
+        loop {
+            match rest.get(name_end) {
+                Some(b'a'..=b'z' | b'A'..=b'Z') => {}
+                Some(b'>' | b' ' | b'\t' | b'\r' | b'\n' | b'/') => break,
+                Some(b'0'..=b'9') => plain &= name_end > 1,
+                Some(_) => plain = false,
+                None => return Err(self.malformed("a tag does not end")),
+            }
+            name_end += 1;
+        }
+        let tag_end =
+            if rest.get(name_end) == Some(&b'>') { Some(name_end) } else { tag_end(rest, name_end) };
+        let Some(tag_end) = tag_end else { return Err(self.malformed("a tag does not end")) };
         self.end = self.start + tag_end + 1;
         let empty = rest.get(tag_end - 1) == Some(&b'/');
         let name = self.slice(self.start + 1, self.start + name_end);
         let rest = self.slice(self.start + name_end, self.start + tag_end - usize::from(empty));
-        self.name =
-            split_qname(name).ok_or_else(|| self.malformed("the name of an element is not a name"))?;
+        let qualified = if plain && !name.is_empty() { Some(("", name)) } else { split_qname(name) };
+        self.name = qualified.ok_or_else(|| self.malformed("the name of an element is not a name"))?;
         self.attributes.clear();
         if rest.is_empty() {
             self.open.push((name, 0));
