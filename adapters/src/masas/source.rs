@@ -4,7 +4,7 @@
 //! expired too; without it a cancelled entry would just be gone. So the first poll asks for what is in force, every
 //! later one for what changed since the last, less an overlap, and what was seen is left out.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -122,22 +122,45 @@ impl MasasSource {
     async fn poll(&self, cx: &SourceContext, position: &mut Position) -> Result<(), SourceError> {
         let asked_at = cx.clock.now();
         let page = self.page(cx, position.settled()).await?;
+        let mut on_page = HashSet::new();
+        let mut last: Option<Timestamp> = None;
         for (document, entry) in sorted(&page.entries) {
-            self.take(cx, position, document, entry).await?;
+            let version = (digest(document), entry.as_ref().and_then(|e| e.updated));
+            if !position.seen.contains_key(&version)
+                && self.take(cx, position, document, entry, &version).await?
+            {
+                position.waiting.remove(&version);
+                position.seen.insert(version.clone(), version.1.unwrap_or(asked_at));
+                last = last.max(version.1);
+            }
+            on_page.insert(version);
         }
         if !page.complete {
             return Err(SourceError::NotAFeed { url: page.url, cause: FeedError::BreaksOff });
         }
-        // A hub without entries: from now on ask for what comes. Our clock may be ahead of the hub's by the overlap.
-        position.since.get_or_insert(asked_at);
-        self.settle(cx, position).await
+        // A time in the future would hide everything that is changed before it. A hub without entries: from now on ask
+        // for what comes.
+        let nothing = page.entries.is_empty().then_some(asked_at);
+        let last = last.or(position.since).or(nothing).map(|last| last.min(asked_at));
+        position.since = position.since.max(last);
+        self.settle(cx, position, &on_page).await
     }
 
-    async fn settle(&self, cx: &SourceContext, position: &mut Position) -> Result<(), SourceError> {
+    /// Forgets what no poll will bring again, and moves the checkpoint.
+    async fn settle(
+        &self,
+        cx: &SourceContext,
+        position: &mut Position,
+        on_page: &HashSet<Version>,
+    ) -> Result<(), SourceError> {
+        let waiting = position.waiting.len();
+        position.waiting.retain(|version, _| on_page.contains(version));
+        if position.waiting.len() < waiting {
+            warn!(origin = %cx.origin, "an entry was changed or removed before its enclosure came");
+        }
         let Some(settled) = position.settled() else { return Ok(()) };
-        let horizon = settled.saturating_sub(self.overlap).unwrap_or(settled);
-        let horizon = horizon.saturating_sub(self.overlap).unwrap_or(horizon);
-        position.seen.retain(|_, at| *at >= horizon);
+        let horizon = settled.saturating_sub(self.overlap.saturating_mul(2)).unwrap_or(settled);
+        position.seen.retain(|version, at| *at >= horizon || on_page.contains(version));
         if position.stored != Some(settled) {
             cx.checkpoint.store(&cx.origin, &settled.to_string()).await.map_err(not_accepted)?;
             position.stored = Some(settled);
@@ -179,14 +202,15 @@ impl MasasSource {
         Ok(Page::default())
     }
 
-    /// Hands over one entry, unless it was before.
+    /// Hands over one entry. `false` if a part of it did not come and is asked for again.
     async fn take(
         &self,
         cx: &SourceContext,
         position: &mut Position,
         document: &[u8],
         entry: Option<Entry>,
-    ) -> Result<(), SourceError> {
+        version: &Version,
+    ) -> Result<bool, SourceError> {
         let received = |raw: Bytes, form, remote_id, problem| Received {
             raw,
             form,
@@ -194,24 +218,13 @@ impl MasasSource {
             remote_id,
             problem,
         };
+        let raw = Bytes::copy_from_slice(document);
         let Some(entry) = entry else {
-            let version = (digest(document), None);
-            if position.seen.contains_key(&version) {
-                return Ok(());
-            }
-            let broken = Some(Problem::BrokenContainer);
-            let raw = Bytes::copy_from_slice(document);
-            self.accept(cx, received(raw, Form::MasasEntry, None, broken)).await?;
-            position.seen.insert(version, cx.clock.now());
-            return Ok(());
+            self.accept(cx, received(raw, Form::MasasEntry, None, Some(Problem::BrokenContainer))).await?;
+            return Ok(true);
         };
-        let version = (digest(document), entry.updated);
-        if position.seen.contains_key(&version) {
-            return Ok(());
-        }
         let is_cap = |l: &&crate::atom::Link| l.is_type(CAP_TYPE) || l.is_type(CAP_TYPE_IANA);
         let enclosures: Vec<_> = entry.linked("enclosure").filter(is_cap).collect();
-        let raw = Bytes::copy_from_slice(document);
         if enclosures.is_empty() {
             self.accept(cx, received(raw.clone(), Form::MasasEntry, entry.id.clone(), None)).await?;
         }
@@ -236,17 +249,10 @@ impl MasasSource {
                 self.accept(cx, told).await?;
             }
             if *attempts < self.enclosure_attempts.saturating_mul(LAST_ATTEMPT_FACTOR) {
-                return Ok(());
+                return Ok(false);
             }
         }
-        position.waiting.remove(&version);
-        if let Some(updated) = entry.updated {
-            // A time in the future would hide everything that is changed before it.
-            let done = updated.min(cx.clock.now());
-            position.since = Some(position.since.map_or(done, |since| since.max(done)));
-        }
-        position.seen.insert(version, entry.updated.unwrap_or_else(|| cx.clock.now()));
-        Ok(())
+        Ok(true)
     }
 
     async fn accept(&self, cx: &SourceContext, received: Received) -> Result<(), SourceError> {

@@ -159,6 +159,22 @@ async fn a_8_an_enclosure_that_does_not_come_is_never_silently_lost() {
     stopped(&bridge, tasks).await;
 }
 
+// a feed that breaks off may lack entries, so nothing after it is taken for done.
+#[tokio::test]
+async fn a_2_a_feed_that_breaks_off_is_asked_for_again_from_the_same_place() {
+    let cut_off = feed(&[entry("2", "2026-03-01T12:00:02Z", None)]).replace("</feed>", "<entry><id>1");
+    let peer = Peer::in_order(vec![Answer::body(200, cut_off)]).await;
+    let mut bridge = Bridge::at("2026-03-01T12:00:05Z", 0);
+    let tasks = running(source(&peer, ""), &bridge);
+    assert_eq!(bridge.next().await.remote_id.as_deref(), Some("masas:entry:2"));
+    for _ in 0..2 {
+        assert!(matches!(bridge.heard().await, Heard::Failed(error) if error.contains("not one")));
+    }
+    assert_eq!(*bridge.checkpoint.lock().unwrap(), None);
+    stopped(&bridge, tasks).await;
+    assert!(peer.got().iter().all(|got| got.target == "/hub/feed?limit=400"), "{:?}", peer.got());
+}
+
 // one broken entry goes to quarantine, its neighbours go on, and it comes once.
 #[tokio::test]
 async fn a_9_a_broken_entry_does_not_stop_the_batch() {
@@ -194,6 +210,31 @@ async fn a_8_an_enclosure_that_is_no_alert_is_asked_for_again() {
         let one = bridge.next().await;
         assert_eq!((one.form, one.problem, &one.raw[..]), (Form::Cap, None, expected.as_bytes()));
     }
+    stopped(&bridge, tasks).await;
+}
+
+// what is no longer at the hub holds nothing back.
+#[tokio::test]
+async fn a_8_an_entry_that_is_changed_while_its_enclosure_is_awaited_is_replaced_by_its_next_version() {
+    let first = feed(&[entry("1", "2026-03-01T12:00:01Z", Some("/hub/feed/1/content/0"))]);
+    let second = feed(&[entry("1", "2026-03-01T12:00:03Z", Some("/hub/feed/1/content/1"))]);
+    let polls = Mutex::new(0);
+    let peer = Peer::by(move |got| {
+        if is_feed(got) {
+            let mut polls = polls.lock().unwrap();
+            *polls += 1;
+            return Answer::body(200, if *polls == 1 { first.clone() } else { second.clone() });
+        }
+        if got.target.ends_with("/1") { Answer::body(200, "<alert/>") } else { Answer::status(404) }
+    })
+    .await;
+    let mut bridge = Bridge::at("2026-03-01T12:00:05Z", 0);
+    let tasks = running(source(&peer, ""), &bridge);
+    assert_eq!(bridge.next().await.form, Form::Cap);
+    for _ in 0..2 {
+        assert_eq!(bridge.heard().await, Heard::Reached);
+    }
+    assert_eq!(bridge.checkpoint.lock().unwrap().as_deref(), Some("2026-03-01T12:00:03Z"));
     stopped(&bridge, tasks).await;
 }
 
