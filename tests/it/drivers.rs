@@ -2,6 +2,7 @@
 //! code with us, so what they and the simulators agree on is not our mistake alone.
 
 mod second_opinion;
+mod translations;
 
 use std::path::{Path, PathBuf};
 use std::process::Output;
