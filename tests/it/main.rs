@@ -7,6 +7,11 @@
     reason = "tests fail by panicking"
 )]
 
+mod config;
 mod conformance;
+mod crash;
+mod demo;
 mod drivers;
+mod relay;
+mod stage;
 mod tidy;

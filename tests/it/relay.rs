@@ -1,0 +1,117 @@
+//! The delivery contract of `docs/delivery.md`, with the real program.
+
+use std::time::Duration;
+
+use capbridge_exercise::{Fault, Mischief};
+use capbridge_harness::eventually;
+use serde_json::json;
+
+use crate::stage::{On, Stage, message, now};
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+fn status(status: u16) -> Fault {
+    Fault::Status { status, retry_after_secs: None }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn retries_after_503_with_the_same_id_and_bytes_and_keeps_the_order_of_the_chain() {
+    // D-2, D-5
+    let stage = Stage::new(On::Embedded).await;
+    stage.responder.misbehave(Mischief::next(1, status(503)));
+    let bridge = stage.bridge().await;
+    let begun = now();
+    (0..4).for_each(|turn| stage.feed.site.publish(message(1, turn, begun)));
+    // The first wait of a routine delivery is 5 s (4 to 6 with jitter); nothing of the chain may come before it.
+    eventually("the chain is delivered", LIMIT, async || (stage.delivered().len() == 4).then_some(())).await.unwrap();
+    stage.check_receipts();
+    assert_eq!(stage.delivered(), ["C1-0", "C1-1", "C1-2", "C1-3"]);
+    let tried = stage.responder.requests().len();
+    assert_eq!(tried, 5, "four messages and one retry");
+    drop(bridge);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_was_lost_is_asked_for_again_with_the_same_id() {
+    // D-9
+    let stage = Stage::new(On::Embedded).await;
+    stage.responder.misbehave(Mischief::next(1, Fault::LoseAnswer));
+    let bridge = stage.bridge().await;
+    stage.feed.site.publish(message(1, 0, now()));
+    eventually("it is delivered twice", LIMIT, async || (stage.responder.site.deliveries().len() == 2).then_some(()))
+        .await
+        .unwrap_or_else(|error| panic!("{error}\n{}", bridge.tail(10)));
+    stage.check_receipts();
+    let deliveries = stage.responder.site.deliveries();
+    assert_eq!(deliveries[0].id, deliveries[1].id);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_permanent_refusal_is_a_dead_letter_the_chain_goes_on_and_an_operator_can_replay_it() {
+    // D-7, D-8
+    let stage = Stage::new(On::Embedded).await;
+    stage.responder.misbehave(Mischief::next(1, status(400)));
+    let bridge = stage.bridge().await;
+    let begun = now();
+    (0..2).for_each(|turn| stage.feed.site.publish(message(1, turn, begun)));
+    eventually("the Update is delivered", LIMIT, async || (stage.delivered() == ["C1-1"]).then_some(())).await.unwrap();
+    let dead = bridge.list("/v1/deliveries?state=dead").await.unwrap();
+    assert_eq!(dead.len(), 1, "{dead:?}");
+    let id = dead[0]["id"].as_str().unwrap();
+    let decision = json!({"operator": "duty officer", "reason": "endpoint repaired"});
+    let (status, _) = bridge.post(&format!("/v1/deliveries/{id}/replay"), &decision).await.unwrap();
+    assert_eq!(status, 200);
+    eventually("the dead letter is delivered", LIMIT, async || (stage.delivered().len() == 2).then_some(())).await.unwrap();
+    let (_, journey) = bridge.get("/v1/alerts/C1-0/journey").await.unwrap();
+    let steps: Vec<&str> = journey[0]["events"].as_array().unwrap().iter().filter_map(|e| e["what"].as_str()).collect();
+    for step in ["accepted", "routed", "dead", "replayed", "delivered"] {
+        assert!(steps.contains(&step), "{step} is not in {steps:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancel_without_info_goes_to_everybody_that_its_chain_went_to() {
+    // D-12: the rule matches the event code, which a Cancel without info does not have.
+    let mut stage = Stage::new(On::Embedded).await;
+    stage.extra = "events = [\"CEM\"]".to_owned();
+    let bridge = stage.bridge().await;
+    let begun = now();
+    [0, 3].into_iter().for_each(|turn| stage.feed.site.publish(message(7, turn, begun)));
+    eventually("both are delivered", LIMIT, async || (stage.delivered() == ["C7-0", "C7-3"]).then_some(()))
+        .await
+        .unwrap_or_else(|error| panic!("{error}: {:?}\n{}", stage.delivered(), bridge.tail(10)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn readiness_tells_the_truth_about_a_source_that_does_not_answer() {
+    let stage = Stage::new(On::Embedded).await;
+    stage.feed.misbehave(Mischief::next(10_000, status(500)));
+    let bridge = stage.bridge().await;
+    let (status, body) = bridge.get("/readyz").await.unwrap();
+    assert_eq!(status, 503, "{body}");
+    assert!(body["faults"][0].as_str().unwrap().contains("source feed"), "{body}");
+    let (status, _) = bridge.get("/healthz").await.unwrap();
+    assert_eq!(status, 200);
+    stage.feed.behave();
+    eventually("it is ready", LIMIT, async || (bridge.get("/readyz").await.ok()?.0 == 200).then_some(())).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_released_document_is_relayed_and_the_decision_is_recorded() {
+    let stage = Stage::new(On::Embedded).await;
+    let bridge = stage.bridge().await;
+    let old = now().checked_sub(jiff::SignedDuration::from_hours(72)).unwrap();
+    stage.feed.site.publish(message(1, 0, old).replace("<expires>", "<expires>2099").replacen("2099", "", 1));
+    let entry = eventually("it is in quarantine", LIMIT, async || {
+        bridge.list("/v1/quarantine").await.ok()?.into_iter().next()
+    })
+    .await
+    .unwrap();
+    assert_eq!(entry["reason"], "stale", "{entry}");
+    let id = entry["id"].as_str().unwrap();
+    let path = format!("/v1/quarantine/{id}/release");
+    let (refused, _) = bridge.post(&path, &json!({"operator": " ", "reason": ""})).await.unwrap();
+    assert_eq!(refused, 422, "a release needs a name and a reason");
+    let (status, outcome) = bridge.post(&path, &json!({"operator": "duty officer", "reason": "drill"})).await.unwrap();
+    assert_eq!((status, outcome["outcome"].as_str()), (200, Some("accepted")), "{outcome}");
+}
