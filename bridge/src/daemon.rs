@@ -27,6 +27,7 @@ use crate::pipeline::classify::TestMarks;
 use crate::pipeline::route::Router;
 use crate::relay::Relay;
 use crate::rendering::Renderer;
+use crate::store::instance::Instance;
 use crate::store::{Event, Store, StoreError};
 use crate::telemetry::{ErrorChain, Metrics};
 use crate::translate::Tables;
@@ -58,6 +59,9 @@ pub enum StartError {
     /// The shipped tables do not read: a bug.
     #[error("a shipped table cannot be read")]
     Tables(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The data folder cannot be used.
+    #[error("the data folder cannot be used")]
+    Instance(#[source] std::io::Error),
     /// TLS cannot be set up.
     #[error("the HTTP client cannot be built")]
     Http(#[source] capbridge_adapters::http::HttpError),
@@ -71,24 +75,36 @@ pub enum StartError {
 /// # Errors
 /// What kept it from starting.
 pub async fn run(config: Config) -> Result<(), StartError> {
+    // Before anything is started, so that a stop during the start is a clean one too.
+    let mut signals = Signals::listen().map_err(StartError::Signals)?;
     let stop = CancellationToken::new();
     let running = start(config, stop.clone()).await?;
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
-    wait_for_signal().await.map_err(StartError::Signals)?;
+    signals.wait().await;
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
     stop.cancel();
     running.drain().await;
     Ok(())
 }
 
-async fn wait_for_signal() -> std::io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut term = signal(SignalKind::terminate())?;
-    tokio::select! {
-        _ = term.recv() => {}
-        result = tokio::signal::ctrl_c() => result?,
+/// SIGTERM and SIGINT.
+struct Signals {
+    term: tokio::signal::unix::Signal,
+    int: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Signals { term: signal(SignalKind::terminate())?, int: signal(SignalKind::interrupt())? })
     }
-    Ok(())
+
+    async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.term.recv() => {}
+            _ = self.int.recv() => {}
+        }
+    }
 }
 
 /// A started bridge.
@@ -98,6 +114,7 @@ pub struct Running {
     tracker: TaskTracker,
     store: Arc<dyn Store>,
     limit: Duration,
+    _instance: Instance,
 }
 
 impl Running {
@@ -196,6 +213,7 @@ pub async fn start(mut config: Config, stop: CancellationToken) -> Result<Runnin
     let not_opened = |cause| StartError::Listen { listen, cause };
     let listener = TcpListener::bind(listen).await.map_err(not_opened)?;
     let admin = listener.local_addr().map_err(not_opened)?;
+    let instance = Instance::open(&config.bridge.data_dir).map_err(StartError::Instance)?;
     let store = crate::store::open(&config.store, config.redis_password.clone(), &config.bridge)
         .await
         .map_err(StartError::Store)?;
@@ -227,7 +245,7 @@ pub async fn start(mut config: Config, stop: CancellationToken) -> Result<Runnin
             clock: Arc::new(clock.clone()),
             http: http.clone(),
         };
-        tracker.spawn(supervise(source, context, Arc::clone(&store)));
+        tracker.spawn(supervise(source, context, Arc::clone(&store), instance.name.clone()));
     }
     let route_stop = stop.clone();
     tracker.spawn(async move { router.run(&accepted, route_stop).await });
@@ -247,7 +265,7 @@ pub async fn start(mut config: Config, stop: CancellationToken) -> Result<Runnin
     let state =
         AdminState { store: Arc::clone(&store), pipeline, contacts, metrics, clock, token, contact_limit, replay_secs };
     tracker.spawn(admin::serve(listener, state, stop.clone()));
-    Ok(Running { admin, tracker, store, limit })
+    Ok(Running { admin, tracker, store, limit, _instance: instance })
 }
 
 /// The senders of everything that we issue.
@@ -279,8 +297,7 @@ fn announce(config: &Config, admin: SocketAddr) {
 }
 
 /// Keeps one source running while this instance holds its lease.
-async fn supervise(source: ReadySource, context: SourceContext, store: Arc<dyn Store>) {
-    let holder = uuid::Uuid::new_v4().to_string();
+async fn supervise(source: ReadySource, context: SourceContext, store: Arc<dyn Store>, holder: String) {
     let name = format!("source:{}", context.origin);
     let stop = context.shutdown.clone();
     let mut backoff = Duration::from_millis(500);

@@ -5,6 +5,7 @@
 //! no clock. See `docs/adr/0001-store.md`.
 
 pub mod embedded;
+pub mod instance;
 mod open;
 
 pub use open::{Checkpoints, open};
@@ -314,7 +315,8 @@ pub trait Store: Send + Sync + 'static {
     async fn release(&self, id: &str, release: Release) -> Result<(Quarantined, Bytes), StoreError>;
 
     /// Accepted alerts that nobody routed, oldest first. An alert handed out is not handed out again before
-    /// `lease_until`, so that several instances can share the work.
+    /// `lease_until`, so that several instances can share the work; nor is one whose chain has an earlier alert that is
+    /// leased to somebody and not routed: routing keeps the order of a chain.
     async fn unrouted(
         &self,
         now: Timestamp,

@@ -29,7 +29,7 @@ use crate::telemetry::ErrorChain;
 /// How many alerts are routed in one go.
 const BATCH: u32 = 64;
 /// How long an instance may take over a batch before another instance takes it, seconds.
-const LEASE_SECS: i64 = 60;
+const LEASE_SECS: i64 = 15;
 
 /// The router.
 pub struct Router {

@@ -113,9 +113,13 @@ fn build((envelope, raw, derived): (String, Vec<u8>, Option<Vec<u8>>)) -> Result
     })
 }
 
+/// Not routed, leased to nobody, and behind nothing of its chain that another instance is routing.
+const FREE: &str = "FROM alerts a WHERE a.routed_at IS NULL AND a.lease_until <= ?1 AND NOT EXISTS
+  (SELECT 1 FROM alerts b WHERE b.chain = a.chain AND b.seq < a.seq AND b.routed_at IS NULL AND b.lease_until > ?1)";
+
 pub(super) fn any_unrouted(c: &Connection, now: Timestamp) -> Result<bool, Fault> {
     let found = c
-        .prepare_cached("SELECT 1 FROM alerts WHERE routed_at IS NULL AND lease_until <= ? LIMIT 1")?
+        .prepare_cached(&format!("SELECT 1 {FREE} LIMIT 1"))?
         .exists([now.as_millisecond()])?;
     Ok(found)
 }
@@ -128,7 +132,7 @@ pub(super) fn unrouted(
 ) -> Result<Vec<StoredAlert>, Fault> {
     let rows: Vec<_> = tx
         .prepare_cached(
-            "SELECT envelope, raw, derived FROM alerts WHERE routed_at IS NULL AND lease_until <= ? ORDER BY seq LIMIT ?",
+            &format!("SELECT envelope, raw, derived {FREE} ORDER BY seq LIMIT ?2"),
         )?
         .query_map(params![now.as_millisecond(), limit], stored)?
         .collect::<Result<_, _>>()?;

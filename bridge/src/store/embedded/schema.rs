@@ -113,6 +113,12 @@ pub(super) fn prepare(connection: &mut Connection) -> Result<(), Fault> {
         transaction.pragma_update(None, "user_version", VERSION)?;
         transaction.commit()?;
     }
+    // The folder's lock says that nobody else works here: what a dead process had leased is free at once.
+    connection.execute_batch(
+        "UPDATE alerts SET lease_until = 0 WHERE routed_at IS NULL;
+         UPDATE deliveries SET lease_until = 0 WHERE state = 'attempting';
+         DELETE FROM leases;",
+    )?;
     Ok(())
 }
 
