@@ -5,9 +5,10 @@
 
 use std::borrow::Cow;
 
-use crate::finding::{Finding, Level, Rejection};
+use crate::finding::{Finding, Rejection};
 use crate::limits::Limits;
 use crate::parse::{self, Parsed};
+use crate::rules::finding;
 
 /// A document that passed the gate: text that may be parsed.
 #[derive(Clone, Debug)]
@@ -15,6 +16,7 @@ pub struct Document<'b> {
     text: Cow<'b, str>,
     limits: Limits,
     findings: Vec<Finding>,
+    encoding: Encoding,
 }
 
 impl<'b> Document<'b> {
@@ -24,31 +26,32 @@ impl<'b> Document<'b> {
     /// # Errors
     /// What the gate refuses, with the place.
     pub fn read(bytes: &'b [u8], limits: &Limits) -> Result<Document<'b>, Rejection> {
-        let refuse =
-            |rule, message: String| Err(Rejection { findings: vec![Finding::about_file(rule, message)] });
-        if bytes.len() > limits.document_bytes {
-            return refuse(
-                "gate.size",
-                format!("{} bytes; the limit is {}", bytes.len(), limits.document_bytes),
-            );
+        let body = check_bytes(bytes, limits)?;
+        let encoding = declaration(body)?;
+        Document::of_body(body, limits, encoding)
+    }
+
+    /// The same for a part of a document, whose encoding is known from there. The text can be changed before it is kept.
+    pub(crate) fn read_as(
+        part: &'b [u8],
+        limits: &Limits,
+        encoding: Encoding,
+        change: impl FnOnce(&str) -> Cow<'_, str>,
+    ) -> Result<Document<'b>, Rejection> {
+        let mut document = Document::of_body(check_bytes(part, limits)?, limits, encoding)?;
+        if let Cow::Owned(changed) = change(&document.text) {
+            document.text = Cow::Owned(changed);
         }
-        let body = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        if let [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, ..] | [_, 0, ..] | [0x4c, 0x6f, 0xa7, 0x94, ..] =
-            body
-        {
-            return refuse(
-                "gate.encoding",
-                "the bytes are UTF-16, UTF-32 or EBCDIC; only UTF-8 is read".into(),
-            );
-        }
-        let declared = declaration(body)?;
+        Ok(document)
+    }
+
+    fn of_body(body: &'b [u8], limits: &Limits, encoding: Encoding) -> Result<Document<'b>, Rejection> {
         let mut findings = Vec::new();
-        let text: Cow<'b, str> = match declared {
+        let text: Cow<'b, str> = match encoding {
             Encoding::Utf8 => match std::str::from_utf8(body) {
                 Ok(text) => Cow::Borrowed(text),
                 Err(error) => {
-                    let at = error.valid_up_to();
-                    return refuse("gate.encoding", format!("byte {at} is not UTF-8"));
+                    return refuse("gate.encoding", format!("byte {} is not UTF-8", error.valid_up_to()));
                 }
             },
             Encoding::Ascii => match std::str::from_utf8(body) {
@@ -56,18 +59,37 @@ impl<'b> Document<'b> {
                 _ => return refuse("gate.encoding", "declared US-ASCII, and the bytes are not".into()),
             },
             Encoding::Latin1 | Encoding::Windows1252 => {
-                let Some(text) = transcode(body, declared == Encoding::Windows1252) else {
+                let Some(text) = transcode(body, encoding == Encoding::Windows1252) else {
                     return refuse("gate.encoding", "a byte has no character in windows-1252".into());
                 };
                 let message = "not UTF-8: transcoded exactly from the declared encoding";
-                findings.push(Finding::new("gate.transcoded", Level::Note, "", message));
+                findings.push(finding("gate.transcoded", "", message));
                 Cow::Owned(text)
             }
         };
         if let Some(at) = find_doctype(&text) {
             return Err(Rejection::at("gate.dtd", &text, at, "a DTD is never processed"));
         }
-        Ok(Document { text, limits: limits.clone(), findings })
+        Ok(Document { text, limits: limits.clone(), findings, encoding })
+    }
+
+    pub(crate) fn encoding(&self) -> Encoding {
+        self.encoding
+    }
+
+    /// How many bytes of the original document a stretch of the text was; the byte order mark belongs to an empty one at
+    /// the beginning.
+    pub(crate) fn byte_length(&self, bytes: &[u8], stretch: std::ops::Range<usize>) -> usize {
+        if stretch.end == 0 {
+            return if bytes.starts_with(BOM) { BOM.len() } else { 0 };
+        }
+        match self.encoding {
+            Encoding::Utf8 | Encoding::Ascii => stretch.len(),
+            // Each character was one byte.
+            Encoding::Latin1 | Encoding::Windows1252 => {
+                self.text.get(stretch).map_or(0, |t| t.chars().count())
+            }
+        }
     }
 
     /// The text that is parsed: without BOM, transcoded where needed.
@@ -104,8 +126,27 @@ pub fn parse_owned(bytes: &[u8], limits: &Limits) -> Result<Parsed<'static>, Rej
     Document::read(bytes, limits)?.parse().map(Parsed::into_owned)
 }
 
+const BOM: &[u8] = b"\xef\xbb\xbf";
+
+fn refuse<T>(rule: &'static str, message: String) -> Result<T, Rejection> {
+    Err(Rejection { findings: vec![finding(rule, "", message)] })
+}
+
+/// Size, and the encodings that show in the first bytes.
+fn check_bytes<'b>(bytes: &'b [u8], limits: &Limits) -> Result<&'b [u8], Rejection> {
+    if bytes.len() > limits.document_bytes {
+        return refuse("gate.size", format!("{} bytes; the limit is {}", bytes.len(), limits.document_bytes));
+    }
+    let body = bytes.strip_prefix(BOM).unwrap_or(bytes);
+    if let [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, ..] | [_, 0, ..] | [0x4c, 0x6f, 0xa7, 0x94, ..] = body {
+        return refuse("gate.encoding", "the bytes are UTF-16, UTF-32 or EBCDIC; only UTF-8 is read".into());
+    }
+    Ok(body)
+}
+
+/// How the characters of a document were written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Encoding {
+pub(crate) enum Encoding {
     Utf8,
     Ascii,
     Latin1,

@@ -17,7 +17,7 @@ use serde::Serialize;
 pub use sign::{SignError, SigningKey, sign};
 pub use trust::{TrustError, TrustStore};
 pub use verified::{NotVerified, Verified, verified};
-pub use verify::verify;
+pub use verify::{verify, verify_document};
 
 use crate::finding::{Finding, Level};
 use crate::limits::Limits;

@@ -3,13 +3,14 @@
 //! Owns the cutting by byte range, so that each alert is read, verified and quarantined on its own: one broken alert
 //! never drops the rest. Must not read what it cuts.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::alert::Version;
-use crate::document::Document;
-use crate::finding::{Finding, Rejection};
+use crate::document::{Document, Encoding};
+use crate::finding::Rejection;
 use crate::limits::Limits;
-use crate::xml::{Reader, Token};
+use crate::xml::{Piece, Reader, self_contained};
 
 /// An alert found in a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,22 +19,72 @@ pub struct Found {
     pub range: Range<usize>,
     /// Local name of the element around it; empty where the alert is the document.
     pub container: String,
+    /// Prefixes and namespaces that are declared around it, outermost first.
+    namespaces: Vec<(String, String)>,
+    encoding: Encoding,
 }
 
-/// Finds the alerts of a document. A document whose root is an alert is one, whole.
+impl Found {
+    fn whole(bytes: &[u8]) -> Self {
+        Found {
+            range: 0..bytes.len(),
+            container: String::new(),
+            namespaces: Vec::new(),
+            encoding: Encoding::Utf8,
+        }
+    }
+
+    /// Lets the alert's bytes through the gate as a document of its own, in the encoding of the document it was cut from,
+    /// and with the prefixes that it takes from around it declared on it (then the text differs from the bytes by these
+    /// declarations).
+    ///
+    /// # Errors
+    /// The gate refuses it.
+    pub fn read<'b>(&self, bytes: &'b [u8], limits: &Limits) -> Result<Document<'b>, Rejection> {
+        let part = bytes.get(self.range.clone()).unwrap_or(bytes);
+        if self.container.is_empty() {
+            return Document::read(part, limits);
+        }
+        let outer: Vec<(&str, Cow<'_, str>)> =
+            self.namespaces.iter().map(|(p, uri)| (p.as_str(), Cow::Borrowed(uri.as_str()))).collect();
+        Document::read_as(part, limits, self.encoding, |text| self_contained(text, &outer))
+    }
+}
+
+/// Containers whose alerts are looked for: IPAWS `alerts`, Atom, RSS, EDXL-DE 1.0 and 2.0, SOAP 1.1 and 1.2.
+fn is_container(namespace: &str, local: &str) -> bool {
+    match local {
+        "alerts" => true,
+        "feed" | "entry" => namespace == "http://www.w3.org/2005/Atom",
+        "rss" => namespace.is_empty(),
+        "RDF" => namespace == "http://www.w3.org/1999/02/22-rdf-syntax-ns#",
+        "EDXLDistribution" | "edxlDistribution" => {
+            namespace.starts_with("urn:oasis:names:tc:emergency:EDXL:DE:")
+        }
+        "Envelope" => {
+            namespace == "http://schemas.xmlsoap.org/soap/envelope/"
+                || namespace == "http://www.w3.org/2003/05/soap-envelope"
+        }
+        _ => false,
+    }
+}
+
+/// Finds the alerts of a document. A document whose root is no known container is one alert, whole: what it is is found
+/// out when it is read.
 ///
 /// Where the container is broken, the alerts are cut at `<alert` and `</alert>` as they stand: what cannot be read then
 /// is found out when each is read.
 ///
 /// # Errors
-/// The gate refuses the document, or there is no alert in it.
+/// The gate refuses the document, or there is no alert in a container.
 pub fn split(bytes: &[u8], limits: &Limits) -> Result<Vec<Found>, Rejection> {
     let whole = Limits { document_bytes: bytes.len().max(limits.document_bytes), ..limits.clone() };
     let strict = Document::read(bytes, &whole).and_then(|document| walk(&document, bytes, &whole));
     match strict {
         Ok(found) if !found.is_empty() => Ok(found),
         Ok(_) => {
-            Err(Rejection { findings: vec![Finding::about_file("cap.none", "no alert in this document")] })
+            let message = "no alert in this document";
+            Err(Rejection { findings: vec![crate::rules::finding("cap.container.empty", "", message)] })
         }
         Err(rejection) => {
             // Only a container is cut by hand: a lone alert that is broken is refused as it is.
@@ -49,40 +100,44 @@ pub fn split(bytes: &[u8], limits: &Limits) -> Result<Vec<Found>, Rejection> {
 
 fn walk(document: &Document<'_>, bytes: &[u8], limits: &Limits) -> Result<Vec<Found>, Rejection> {
     let text = document.text();
-    // A transcoded document has other offsets; it is taken whole.
-    let shift = bytes.len().checked_sub(text.len()).filter(|s| matches!(s, 0 | 3)).unwrap_or(usize::MAX);
     let mut reader = Reader::new(text, limits);
     let mut names: Vec<&str> = Vec::new();
     let mut found = Vec::new();
-    let mut inside: Option<(usize, usize)> = None;
-    while let Some(token) = reader.next()? {
-        match token {
-            Token::Start(element) => {
-                let is_alert =
-                    element.local == "alert" && Version::of_namespace(&element.namespace).is_some();
-                let lone_root = names.is_empty() && element.local == "alert";
-                if lone_root {
-                    return Ok(vec![Found { range: 0..bytes.len(), container: String::new() }]);
+    let mut inside: Option<(usize, usize, Vec<(String, String)>)> = None;
+    // Offsets are asked for in order, so each stretch of the text is measured once.
+    let mut last = (0, document.byte_length(bytes, 0..0));
+    let mut byte_at = |at: usize| {
+        last = (at, last.1 + document.byte_length(bytes, last.0..at));
+        last.1
+    };
+    loop {
+        match reader.pull()? {
+            Piece::Start => {
+                let (prefix, local) = reader.name();
+                let namespace = reader.namespace(prefix).map_or("", |uri| uri.as_ref());
+                if names.is_empty() && !is_container(namespace, local) {
+                    return Ok(vec![Found::whole(bytes)]);
                 }
-                if is_alert && inside.is_none() && shift != usize::MAX {
-                    inside = Some((names.len(), reader.offset()));
+                if local == "alert" && Version::of_namespace(namespace).is_some() && inside.is_none() {
+                    let outer = reader.outer_bindings().iter().map(|(p, u)| ((*p).to_owned(), u.to_string()));
+                    inside = Some((names.len(), byte_at(reader.offset()), outer.collect()));
                 }
-                names.push(element.local);
+                names.push(local);
             }
-            Token::End => {
+            Piece::End => {
                 names.pop();
-                if let Some((depth, start)) = inside
-                    && names.len() == depth
+                if let Some((depth, start, namespaces)) =
+                    inside.take_if(|(depth, _, _)| names.len() == *depth)
                 {
-                    let container = names.last().copied().unwrap_or("").to_owned();
-                    found.push(Found { range: start + shift..reader.end_offset() + shift, container });
-                    inside = None;
+                    let container = names.get(depth.saturating_sub(1)).copied().unwrap_or("").to_owned();
+                    let range = start..byte_at(reader.end_offset());
+                    found.push(Found { range, container, namespaces, encoding: document.encoding() });
                 }
             }
-            Token::Text(_) | Token::Comment(_) | Token::Instruction(..) => {}
+            Piece::Over => return Ok(found),
+            Piece::Text(_) | Piece::Comment(_) | Piece::Instruction(..) => {}
         }
     }
-    Ok(found)
 }
 
 /// Cuts at the tags as they stand, with any prefix.
@@ -103,7 +158,7 @@ fn by_hand(bytes: &[u8]) -> Vec<Found> {
             !before.windows(2).any(|w| matches!(w, [b'<', c] if c.is_ascii_alphabetic()))
         });
         let container = if lone { String::new() } else { "broken".to_owned() };
-        found.push(Found { range: start..stop, container });
+        found.push(Found { container, range: start..stop, ..Found::whole(bytes) });
         at = stop;
     }
     found
@@ -172,8 +227,37 @@ mod tests {
     }
 
     #[test]
+    fn an_alert_keeps_prefixes_and_encoding_of_its_container() {
+        let limits = Limits::default();
+        let mut document = b"<?xml version='1.0' encoding='ISO-8859-1'?><feed xmlns='http://www.w3.org/2005/Atom' xmlns:c='\
+            urn:oasis:names:tc:emergency:cap:1.2'><title>\xe9\xe9</title><c:alert><c:identifier>\xe9</c:identifier></c:alert></feed>"
+            .to_vec();
+        document.retain(|b| *b != b'\n');
+        let found = split(&document, &limits).unwrap();
+        let [one] = found.as_slice() else { panic!("{found:?}") };
+        assert!(
+            document[one.range.clone()].starts_with(b"<c:alert>")
+                && document[one.range.clone()].ends_with(b"</c:alert>")
+        );
+        let read = one.read(&document, &limits).unwrap();
+        assert_eq!(read.parse().unwrap().alert.identifier, "\u{e9}");
+    }
+
+    #[test]
+    fn a_root_that_is_no_container_is_taken_whole() {
+        let document = format!("<feed>{ONE}{ONE}</feed>");
+        assert_eq!(cut(&document), [document.clone()]);
+    }
+
+    #[test]
     fn a_document_without_alert_is_refused() {
-        for document in ["<feed xmlns=\"http://www.w3.org/2005/Atom\"/>", "", "<alert", "<alerts/>"] {
+        for document in [
+            "<feed xmlns=\"http://www.w3.org/2005/Atom\"/>",
+            "",
+            "<alert",
+            "<alerts/>",
+            "<alerts><alert/></alerts>",
+        ] {
             assert!(split(document.as_bytes(), &Limits::default()).is_err(), "{document}");
         }
     }

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use std::process::ExitCode;
 
 use cap_schema::signature::{self, Policy, State, TrustStore, Verification};
-use cap_schema::{Document, Finding, Found, Level, Limits, Parsed, Profile, Rejection};
+use cap_schema::{Finding, Found, Level, Limits, Parsed, Profile, Rejection};
 use serde::Serialize;
 
 use super::{Format, ProfileArg, SignatureArgs, USAGE, ValidateArgs, complain, inputs, say};
@@ -92,10 +92,13 @@ fn judge<'b>(
     let mut verdicts = Vec::new();
     for (index, piece) in found.iter().enumerate() {
         let part = bytes.get(piece.range.clone()).unwrap_or(bytes);
-        let parsed = Document::read(part, &limits).and_then(|d| d.parse().map(Parsed::into_owned));
-        let verdict = match parsed {
-            Ok(parsed) => {
-                verdict(name, index, parsed, profile, signature::verify(part, trust, &Policy::default()))
+        let read = piece.read(bytes, &limits).and_then(|d| d.parse().map(Parsed::into_owned).map(|p| (d, p)));
+        let verdict = match read {
+            Ok((document, parsed)) => {
+                let signature = signature::verify_document(&document, trust, &Policy::default());
+                let mut verdict = verdict(name, index, parsed, profile, signature);
+                document.locate(&mut verdict.findings);
+                verdict
             }
             Err(rejection) => Verdict { index, ..rejected(rejection) },
         };

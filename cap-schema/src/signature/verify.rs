@@ -21,6 +21,11 @@ pub fn verify(bytes: &[u8], trust: &TrustStore, policy: &Policy) -> Verification
     }
 }
 
+/// Verifies all signatures of a document that passed the gate.
+pub fn verify_document(document: &Document<'_>, trust: &TrustStore, policy: &Policy) -> Verification {
+    verify_text(document.text(), trust, policy)
+}
+
 /// Verifies all signatures of a text that passed the gate.
 pub(super) fn verify_text(text: &str, trust: &TrustStore, policy: &Policy) -> Verification {
     let Ok(outline) = read::outline(text, &policy.limits) else { return Verification::absent() };
