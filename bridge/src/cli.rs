@@ -3,7 +3,9 @@
 //! Owns the arguments and the exit codes. Must not hold logic that the daemon also needs.
 
 mod documents;
+mod explain;
 mod inputs;
+mod places;
 mod remote;
 mod translate;
 
@@ -73,6 +75,19 @@ enum Command {
         after_help = "Example:\n  capbridge signature --trust certificates/ alert.xml\n\nExit codes: 0 every document is trusted, 1 otherwise, 64 usage."
     )]
     Signature(SignatureArgs),
+    /// Says which US counties and zones and which Canadian divisions a shape or a code touches, offline.
+    #[command(
+        after_help = "Example:\n  capbridge locate --circle \"42.9745,-82.4066 4\"\n  capbridge locate --same 026147 --format json\n\nExit codes: 0 located, 64 usage."
+    )]
+    Locate(places::LocateArgs),
+    /// Explains a rule that a finding names.
+    #[command(
+        after_help = "Example:\n  capbridge explain cap.polygon.open\n\nExit codes: 0 explained, 64 no such rule."
+    )]
+    Explain {
+        /// The rule's id.
+        rule: String,
+    },
     /// Shows an alert from arrival to each endpoint, with times.
     #[command(
         after_help = "Example:\n  capbridge journey LAMBTON-2026-0001\n\nTakes a CAP identifier, a full reference, a delivery id or the beginning of a key.\nExit codes: 0 found, 1 not found, 69 the bridge does not answer."
@@ -262,6 +277,8 @@ pub fn main() -> ExitCode {
         Command::Validate(args) => documents::validate(&args),
         Command::Translate(args) => translate::translate(&args),
         Command::Signature(args) => documents::signature(&args),
+        Command::Locate(args) => places::locate(&args),
+        Command::Explain { rule } => explain::explain(&rule),
         Command::Journey { id, admin } => remote::journey(&admin, &id),
         Command::Quarantine { action, admin } => remote::quarantine(&admin, action),
         Command::Deliveries { state, admin } => remote::deliveries(&admin, state.as_deref()),

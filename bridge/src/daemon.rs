@@ -262,8 +262,16 @@ pub async fn start(mut config: Config, stop: CancellationToken) -> Result<Runnin
     };
     tracker.spawn(keep_house(keeping));
     let contact_limit = Duration::from_secs(contact_secs);
-    let state =
-        AdminState { store: Arc::clone(&store), pipeline, contacts, metrics, clock, token, contact_limit, replay_secs };
+    let state = AdminState {
+        store: Arc::clone(&store),
+        pipeline,
+        contacts,
+        metrics,
+        clock,
+        token,
+        contact_limit,
+        replay_secs,
+    };
     tracker.spawn(admin::serve(listener, state, stop.clone()));
     Ok(Running { admin, tracker, store, limit, _instance: instance })
 }

@@ -175,15 +175,20 @@ impl Pipeline {
         }
         let verified =
             verify::verify(&received.raw, &read.alert, &source.trust, self.clock.now(), &self.intake);
+        let cap = read.derived.as_deref().unwrap_or(&received.raw);
         let (signature, profile_findings) = match (verified, pardon) {
             (Ok(verified), _) => (verified.verification.state.to_string(), verified.findings),
             (Err(setback), Some(pardon)) => {
                 (format!("released by {}: {}", pardon.operator, setback.detail), setback.findings)
             }
-            (Err(setback), None) => return self.set_aside(origin, &received, setback).await,
+            (Err(mut setback), None) => {
+                locate(cap, &source.limits, &mut setback.findings);
+                return self.set_aside(origin, &received, setback).await;
+            }
         };
         let mut findings = read.findings;
         findings.extend(profile_findings);
+        locate(cap, &source.limits, &mut findings);
         let alert = self.stored(source, origin, &received, read.alert, read.derived, signature, &findings);
         self.store_alert(origin, &received, alert).await
     }
@@ -354,6 +359,15 @@ impl Pipeline {
         };
         let event = Event { at: self.clock.now(), what: what.to_owned(), alert, delivery: None, facts };
         self.store.record(vec![event]).await
+    }
+}
+
+/// Gives findings that have only a path their line and column.
+fn locate(cap: &[u8], limits: &Limits, findings: &mut [Finding]) {
+    if findings.iter().any(|f| f.line == 0 && !f.path.is_empty())
+        && let Ok(document) = cap_schema::Document::read(cap, limits)
+    {
+        document.locate(findings);
     }
 }
 

@@ -89,7 +89,8 @@ impl Renderer {
     /// Why not.
     pub fn render(&self, making: &Making<'_>, id: &DeliveryId) -> Result<Rendering, NotRendered> {
         let Making { stored, wants, now, .. } = *making;
-        let parsed = cap_schema::parse_owned(stored.cap(), &self.limits).map_err(|_| NotRendered::Unreadable)?;
+        let parsed =
+            cap_schema::parse_owned(stored.cap(), &self.limits).map_err(|_| NotRendered::Unreadable)?;
         let made = self.make(making, &parsed.alert)?;
         let (body, content_type) = match wants.body {
             BodyForm::Cap => (made.xml.clone(), CAP_TYPE.to_owned()),

@@ -18,7 +18,16 @@ fn all_faults_are_reported_at_once_with_file_line_and_what_to_do() {
     std::fs::write(folder.path().join("c.toml"), text).unwrap();
     let (code, _, said) = run(&["check", "--config", "c.toml"], folder.path());
     assert_eq!(code, 78, "{said}");
-    for expected in ["c.toml:2:", "unknown field `nmae`", "c.toml:5:", "loopback", "sorce", "c.toml:7:", "names no source: q", "names no class"] {
+    for expected in [
+        "c.toml:2:",
+        "unknown field `nmae`",
+        "c.toml:5:",
+        "loopback",
+        "sorce",
+        "c.toml:7:",
+        "names no source: q",
+        "names no class",
+    ] {
         assert!(said.contains(expected), "{expected} is not in:\n{said}");
     }
 }
@@ -30,7 +39,8 @@ fn the_default_configuration_is_what_the_program_does_without_one() {
     assert_eq!(code, 0, "{said}");
     let text = std::fs::read_to_string(shipped).unwrap();
     let defaults = capbridge::config::Config::load(None).unwrap_or_else(|e| panic!("{e}"));
-    let file = capbridge::config::Config::parse("default", &text, Path::new("."), None).unwrap_or_else(|e| panic!("{e}"));
+    let file = capbridge::config::Config::parse("default", &text, Path::new("."), None)
+        .unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(defaults.bridge, file.bridge);
     assert_eq!(defaults.store, file.store);
     assert_eq!(defaults.admin_listen, file.admin_listen);
@@ -43,7 +53,19 @@ fn the_default_configuration_is_what_the_program_does_without_one() {
 
 #[test]
 fn every_command_has_help_with_an_example() {
-    for command in ["run", "check", "validate", "translate", "signature", "journey", "quarantine", "deliveries", "dead-letters", "locate", "explain"] {
+    for command in [
+        "run",
+        "check",
+        "validate",
+        "translate",
+        "signature",
+        "journey",
+        "quarantine",
+        "deliveries",
+        "dead-letters",
+        "locate",
+        "explain",
+    ] {
         let (code, help, _) = run(&[command, "--help"], Path::new("."));
         assert_eq!(code, 0, "{command}");
         assert!(help.contains("Example:"), "{command} --help shows no example:\n{help}");
@@ -68,5 +90,8 @@ fn exit_codes_are_those_of_the_design() {
     }
     let (_, line, _) = run(&["validate", "--format", "json", "absent.xml"], folder.path());
     let verdict: serde_json::Value = serde_json::from_str(line.trim()).unwrap();
-    assert_eq!((verdict["accepted"].as_bool(), verdict["findings"][0]["rule"].as_str()), (Some(false), Some("io.unreadable")));
+    assert_eq!(
+        (verdict["accepted"].as_bool(), verdict["findings"][0]["rule"].as_str()),
+        (Some(false), Some("io.unreadable"))
+    );
 }

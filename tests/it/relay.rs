@@ -23,7 +23,9 @@ async fn retries_after_503_with_the_same_id_and_bytes_and_keeps_the_order_of_the
     let begun = now();
     (0..4).for_each(|turn| stage.feed.site.publish(message(1, turn, begun)));
     // The first wait of a routine delivery is 5 s (4 to 6 with jitter); nothing of the chain may come before it.
-    eventually("the chain is delivered", LIMIT, async || (stage.delivered().len() == 4).then_some(())).await.unwrap();
+    eventually("the chain is delivered", LIMIT, async || (stage.delivered().len() == 4).then_some(()))
+        .await
+        .unwrap();
     stage.check_receipts();
     assert_eq!(stage.delivered(), ["C1-0", "C1-1", "C1-2", "C1-3"]);
     let tried = stage.responder.requests().len();
@@ -38,9 +40,11 @@ async fn an_answer_that_was_lost_is_asked_for_again_with_the_same_id() {
     stage.responder.misbehave(Mischief::next(1, Fault::LoseAnswer));
     let bridge = stage.bridge().await;
     stage.feed.site.publish(message(1, 0, now()));
-    eventually("it is delivered twice", LIMIT, async || (stage.responder.site.deliveries().len() == 2).then_some(()))
-        .await
-        .unwrap_or_else(|error| panic!("{error}\n{}", bridge.tail(10)));
+    eventually("it is delivered twice", LIMIT, async || {
+        (stage.responder.site.deliveries().len() == 2).then_some(())
+    })
+    .await
+    .unwrap_or_else(|error| panic!("{error}\n{}", bridge.tail(10)));
     stage.check_receipts();
     let deliveries = stage.responder.site.deliveries();
     assert_eq!(deliveries[0].id, deliveries[1].id);
@@ -54,16 +58,21 @@ async fn a_permanent_refusal_is_a_dead_letter_the_chain_goes_on_and_an_operator_
     let bridge = stage.bridge().await;
     let begun = now();
     (0..2).for_each(|turn| stage.feed.site.publish(message(1, turn, begun)));
-    eventually("the Update is delivered", LIMIT, async || (stage.delivered() == ["C1-1"]).then_some(())).await.unwrap();
+    eventually("the Update is delivered", LIMIT, async || (stage.delivered() == ["C1-1"]).then_some(()))
+        .await
+        .unwrap();
     let dead = bridge.list("/v1/deliveries?state=dead").await.unwrap();
     assert_eq!(dead.len(), 1, "{dead:?}");
     let id = dead[0]["id"].as_str().unwrap();
     let decision = json!({"operator": "duty officer", "reason": "endpoint repaired"});
     let (status, _) = bridge.post(&format!("/v1/deliveries/{id}/replay"), &decision).await.unwrap();
     assert_eq!(status, 200);
-    eventually("the dead letter is delivered", LIMIT, async || (stage.delivered().len() == 2).then_some(())).await.unwrap();
+    eventually("the dead letter is delivered", LIMIT, async || (stage.delivered().len() == 2).then_some(()))
+        .await
+        .unwrap();
     let (_, journey) = bridge.get("/v1/alerts/C1-0/journey").await.unwrap();
-    let steps: Vec<&str> = journey[0]["events"].as_array().unwrap().iter().filter_map(|e| e["what"].as_str()).collect();
+    let steps: Vec<&str> =
+        journey[0]["events"].as_array().unwrap().iter().filter_map(|e| e["what"].as_str()).collect();
     for step in ["accepted", "routed", "dead", "replayed", "delivered"] {
         assert!(steps.contains(&step), "{step} is not in {steps:?}");
     }
@@ -93,7 +102,9 @@ async fn readiness_tells_the_truth_about_a_source_that_does_not_answer() {
     let (status, _) = bridge.get("/healthz").await.unwrap();
     assert_eq!(status, 200);
     stage.feed.behave();
-    eventually("it is ready", LIMIT, async || (bridge.get("/readyz").await.ok()?.0 == 200).then_some(())).await.unwrap();
+    eventually("it is ready", LIMIT, async || (bridge.get("/readyz").await.ok()?.0 == 200).then_some(()))
+        .await
+        .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -112,6 +123,7 @@ async fn a_released_document_is_relayed_and_the_decision_is_recorded() {
     let path = format!("/v1/quarantine/{id}/release");
     let (refused, _) = bridge.post(&path, &json!({"operator": " ", "reason": ""})).await.unwrap();
     assert_eq!(refused, 422, "a release needs a name and a reason");
-    let (status, outcome) = bridge.post(&path, &json!({"operator": "duty officer", "reason": "drill"})).await.unwrap();
+    let (status, outcome) =
+        bridge.post(&path, &json!({"operator": "duty officer", "reason": "drill"})).await.unwrap();
     assert_eq!((status, outcome["outcome"].as_str()), (200, Some("accepted")), "{outcome}");
 }

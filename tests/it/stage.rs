@@ -98,7 +98,8 @@ impl Stage {
     pub async fn new(on: On) -> Stage {
         let keys = WebhookKeys::new().unwrap();
         let clock = Clock::system();
-        let settings = responder::Settings { public_keys: vec![keys.public.clone()], ..responder::Settings::default() };
+        let settings =
+            responder::Settings { public_keys: vec![keys.public.clone()], ..responder::Settings::default() };
         let responder = Responder::start(settings, clock.clone()).await.unwrap();
         let listener = server::loopback().await.unwrap();
         let feed = server::serve(Arc::new(Feed::default()), listener, clock, false).unwrap();
@@ -187,7 +188,10 @@ class = "live"
             let text = text.as_str()?.to_owned();
             let open: u64 = text
                 .lines()
-                .filter(|l| l.starts_with("capbridge_unfinished_deliveries{") || l.starts_with("capbridge_unrouted_alerts "))
+                .filter(|l| {
+                    l.starts_with("capbridge_unfinished_deliveries{")
+                        || l.starts_with("capbridge_unrouted_alerts ")
+                })
                 .filter_map(|l| l.rsplit(' ').next()?.parse::<u64>().ok())
                 .sum();
             (open == 0).then_some(())

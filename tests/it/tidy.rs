@@ -81,7 +81,15 @@ fn only_the_named_places_touch_what_is_theirs() {
         ("redis::", &["bridge/src/store/redis"]),
         ("rusqlite::", &["bridge/src/store/embedded", "bridge/src/store/instance"]),
         ("std::env::", &["bridge/src/config", "bridge/src/cli"]),
-        ("std::fs::", &["bridge/src/config", "bridge/src/cli", "bridge/src/store/embedded", "bridge/src/store/instance"]),
+        (
+            "std::fs::",
+            &[
+                "bridge/src/config",
+                "bridge/src/cli",
+                "bridge/src/store/embedded",
+                "bridge/src/store/instance",
+            ],
+        ),
     ];
     let mut found = Vec::new();
     for path in files(&[".rs"]) {

@@ -110,7 +110,7 @@ fn judge<'b>(
 fn verdict(
     name: &str,
     index: usize,
-    parsed: Parsed<'static>,
+    parsed: Parsed<'_>,
     profile: ProfileArg,
     signature: Verification,
 ) -> Verdict {

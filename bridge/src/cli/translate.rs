@@ -8,6 +8,7 @@ use cap_schema::Limits;
 use super::{NOTHING_TO_SEND, SOFTWARE, TargetArg, TranslateArgs, USAGE, complain, inputs};
 use crate::pipeline::{deduplicate, instant, reference_of};
 use crate::telemetry::chain;
+use crate::translate::codes::Codes;
 use crate::translate::{Request, Settings, Tables, Target};
 
 /// Runs `capbridge translate`.
@@ -85,16 +86,14 @@ pub fn translate(args: &TranslateArgs) -> ExitCode {
 }
 
 fn tables(args: &TranslateArgs) -> Result<Tables, ExitCode> {
-    let tables = Tables::builtin().map_err(|error| {
-        complain(&format!("capbridge: {}", chain(&error)));
-        ExitCode::from(SOFTWARE)
-    })?;
-    let Some(path) = &args.geodata else { return Ok(tables) };
-    let bytes = std::fs::read(path).map_err(|e| e.to_string());
-    bytes.and_then(|bytes| tables.with_geodata(&bytes).map_err(|e| chain(&e))).map_err(|why| {
-        complain(&format!("capbridge: {}: {why}", path.display()));
-        ExitCode::from(USAGE)
-    })
+    let boundaries = super::places::boundaries(args.geodata.as_ref())?;
+    match Codes::builtin() {
+        Ok(codes) => Ok(Tables { codes, boundaries }),
+        Err(error) => {
+            complain(&format!("capbridge: {}", chain(&error)));
+            Err(ExitCode::from(SOFTWARE))
+        }
+    }
 }
 
 fn refuse(why: &str) -> ExitCode {

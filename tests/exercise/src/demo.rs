@@ -12,8 +12,8 @@ use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tokio::time::Instant;
 use anyhow::Result;
+use tokio::time::Instant;
 
 pub use replay::corpus;
 use world::World;

@@ -118,9 +118,7 @@ const FREE: &str = "FROM alerts a WHERE a.routed_at IS NULL AND a.lease_until <=
   (SELECT 1 FROM alerts b WHERE b.chain = a.chain AND b.seq < a.seq AND b.routed_at IS NULL AND b.lease_until > ?1)";
 
 pub(super) fn any_unrouted(c: &Connection, now: Timestamp) -> Result<bool, Fault> {
-    let found = c
-        .prepare_cached(&format!("SELECT 1 {FREE} LIMIT 1"))?
-        .exists([now.as_millisecond()])?;
+    let found = c.prepare_cached(&format!("SELECT 1 {FREE} LIMIT 1"))?.exists([now.as_millisecond()])?;
     Ok(found)
 }
 
@@ -131,9 +129,7 @@ pub(super) fn unrouted(
     limit: u32,
 ) -> Result<Vec<StoredAlert>, Fault> {
     let rows: Vec<_> = tx
-        .prepare_cached(
-            &format!("SELECT envelope, raw, derived {FREE} ORDER BY seq LIMIT ?2"),
-        )?
+        .prepare_cached(&format!("SELECT envelope, raw, derived {FREE} ORDER BY seq LIMIT ?2"))?
         .query_map(params![now.as_millisecond(), limit], stored)?
         .collect::<Result<_, _>>()?;
     let mut alerts = Vec::with_capacity(rows.len());

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tokio::time::Instant;
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::Teller;
 use super::world::write_private;

@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use tokio::time::Instant;
 use anyhow::{Context, Result};
 use jiff::Timestamp;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::Teller;
 use crate::clock::Clock;
