@@ -5,6 +5,7 @@ use std::borrow::Cow;
 pub mod c14n;
 mod names;
 mod reader;
+mod references;
 
 pub(crate) use reader::Piece;
 pub use reader::{Attribute, Element, Reader, Token};

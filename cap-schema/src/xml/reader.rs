@@ -6,7 +6,8 @@
 use std::borrow::Cow;
 
 use super::XML_NS;
-use super::names::{first_bad, is_char, split_qname};
+use super::names::{first_bad, split_qname};
+use super::references::{line_ends, resolve};
 use crate::finding::Rejection;
 use crate::limits::Limits;
 
@@ -565,40 +566,5 @@ fn tag_end(tag: &[u8], name_end: usize) -> Option<usize> {
             b'>' => return Some(found),
             quote => at = found + 2 + memchr::memchr(*quote, tag.get(found + 1..)?)?,
         }
-    }
-}
-
-/// The five entities of XML and character references.
-fn resolve(name: &str) -> Option<Cow<'static, str>> {
-    let known = match name {
-        "amp" => "&",
-        "lt" => "<",
-        "gt" => ">",
-        "quot" => "\"",
-        "apos" => "'",
-        _ => {
-            let digits = name.strip_prefix('#')?;
-            let code = match digits.strip_prefix('x') {
-                Some(hex) if !hex.is_empty() && hex.bytes().all(|b| b.is_ascii_hexdigit()) => {
-                    u32::from_str_radix(hex, 16).ok()?
-                }
-                None if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) => {
-                    digits.parse().ok()?
-                }
-                Some(_) | None => return None,
-            };
-            let c = char::from_u32(code).filter(|c| is_char(*c))?;
-            return Some(Cow::Owned(c.to_string()));
-        }
-    };
-    Some(Cow::Borrowed(known))
-}
-
-/// Line ends as XML 1.0 section 2.11 has them.
-fn line_ends(raw: &str) -> Cow<'_, str> {
-    if raw.contains('\r') {
-        Cow::Owned(raw.replace("\r\n", "\n").replace('\r', "\n"))
-    } else {
-        Cow::Borrowed(raw)
     }
 }
