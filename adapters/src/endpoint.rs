@@ -223,6 +223,12 @@ pub enum Refusal {
         /// What could be seen of it.
         said: String,
     },
+    /// As many attempts as the endpoint may have at once are under way, and none ended in time.
+    #[error("{max_in_flight} attempts are under way, and none ended in time")]
+    Busy {
+        /// The configured number.
+        max_in_flight: u32,
+    },
     /// The message cannot be expressed for this endpoint.
     #[error("the message does not fit the endpoint: {said}")]
     Unfit {

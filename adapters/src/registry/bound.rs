@@ -1,9 +1,11 @@
 //! An endpoint, bound to the class that it was configured for.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use tokio::sync::Semaphore;
 
 use super::EndpointKind;
 use crate::class::{Class, Exercise, Live, Relayable, Test};
@@ -45,7 +47,13 @@ pub struct Bound<C: Relayable> {
     destination: Destination<C>,
     about: About,
     inner: Arc<dyn DynEndpoint>,
+    /// One permit for each attempt that may be under way.
+    slots: Arc<Semaphore>,
 }
+
+/// How long an attempt waits for its slot. Far less than a worker's lease, so that nobody else takes the delivery up
+/// while it waits.
+const SLOT_WAIT: Duration = Duration::from_secs(5);
 
 /// What is the same for every class.
 #[derive(Clone, Copy, Debug)]
@@ -56,7 +64,8 @@ pub(super) struct About {
 
 impl<C: Relayable> Bound<C> {
     pub(super) fn new(destination: Destination<C>, about: About, inner: Arc<dyn DynEndpoint>) -> Self {
-        Bound { destination, about, inner }
+        let slots = usize::try_from(about.max_in_flight).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
+        Bound { destination, about, inner, slots: Arc::new(Semaphore::new(slots)) }
     }
 
     /// The endpoint as the routing sees it.
@@ -64,10 +73,10 @@ impl<C: Relayable> Bound<C> {
         &self.destination
     }
 
-    /// Hands over one message, once.
+    /// Hands over one message, once, when one of the endpoint's slots is free.
     ///
     /// # Errors
-    /// As the endpoint answered; permanent if the passage leads to another endpoint.
+    /// As the endpoint answered; permanent if the passage leads to another endpoint; temporary if no slot became free.
     pub async fn deliver(
         &self,
         cx: &EndpointContext,
@@ -78,6 +87,10 @@ impl<C: Relayable> Bound<C> {
             let said = format!("its passage leads to {meant}");
             return Err(DeliveryError::Permanent { disable: false, cause: Refusal::Unfit { said } });
         }
+        let Ok(Ok(_slot)) = tokio::time::timeout(SLOT_WAIT, self.slots.acquire()).await else {
+            let cause = Refusal::Busy { max_in_flight: self.about.max_in_flight };
+            return Err(DeliveryError::Temporary { retry_after: None, outcome_unknown: false, cause });
+        };
         self.inner.deliver(cx, outbound.message()).await
     }
 }

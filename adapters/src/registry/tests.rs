@@ -6,9 +6,9 @@ use bytes::Bytes;
 use cap_schema::MsgType;
 
 use super::*;
-use crate::class::{Classified, Clearance};
-use crate::endpoint::{EndpointContext, Message, Outbound};
-use crate::passage::{Audience, Origin, Passage, Provenance, Reach};
+use crate::class::{Classified, Clearance, Live};
+use crate::endpoint::{DeliveryError, EndpointContext, Message, Outbound, Receipt, Refusal};
+use crate::passage::{Audience, Destination, EndpointName, Origin, Passage, Provenance, Reach};
 use crate::testing::{Answer, InMemory, Peer, Stopped, client};
 
 fn files() -> InMemory {
@@ -84,6 +84,19 @@ fn an_endpoint_is_bound_to_its_class() {
     }
 }
 
+fn message() -> Message {
+    Message {
+        id: "msg_1".into(),
+        msg_type: MsgType::Alert,
+        reference: "a,b,c".into(),
+        body: Bytes::from_static(b"{}"),
+        content_type: "application/json".into(),
+        attempt: 1,
+        maybe_delivered: false,
+        prior: vec![],
+    }
+}
+
 // a message reaches the endpoint that its passage leads to and no other.
 #[tokio::test]
 async fn a_13_a_passage_to_another_endpoint_leads_nowhere() {
@@ -106,19 +119,63 @@ async fn a_13_a_passage_to_another_endpoint_leads_nowhere() {
     elsewhere.endpoint.0.push('x');
     for (destination, goes) in [(bound.destination(), true), (&elsewhere, false)] {
         let passage = Passage::open(&cleared, &from, destination).unwrap();
-        let message = Message {
-            id: "msg_1".into(),
-            msg_type: MsgType::Alert,
-            reference: "a,b,c".into(),
-            body: Bytes::from_static(b"{}"),
-            content_type: "application/json".into(),
-            attempt: 1,
-            maybe_delivered: false,
-            prior: vec![],
-        };
-        assert_eq!(bound.deliver(&cx, &Outbound::new(passage, message)).await.is_ok(), goes);
+        assert_eq!(bound.deliver(&cx, &Outbound::new(passage, message())).await.is_ok(), goes);
     }
     assert_eq!(peer.got().len(), 1);
+}
+
+/// Takes every message and never answers.
+struct Mute;
+
+#[async_trait::async_trait]
+impl DynEndpoint for Mute {
+    fn wants(&self) -> crate::endpoint::Wants {
+        panic!("nobody asks")
+    }
+
+    fn credential_expires_at(&self) -> Option<jiff::Timestamp> {
+        None
+    }
+
+    async fn deliver(&self, _: &EndpointContext, _: &Message) -> Result<Receipt, DeliveryError> {
+        std::future::pending().await
+    }
+}
+
+// an endpoint that does not answer holds so many attempts and no more.
+#[tokio::test(start_paused = true)]
+async fn a_26_a_mute_endpoint_holds_its_slots_and_no_more() {
+    let destination = Destination::<Live>::new(EndpointName("e".into()), SystemName("s".into()), None);
+    let bound = Bound::new(
+        destination,
+        bound::About { kind: EndpointKind::Webhook, max_in_flight: 2 },
+        Arc::new(Mute),
+    );
+    let Clearance::Live(cleared) = Classified::new(Class::Live, None).clear() else { panic!("not live") };
+    let from = Provenance {
+        origin: Origin("nb".into()),
+        system: SystemName("masas".into()),
+        audience: Audience::Public,
+        addresses: vec![],
+    };
+    let outbound = || Outbound::new(Passage::open(&cleared, &from, bound.destination()).unwrap(), message());
+    let cx =
+        EndpointContext { clock: Arc::new(Stopped("2026-03-01T12:00:00Z".parse().unwrap())), http: client() };
+    let (first, second, third) = (outbound(), outbound(), outbound());
+    let ended = tokio::select! {
+        biased;
+        _ = bound.deliver(&cx, &first) => panic!("it answered"),
+        _ = bound.deliver(&cx, &second) => panic!("it answered"),
+        ended = bound.deliver(&cx, &third) => ended,
+    };
+    match ended {
+        Err(DeliveryError::Temporary {
+            outcome_unknown: false,
+            cause: Refusal::Busy { max_in_flight: 2 },
+            ..
+        }) => {}
+        other => panic!("{other:?}"),
+    }
 }
 
 /// The keys of a table, from what serde says about one that is none.
