@@ -267,10 +267,12 @@ pub fn judge(groups: &[Group], wanted: &[&str]) -> Outcome {
     let refused = |g: &&Group| matches!(g.about(), None | Some("CAPEXCH" | "IPAWS")) && g.is_error();
     let refusals: Vec<&Group> = groups.iter().filter(refused).collect();
     if !refusals.is_empty() {
-        let all = |code: u32| refusals.iter().all(|g| g.number() == Some(code));
-        return Outcome::Rejected(match (all(201), all(303)) {
+        // A repeat may be too old as well: what counts is that IPAWS has the identifier already.
+        let duplicate = refusals.iter().any(|g| g.number() == Some(201));
+        let stale = refusals.iter().all(|g| g.number() == Some(303));
+        return Outcome::Rejected(match (duplicate, stale) {
             (true, _) => Rejection::Duplicate,
-            (_, true) => Rejection::Stale,
+            (false, true) => Rejection::Stale,
             (false, false) => Rejection::Message,
         });
     }

@@ -74,7 +74,7 @@ fn a_18_the_groups_decide_and_what_is_missing_is_a_failure() {
         ("CAPEXCH 201 Y duplicate".into(), &[], End::Rejected(Rejection::Duplicate)),
         (format!("{TAKEN}CAPEXCH 201 Y duplicate"), &[], End::Rejected(Rejection::Duplicate)),
         ("CAPEXCH 200 N Ack\nIPAWS 303 Y too old".into(), &[], End::Rejected(Rejection::Stale)),
-        ("CAPEXCH 201 Y duplicate\nIPAWS 303 Y too old".into(), &[], End::Rejected(Rejection::Message)),
+        ("CAPEXCH 201 Y duplicate\nIPAWS 303 Y too old".into(), &[], End::Rejected(Rejection::Duplicate)),
         ("CAPEXCH 200 Y Ack".into(), &[], End::Rejected(Rejection::Message)),
         ("CAPEXCH 200 y Ack".into(), &[], End::Rejected(Rejection::Message)),
         ("EAS 500 N Ack".into(), &["EAS"], End::Unknown),
