@@ -5,7 +5,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "a bench reads the time")]
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
-#![expect(clippy::unwrap_used, reason = "a bench ends where it cannot measure")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a bench ends where it cannot measure")]
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
@@ -60,9 +60,12 @@ fn main() {
     let text: Vec<String> = summary.iter().map(|(k, v)| format!("  \"{k}\": {v:.3}")).collect();
     let text = format!("{{\n{}\n}}\n", text.join(",\n"));
     print!("{text}");
-    let target = std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"), PathBuf::from);
-    merge(&target.join("bench"), &summary);
+    merge(&target().join("bench"), &summary);
+}
+
+fn target() -> PathBuf {
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(beside, PathBuf::from)
 }
 
 /// Other benches write into the same summary.
@@ -248,7 +251,9 @@ for _ in range(5):
     best.append(time.perf_counter() - start)
 print(sum(len(f) for f, _ in files) / sorted(best)[2] / 1048576)
 ";
-    let python = std::env::var("BENCH_PYTHON").unwrap_or_else(|_| "python3".into());
+    // `make setup` installs lxml beside the drivers of the tests.
+    let installed = target().join("drivers/bin/python");
+    let python = if installed.exists() { installed } else { PathBuf::from("python3") };
     let ran = Command::new(python)
         .args(["-c", script])
         .arg(folder.path())

@@ -2,20 +2,25 @@
 
 use std::borrow::Cow;
 
+use serde::{Deserialize, Serialize};
+
 use crate::code::{Code, MsgType, Scope, Status};
 use crate::info::Info;
 use crate::reference::{Reference, read_list};
 use crate::time::Time;
 
 /// The version of CAP that a document is written in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub enum Version {
     /// CAP 1.0 (2004).
+    #[serde(rename = "1.0")]
     V1_0,
     /// CAP 1.1 (2005).
+    #[serde(rename = "1.1")]
     V1_1,
     /// CAP 1.2 (2010).
     #[default]
+    #[serde(rename = "1.2")]
     V1_2,
 }
 
@@ -41,7 +46,8 @@ impl Version {
 }
 
 /// An alert message. Every text is as it was written, entities resolved; optional elements that were empty are absent.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Alert<'a> {
     /// The version that was read. What is written is always 1.2.
     pub version: Version,
@@ -56,26 +62,37 @@ pub struct Alert<'a> {
     /// Nature of the message.
     pub msg_type: Code<'a, MsgType>,
     /// Particular source: an operator or device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<Cow<'a, str>>,
     /// Intended distribution. Absent only in CAP 1.0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<Code<'a, Scope>>,
     /// Rule for limiting distribution of a `Restricted` message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restriction: Option<Cow<'a, str>>,
     /// Recipients of a `Private` message, separated by white space.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub addresses: Option<Cow<'a, str>>,
     /// Special handling; profiles and layers are declared here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub code: Vec<Cow<'a, str>>,
     /// Purpose or significance; exercise name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<Cow<'a, str>>,
     /// `sender,identifier,sent` triples, separated by white space.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub references: Option<Cow<'a, str>>,
     /// Names of incidents, separated by white space.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incidents: Option<Cow<'a, str>>,
     /// The infos, one for each language and set of values.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub info: Vec<Info<'a>>,
     /// Enveloped XML signatures, as written, each a whole element.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub signatures: Vec<Cow<'a, str>>,
     /// Elements that are not CAP's, as written, each a whole element.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub extensions: Vec<Cow<'a, str>>,
 }
 

@@ -64,6 +64,18 @@ impl<'a, T: CodeList> Code<'a, T> {
     }
 }
 
+impl<T: CodeList> Serialize for Code<'_, T> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de, T: CodeList> Deserialize<'de> for Code<'_, T> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|text| Code::new(Cow::Owned(text)))
+    }
+}
+
 impl<T> Default for Code<'_, T> {
     fn default() -> Self {
         Code::Unknown(Cow::Borrowed(""))

@@ -5,6 +5,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// A position in decimal degrees.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Point {
@@ -47,11 +49,13 @@ pub enum GeometryError {
 }
 
 /// A polygon with its text.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Polygon<'a>(Cow<'a, str>);
 
 /// A circle with its text.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Circle<'a>(Cow<'a, str>);
 
 macro_rules! text_type {

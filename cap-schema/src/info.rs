@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use serde::{Deserialize, Serialize};
+
 use crate::alert::own;
 use crate::area::Area;
 use crate::code::{Category, Certainty, Code, ResponseType, Severity, Urgency};
@@ -9,7 +11,8 @@ use crate::resource::Resource;
 use crate::time::Time;
 
 /// A `valueName` and its `value`: event codes, parameters, geocodes. Order and repeats are kept.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NamedValue<'a> {
     /// The domain of the value.
     pub value_name: Cow<'a, str>,
@@ -30,15 +33,19 @@ impl<'a> NamedValue<'a> {
 }
 
 /// One set of values in one language.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Info<'a> {
     /// RFC 3066 language; absent means `en-US`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub language: Option<Cow<'a, str>>,
     /// Kinds of event; at least one, except in CAP 1.0.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub category: Vec<Code<'a, Category>>,
     /// Name of the event in the language of the info.
     pub event: Cow<'a, str>,
     /// Recommended actions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub response_type: Vec<Code<'a, ResponseType>>,
     /// Time available to prepare.
     pub urgency: Code<'a, Urgency>,
@@ -47,34 +54,49 @@ pub struct Info<'a> {
     /// Confidence.
     pub certainty: Code<'a, Certainty>,
     /// Intended audience.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audience: Option<Cow<'a, str>>,
     /// Codes of the event in other systems.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub event_code: Vec<NamedValue<'a>>,
     /// When the information takes effect; absent means `sent`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub effective: Option<Time<'a>>,
     /// When the event is expected to begin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub onset: Option<Time<'a>>,
     /// When the information ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Time<'a>>,
     /// Name of the sender for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sender_name: Option<Cow<'a, str>>,
     /// A short headline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub headline: Option<Cow<'a, str>>,
     /// What happens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<Cow<'a, str>>,
     /// What to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instruction: Option<Cow<'a, str>>,
     /// Address of more information.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub web: Option<Cow<'a, str>>,
     /// Whom to ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contact: Option<Cow<'a, str>>,
     /// Values of other systems.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parameter: Vec<NamedValue<'a>>,
     /// Files.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resource: Vec<Resource<'a>>,
     /// Where.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub area: Vec<Area<'a>>,
     /// Elements that are not CAP's, as written.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub extensions: Vec<Cow<'a, str>>,
 }
 

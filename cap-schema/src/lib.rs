@@ -1,6 +1,4 @@
-//! CAP 1.0, 1.1 and 1.2 as types: strict reader, writer, rules, national profiles, XML signatures.
-//!
-//! No I/O, no clock, no async. See README.md for the Conformance chapter.
+#![doc = include_str!("../README.md")]
 
 mod alert;
 mod area;

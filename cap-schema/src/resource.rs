@@ -2,24 +2,33 @@
 
 use std::borrow::Cow;
 
+use serde::{Deserialize, Serialize};
+
 use crate::alert::own;
 
 /// A file, by address or embedded.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Resource<'a> {
     /// The file in words.
     pub resource_desc: Cow<'a, str>,
     /// RFC 2046 type; required in CAP 1.2 only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mime_type: Option<Cow<'a, str>>,
     /// Approximate size in bytes, as written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<Cow<'a, str>>,
     /// Address, or the name of the embedded content.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uri: Option<Cow<'a, str>>,
     /// Base64 of the file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deref_uri: Option<Cow<'a, str>>,
     /// SHA-1 of the file (NAADS: of the base64 text).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<Cow<'a, str>>,
     /// Elements that are not CAP's, as written.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub extensions: Vec<Cow<'a, str>>,
 }
 

@@ -1,5 +1,13 @@
 //! Real and hostile documents: verdicts, and what is read is what is written.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test ends where it cannot go on"
+)]
+
 mod common;
 
 use std::collections::BTreeMap;

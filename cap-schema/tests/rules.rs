@@ -1,5 +1,12 @@
 //! Every rule of the registry against its own example, and the profiles against real alerts.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::panic,
+    reason = "a test ends where it cannot go on"
+)]
+
 mod common;
 
 use cap_schema::rules::{rule, rules};
@@ -118,4 +125,56 @@ fn no_signed_ipaws_alert_breaks_a_rule_that_the_real_system_has() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// `docs/rules.md` as the registry has it.
+fn page() -> String {
+    let mut page = String::from(
+        "# Rules\n\nEvery rule that a finding can name, written by the registry of `cap-schema/src/rules.rs` from \
+         `cap-schema/data/rules.tsv`; a test keeps this page true, and with `UPDATE_DOCS=1` writes it. A rule that *refuses* \
+         makes the document one that cannot be acted on, whatever the profile.\n",
+    );
+    let chapters = [
+        ("Bytes and XML", &["gate.", "xml.", "limit.", "io."][..]),
+        ("CAP", &["cap."]),
+        ("CAP-CP", &["cap-cp."]),
+        ("IPAWS", &["ipaws."]),
+        ("Signatures", &["signature."]),
+    ];
+    for (title, prefixes) in chapters {
+        page.push_str(&format!(
+            "\n## {title}\n\n| rule | level | what must be true | source | what to do | broken by |\n"
+        ));
+        page.push_str("|---|---|---|---|---|---|\n");
+        for rule in rules().iter().filter(|r| prefixes.iter().any(|p| r.id.starts_with(p))) {
+            let level = match (rule.level, rule.refuses) {
+                (Level::Error, true) => "error, refuses",
+                (Level::Error, false) => "error",
+                (Level::Warning, _) => "warning",
+                (Level::Note, _) => "note",
+            };
+            let cell = |text: &str| text.replace('|', "\\|").replace(char::is_control, " ");
+            let example = rule.example.as_ref().map_or_else(String::new, |e| match e.with {
+                "" => format!("without `{}`", cell(e.replace)),
+                with => format!("`{}`", cell(&with.replace("\\n", " "))),
+            });
+            let row = [rule.id, level, rule.text, rule.source, rule.remedy].map(cell).join(" | ");
+            page.push_str(&format!("| {row} | {example} |\n"));
+        }
+    }
+    page
+}
+
+#[test]
+fn the_page_of_rules_is_what_the_registry_says() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/rules.md");
+    let page = page();
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, &page).unwrap();
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(written == page, "docs/rules.md is old: run this test with UPDATE_DOCS=1");
+    for rule in rules() {
+        assert!(page.contains(&format!("| {} |", rule.id)), "{} is in no chapter", rule.id);
+    }
 }

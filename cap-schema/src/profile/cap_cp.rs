@@ -137,7 +137,8 @@ fn location(area: &Area<'_>, version_1_0: bool, path: &str, out: &mut Findings) 
             out.add("cap-cp.9.form", format!("{path}/geocode[{}]/value", at + 1), message);
         }
     }
-    if !found && !(version_1_0 && has_geometry) {
+    let exempt = version_1_0 && has_geometry;
+    if !found && !exempt {
         out.add("cap-cp.9", path, "an area without CAP-CP location code");
     }
     if !has_geometry {
