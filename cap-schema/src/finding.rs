@@ -88,16 +88,14 @@ pub(crate) fn place(text: &str, offset: usize) -> (u32, u32) {
 /// Gives findings the places of their offsets, in one pass over the text.
 pub(crate) fn places(text: &str, mut found: Vec<(Finding, usize)>) -> Vec<Finding> {
     found.sort_by_key(|(_, offset)| *offset);
-    let (mut at, mut line, mut column) = (0, 1, 1);
+    let (mut at, mut line, mut column) = (0_usize, 1_u32, 1_u32);
     for (finding, offset) in &mut found {
-        for c in text.get(at..*offset).unwrap_or("").chars() {
-            if c == '\n' {
-                line += 1;
-                column = 1;
-            } else {
-                column += 1;
-            }
-        }
+        let stretch = text.get(at..*offset).unwrap_or("");
+        let lines = memchr::memchr_iter(b'\n', stretch.as_bytes()).count();
+        let rest = stretch.rsplit('\n').next().unwrap_or("").chars().count();
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        column = if lines > 0 { 1 } else { column }.saturating_add(count(rest));
+        line = line.saturating_add(count(lines));
         at = (*offset).max(at);
         (finding.line, finding.column) = (line, column);
     }

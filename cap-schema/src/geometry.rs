@@ -181,7 +181,7 @@ fn number(text: &str) -> Option<f64> {
 /// The decimal number that begins at a byte, without exponent, and where it ends: `-11.`, `.5` and `+41.12` are used in
 /// the field.
 ///
-/// Up to 15 digits are exact as an integer, and a division by a power of ten up to 22 rounds once, so the result is the
+/// An integer below 2^53 is exact as a double, and a division by a power of ten up to 22 rounds once, so the result is the
 /// nearest double, as for the general way that longer numbers take.
 fn number_at(bytes: &[u8], start: usize) -> Option<(f64, usize)> {
     let sign = bytes.get(start)?;
@@ -201,8 +201,8 @@ fn number_at(bytes: &[u8], start: usize) -> Option<(f64, usize)> {
     }
     match (count, POWERS.get(scale)) {
         (0, _) => None,
-        (1..=15, Some(power)) => {
-            #[expect(clippy::cast_precision_loss, reason = "15 digits fit into 53 bits")]
+        (1..=18, Some(power)) if mantissa < 1 << 53 => {
+            #[expect(clippy::cast_precision_loss, reason = "below 2^53")]
             let value = mantissa as f64 / power;
             Some((if *sign == b'-' { -value } else { value }, at))
         }
@@ -210,8 +210,8 @@ fn number_at(bytes: &[u8], start: usize) -> Option<(f64, usize)> {
     }
 }
 
-const POWERS: [f64; 16] =
-    [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
+const POWERS: [f64; 19] =
+    [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18];
 
 #[cfg(test)]
 mod tests {

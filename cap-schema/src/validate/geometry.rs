@@ -124,6 +124,9 @@ fn crosses_itself(points: &[Point], budget: &mut usize) -> bool {
         for (at, side) in corners(one).windows(2).enumerate() {
             // Two sides that follow each other share a corner and cannot cross.
             let skip = if one == other { at + 2 } else { 0 };
+            if one != other && !Extent::of_points(side).touches(second) {
+                continue;
+            }
             if corners(other).windows(2).skip(skip).any(|later| cross(side, later)) {
                 return true;
             }

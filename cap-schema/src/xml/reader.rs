@@ -66,6 +66,8 @@ pub struct Reader<'t> {
     text: &'t str,
     limits: &'t Limits,
     scopes: Vec<(&'t str, Cow<'t, str>)>,
+    /// Which scope is the default namespace's.
+    default: Option<usize>,
     /// Each open element: its name as written, and how many scopes it added.
     open: Vec<(&'t str, usize)>,
     elements: usize,
@@ -104,6 +106,7 @@ impl<'t> Reader<'t> {
             text,
             limits,
             scopes: Vec::with_capacity(8),
+            default: None,
             open: Vec::with_capacity(8),
             elements: 0,
             pending_end: false,
@@ -135,6 +138,9 @@ impl<'t> Reader<'t> {
 
     /// The namespace bound to a prefix at this place.
     pub fn namespace(&self, prefix: &str) -> Option<&Cow<'t, str>> {
+        if prefix.is_empty() {
+            return self.default.and_then(|at| self.scopes.get(at)).map(|(_, uri)| uri);
+        }
         self.scopes.iter().rev().find(|(p, _)| *p == prefix).map(|(_, uri)| uri)
     }
 
@@ -348,9 +354,16 @@ impl<'t> Reader<'t> {
         Ok(Piece::Instruction(target, data.trim_start_matches([' ', '\t', '\r', '\n'])))
     }
 
+    fn find_default(&mut self) {
+        self.default = self.scopes.iter().rposition(|(prefix, _)| prefix.is_empty());
+    }
+
     fn close(&mut self) {
         let (_, added) = self.open.pop().unwrap_or(("", 0));
-        self.scopes.truncate(self.scopes.len().saturating_sub(added));
+        if added > 0 {
+            self.scopes.truncate(self.scopes.len().saturating_sub(added));
+            self.find_default();
+        }
         if self.open.is_empty() {
             self.root_done = true;
         }
@@ -396,6 +409,7 @@ impl<'t> Reader<'t> {
             let (attributes, declarations) = self.attributes(rest)?;
             self.open.push((name, declarations.len()));
             self.scopes.extend(declarations);
+            self.find_default();
             self.attributes = attributes;
             for at in 0..self.attributes.len() {
                 let Some(prefix) = self.attributes.get(at).map(|a| a.prefix) else { break };
