@@ -1,6 +1,7 @@
 //! `kill -9` of the real program under load, on both stores (D-1, D-9).
 
 use std::collections::BTreeSet;
+use std::io::Write;
 use std::time::Duration;
 
 use crate::stage::{On, Stage, message, now};
@@ -40,7 +41,8 @@ async fn check(on: On) {
     stage.check_receipts();
     let (_, audit) = bridge.get("/v1/audit/verify").await.unwrap();
     assert_eq!(audit["intact"], true, "{audit}");
-    println!("{on:?}: {KILLS} kills, {} accepted, {} delivered, 0 lost", accepted.len(), delivered.len());
+    let said = format!("{on:?}: {KILLS} kills, {} accepted, {} delivered, 0 lost", accepted.len(), delivered.len());
+    let _ = writeln!(std::io::stdout(), "{said}");
     bridge.terminate(Duration::from_secs(15)).await.unwrap();
 }
 

@@ -3,12 +3,14 @@
 //! Owns processes that tests start and the waiting for a state. Must not know what a test is about.
 
 use std::future::Future;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use tokio::process::{Child, Command};
+use tokio::time::Instant;
 
 pub use capbridge_exercise::program::{Program, binary};
 
@@ -41,7 +43,8 @@ pub fn corpus(test: &str) -> Option<PathBuf> {
     if found.is_dir() {
         return Some(found);
     }
-    println!("{test}: skipped, CAP_CORPUS does not name the folder of real messages");
+    let said = format!("{test}: skipped, CAP_CORPUS does not name the folder of real messages");
+    let _ = writeln!(std::io::stdout(), "{said}");
     None
 }
 
