@@ -7,6 +7,7 @@
 pub mod embedded;
 pub mod instance;
 mod open;
+pub mod redis;
 
 pub use open::{Checkpoints, open};
 

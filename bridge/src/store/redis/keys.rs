@@ -21,6 +21,7 @@ macro_rules! families {
     ($($(#[$doc:meta])* $lua:ident = $suffix:literal;)+) => {
         const FAMILIES: &[Family] = &[$(Family { lua: stringify!($lua), suffix: $suffix }),+];
         /// Suffixes by the name that the scripts use.
+        #[expect(dead_code, reason = "most families are reached by scripts only, through `FAMILIES`")]
         pub(super) mod suffix {
             $($(#[$doc])* pub const $lua: &str = $suffix;)+
         }

@@ -9,8 +9,10 @@ if head ~= ARGV[1] then return { 'moved', head } end
 for i = 5, #ARGV, 3 do
   redis.call('XADD', AUDIT, '*', 'event', ARGV[i], 'hash', ARGV[i + 1])
   head = ARGV[i + 1]
-  if ARGV[i + 2] ~= '' and redis.call('EXISTS', ALERT .. ARGV[i + 2]) == 1 then
-    redis.call('RPUSH', EVENTS .. ARGV[i + 2], ARGV[i])
+  local alert = ARGV[i + 2]
+  -- Nobody reads the journey of an alert that was swept.
+  if alert ~= '' and (redis.call('EXISTS', ALERT .. alert) == 1 or redis.call('EXISTS', SEEN .. alert) == 0) then
+    redis.call('RPUSH', EVENTS .. alert, ARGV[i])
   end
 end
 redis.call('HSET', AUDIT_HEAD, 'hash', head)

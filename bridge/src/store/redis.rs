@@ -1,0 +1,553 @@
+//! The Redis store: what several bridge instances share.
+//!
+//! Owns the calls. Every change is one server-side script, so it happens whole or not at all; the server syncs it to
+//! disk before it answers (`boot` sees to that), and replicas confirm it where the settings say so. Must not read a
+//! clock. The keys are in `keys`, their life in `docs/redis.md`.
+
+mod boot;
+mod journal;
+mod keys;
+mod link;
+mod records;
+mod scripts;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use capbridge_adapters::passage::{EndpointName, Origin};
+use capbridge_adapters::settings::Secret;
+use jiff::Timestamp;
+use redis::{FromRedisValue, Value};
+
+use self::journal::Journal;
+use self::keys::{BadName, Keys, ROUTERS, suffix};
+use self::link::{Effect, Link};
+use self::records::{Parts, lane_name, state_name};
+use self::scripts::{Program, Scripts};
+use super::{
+    AttemptEnd, Claim, Delivery, DeliveryId, Depth, Event, Issued, Journey, JourneyDelivery, NewDelivery,
+    Page, Rendering, State, Store, StoreError, Stored,
+};
+use crate::envelope::{AlertKey, ChainKey, Envelope, Lane, Quarantined, Release, StoredAlert};
+
+const ENGINE: &str = "redis";
+
+/// Where Redis is and what is asked of it.
+pub struct RedisSettings {
+    /// `redis://`, `rediss://` (TLS) or `redis+unix://`, with the ACL user if there is one.
+    pub url: String,
+    /// The user's password, where the URL has none.
+    pub password: Option<Secret>,
+    /// The name of the bridge: instances with the same name share everything.
+    pub name: String,
+    /// Replicas that must confirm a change before it counts.
+    pub wait_replicas: Option<u32>,
+    /// Run on a Redis that may lose the last second.
+    pub dangerous_allow_everysec: bool,
+    /// The longest wait for one answer.
+    pub command_timeout: Duration,
+}
+
+/// What an engine step fails with.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Fault {
+    #[error(transparent)]
+    Redis(#[from] redis::RedisError),
+    #[error("no answer in time")]
+    TimedOut,
+    #[error("{got} replicas confirmed the change, {wanted} must")]
+    Replicas { wanted: u32, got: u32 },
+    #[error("the answer lacks {0}")]
+    Shape(&'static str),
+    #[error("a stored value cannot be read")]
+    Json(#[from] serde_json::Error),
+    #[error("a stored time cannot be read")]
+    Time(#[from] jiff::Error),
+    #[error(transparent)]
+    Name(#[from] BadName),
+    #[error("the stored values have version {found}; this program knows up to {known}")]
+    Newer { found: u32, known: u32 },
+    #[error("the events were given up together with another call")]
+    Ended,
+    #[error("{0}")]
+    Unsafe(String),
+}
+
+fn engine(step: &'static str, fault: Fault) -> StoreError {
+    match fault {
+        Fault::Unsafe(fault) => StoreError::Unsafe { engine: ENGINE, fault },
+        fault => StoreError::Engine { engine: ENGINE, step, cause: Box::new(fault) },
+    }
+}
+
+/// The Redis store.
+pub struct RedisStore {
+    link: Link,
+    keys: Keys,
+    scripts: Scripts,
+    journal: Journal,
+    /// Names this process among those that share the bridge: consumer of the inbox, writer of the log.
+    process: String,
+    calls: AtomicU64,
+}
+
+impl RedisStore {
+    /// Connects, checks that the server keeps what it is given, and loads the scripts.
+    ///
+    /// # Errors
+    /// The server cannot be reached, would lose data, or holds values of a newer program.
+    pub async fn connect(settings: RedisSettings) -> Result<Self, StoreError> {
+        Self::connect_inner(settings).await.map_err(|fault| engine("connect", fault))
+    }
+
+    async fn connect_inner(settings: RedisSettings) -> Result<Self, Fault> {
+        let keys = Keys::new(&settings.name)?;
+        let scripts = Scripts::new(&keys);
+        let link = Link::connect(&settings).await?;
+        boot::prepare(&link, &keys, &scripts, &settings).await?;
+        let process = uuid::Uuid::new_v4().simple().to_string();
+        let journal = Journal::new(process.clone());
+        Ok(RedisStore { link, keys, scripts, journal, process, calls: AtomicU64::new(0) })
+    }
+
+    /// A name that no other call has: a repeated call is told from a repeated alert by it.
+    fn call_name(&self) -> String {
+        format!("{}:{}", self.process, self.calls.fetch_add(1, Ordering::Relaxed))
+    }
+
+    async fn run<T: FromRedisValue>(
+        &self,
+        step: &'static str,
+        program: &Program,
+        call: &redis::Cmd,
+        effect: Effect,
+    ) -> Result<T, StoreError> {
+        self.link.run(program, call, effect).await.map_err(|fault| engine(step, fault))
+    }
+
+    /// Runs a script about one delivery that answers with a word.
+    async fn about(
+        &self,
+        step: &'static str,
+        program: &Program,
+        call: &redis::Cmd,
+        effect: Effect,
+        id: &DeliveryId,
+    ) -> Result<(), StoreError> {
+        let outcome: String = self.run(step, program, call, effect).await?;
+        let what = match outcome.as_str() {
+            "ok" => return Ok(()),
+            "missing" => "delivery",
+            "not-ended" => "dead or expired delivery",
+            _ => return Err(engine(step, Fault::Shape("an outcome"))),
+        };
+        Err(StoreError::Missing { what, id: id.0.clone() })
+    }
+
+    async fn list(
+        &self,
+        step: &'static str,
+        what: &str,
+        state: &str,
+        page: Page,
+    ) -> Result<Value, StoreError> {
+        let first = u64::from(page.skip);
+        let last = first + u64::from(page.limit.max(1)) - 1;
+        let mut call = self.scripts.list.call();
+        call.arg(what).arg(state).arg(first).arg(last);
+        self.run(step, &self.scripts.list, &call, Effect::Read).await
+    }
+
+    async fn send<T: FromRedisValue>(
+        &self,
+        step: &'static str,
+        command: &redis::Cmd,
+        effect: Effect,
+    ) -> Result<T, StoreError> {
+        self.link.send(command, effect).await.map_err(|fault| engine(step, fault))
+    }
+}
+
+fn ms(time: Timestamp) -> i64 {
+    time.as_millisecond()
+}
+
+fn json<T: serde::Serialize>(step: &'static str, value: &T) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|cause| engine(step, cause.into()))
+}
+
+#[async_trait]
+impl Store for RedisStore {
+    async fn accept(&self, alert: StoredAlert) -> Result<Stored, StoreError> {
+        const STEP: &str = "accept an alert";
+        let e = &alert.envelope;
+        let over = e.expires_at.map_or(e.accepted_at, |expires| expires.max(e.accepted_at));
+        let mut call = self.scripts.accept.call();
+        call.arg(&e.key.0).arg(&e.digest).arg(&e.content_digest);
+        call.arg(e.twin.as_ref().map_or("", |t| t.0.as_str())).arg(self.call_name());
+        call.arg(&e.reference.sender).arg(&e.reference.identifier).arg(lane_name(e.lane)).arg(ms(over));
+        call.arg(json(STEP, e)?).arg(alert.raw.as_ref());
+        call.arg(u8::from(alert.derived.is_some())).arg(alert.derived.as_deref().unwrap_or_default());
+        for reference in &e.refers_to {
+            call.arg(&reference.sender).arg(&reference.identifier);
+        }
+        let (outcome, key): (String, String) =
+            self.run(STEP, &self.scripts.accept, &call, Effect::Repeatable).await?;
+        match outcome.as_str() {
+            "new" => Ok(Stored::New(ChainKey(key))),
+            "repeat" => Ok(Stored::Repeat),
+            "linked" => Ok(Stored::Linked(AlertKey(key))),
+            "conflict" => Ok(Stored::Conflict),
+            _ => Err(engine(STEP, Fault::Shape("an outcome"))),
+        }
+    }
+
+    async fn quarantine(&self, entry: Quarantined, raw: Bytes) -> Result<(), StoreError> {
+        const STEP: &str = "quarantine a document";
+        let mut call = self.scripts.quarantine.call();
+        call.arg(&entry.id).arg(json(STEP, &entry)?).arg(raw.as_ref()).arg(entry.times);
+        self.run::<Value>(STEP, &self.scripts.quarantine, &call, Effect::Once).await.map(|_| ())
+    }
+
+    async fn release(&self, id: &str, release: Release) -> Result<(Quarantined, Bytes), StoreError> {
+        const STEP: &str = "release a document";
+        let mut call = self.scripts.release.call();
+        call.arg(id).arg(json(STEP, &release)?);
+        let answer: Value = self.run(STEP, &self.scripts.release, &call, Effect::Repeatable).await?;
+        match document(answer).map_err(|fault| engine(STEP, fault))? {
+            Some(found) => Ok(found),
+            None => Err(StoreError::Missing { what: "quarantined document", id: id.to_owned() }),
+        }
+    }
+
+    async fn unrouted(
+        &self,
+        now: Timestamp,
+        lease_until: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<StoredAlert>, StoreError> {
+        const STEP: &str = "take alerts to route";
+        let mut call = self.scripts.unrouted.call();
+        call.arg(ms(now)).arg(ms(lease_until)).arg(limit).arg(&self.process).arg(ROUTERS);
+        let answer = self.run(STEP, &self.scripts.unrouted, &call, Effect::Once).await?;
+        Parts::each(answer, records::alert).map_err(|fault| engine(STEP, fault))
+    }
+
+    async fn route(
+        &self,
+        alert: &AlertKey,
+        routed_at: Timestamp,
+        deliveries: Vec<NewDelivery>,
+    ) -> Result<(), StoreError> {
+        const STEP: &str = "route an alert";
+        let mut call = self.scripts.route.call();
+        call.arg(&alert.0).arg(routed_at.to_string()).arg(ROUTERS);
+        for new in &deliveries {
+            call.arg(&new.id.0).arg(&new.endpoint.0).arg(&new.rule);
+            call.arg(new.due_at.to_string()).arg(ms(new.due_at)).arg(new.give_up_at.to_string());
+        }
+        let outcome: String = self.run(STEP, &self.scripts.route, &call, Effect::Repeatable).await?;
+        if outcome == "missing" {
+            return Err(StoreError::Missing { what: "alert", id: alert.0.clone() });
+        }
+        Ok(())
+    }
+
+    async fn claim(
+        &self,
+        lane: Lane,
+        now: Timestamp,
+        lease_until: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Claim>, StoreError> {
+        const STEP: &str = "claim deliveries";
+        let mut call = self.scripts.claim.call();
+        call.arg(lane_name(lane)).arg(now.to_string()).arg(ms(now)).arg(ms(lease_until)).arg(limit);
+        let answer = self.run(STEP, &self.scripts.claim, &call, Effect::Once).await?;
+        let read = |mut parts: Parts| {
+            let delivery = records::delivery(parts.next()?, &parts.next()?)?;
+            Ok(Claim { delivery, rendering: records::rendering(parts.next()?, parts.next()?)? })
+        };
+        Parts::each(answer, read).map_err(|fault| engine(STEP, fault))
+    }
+
+    async fn next_due(&self, lane: Lane) -> Result<Option<Timestamp>, StoreError> {
+        const STEP: &str = "look for the next due delivery";
+        let mut call = self.scripts.next_due.call();
+        call.arg(lane_name(lane));
+        // Scores are doubles; milliseconds fit exactly until the year 287396.
+        let due: Option<f64> = self.run(STEP, &self.scripts.next_due, &call, Effect::Read).await?;
+        due.map(|score| time_of(score).map_err(|fault| engine(STEP, fault))).transpose()
+    }
+
+    async fn render(&self, delivery: &DeliveryId, rendering: Rendering) -> Result<(), StoreError> {
+        const STEP: &str = "keep a rendering";
+        let body = rendering.body.clone();
+        let record = Rendering { body: Bytes::new(), ..rendering };
+        let mut call = self.scripts.render.call();
+        call.arg(&delivery.0).arg(json(STEP, &record)?).arg(body.as_ref());
+        if record.translated {
+            for reference in record.earlier.iter().chain([&record.reference]) {
+                call.arg(&reference.sender).arg(&reference.identifier);
+            }
+        }
+        self.about(STEP, &self.scripts.render, &call, Effect::Repeatable, delivery).await
+    }
+
+    async fn finish(
+        &self,
+        delivery: &DeliveryId,
+        ended_at: Timestamp,
+        end: AttemptEnd,
+    ) -> Result<(), StoreError> {
+        const STEP: &str = "end an attempt";
+        let (mut due_at, mut maybe, mut receipt) = (ended_at, false, String::new());
+        let (state, error) = match end {
+            AttemptEnd::Delivered(taken) => {
+                receipt = json(STEP, &taken)?;
+                (State::Delivered, String::new())
+            }
+            AttemptEnd::Waiting { due_at: due, error, maybe_delivered } => {
+                (due_at, maybe) = (due, maybe_delivered);
+                (State::Waiting, error)
+            }
+            AttemptEnd::Dead { error } => (State::Dead, error),
+            AttemptEnd::Expired { error } => (State::Expired, error),
+        };
+        let mut call = self.scripts.finish.call();
+        call.arg(&delivery.0).arg(ended_at.to_string()).arg(ms(ended_at)).arg(state_name(state));
+        call.arg(due_at.to_string()).arg(ms(due_at)).arg(error).arg(u8::from(maybe)).arg(receipt);
+        self.about(STEP, &self.scripts.finish, &call, Effect::Repeatable, delivery).await
+    }
+
+    async fn give_back(&self, delivery: &DeliveryId) -> Result<(), StoreError> {
+        let mut call = self.scripts.give_back.call();
+        call.arg(&delivery.0);
+        self.about("give a delivery back", &self.scripts.give_back, &call, Effect::Repeatable, delivery).await
+    }
+
+    async fn replay(
+        &self,
+        delivery: &DeliveryId,
+        now: Timestamp,
+        give_up_at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut call = self.scripts.replay.call();
+        call.arg(&delivery.0).arg(now.to_string()).arg(ms(now)).arg(give_up_at.to_string());
+        self.about("replay a delivery", &self.scripts.replay, &call, Effect::Once, delivery).await
+    }
+
+    async fn issued(&self, endpoint: &EndpointName, chain: &ChainKey) -> Result<Vec<Issued>, StoreError> {
+        const STEP: &str = "list what was issued";
+        let mut call = self.scripts.issued.call();
+        call.arg(Keys::line(&chain.0, &endpoint.0));
+        let answer = self.run(STEP, &self.scripts.issued, &call, Effect::Read).await?;
+        let read = |mut parts: Parts| {
+            let alert = AlertKey(parts.next()?);
+            let receipt: capbridge_adapters::endpoint::Receipt = parts.json()?;
+            let rendering: Rendering = parts.json()?;
+            let envelope: Envelope = parts.json()?;
+            let location = receipt.location;
+            Ok(Issued { alert, original: envelope.reference, reference: rendering.reference, location })
+        };
+        Parts::each(answer, read).map_err(|fault| engine(STEP, fault))
+    }
+
+    async fn followers(&self, chain: &ChainKey) -> Result<Vec<(EndpointName, String)>, StoreError> {
+        let mut command = redis::cmd("HGETALL");
+        command.arg(self.keys.of(suffix::FOLLOWERS, &chain.0));
+        let found: HashMap<String, String> =
+            self.send("list the followers of a chain", &command, Effect::Read).await?;
+        let mut found: Vec<_> = found.into_iter().map(|(name, rule)| (EndpointName(name), rule)).collect();
+        found.sort();
+        Ok(found)
+    }
+
+    async fn ours(&self, sender: &str, identifier: &str) -> Result<Option<AlertKey>, StoreError> {
+        let mut command = redis::cmd("HGET");
+        command.arg(self.keys.of(suffix::OURS, identifier)).arg(sender);
+        let found: Option<String> = self.send("look for our own message", &command, Effect::Read).await?;
+        Ok(found.map(AlertKey))
+    }
+
+    async fn alert(&self, key: &AlertKey) -> Result<Option<StoredAlert>, StoreError> {
+        const STEP: &str = "read an alert";
+        let mut command = redis::cmd("HMGET");
+        command.arg(self.keys.of(suffix::ALERT, &key.0)).arg(&["envelope", "chain", "raw", "derived"]);
+        let answer: Value = self.send(STEP, &command, Effect::Read).await?;
+        match &answer {
+            Value::Array(parts) if parts.first() == Some(&Value::Nil) => return Ok(None),
+            _ => {}
+        }
+        Parts::of(answer).and_then(records::alert).map(Some).map_err(|fault| engine(STEP, fault))
+    }
+
+    async fn delivery(&self, id: &DeliveryId) -> Result<Option<Delivery>, StoreError> {
+        const STEP: &str = "read a delivery";
+        let mut command = redis::cmd("HGETALL");
+        command.arg(self.keys.of(suffix::DELIVERY, &id.0));
+        let fields: HashMap<String, String> = self.send(STEP, &command, Effect::Read).await?;
+        if fields.is_empty() {
+            return Ok(None);
+        }
+        records::delivery(id.0.clone(), &fields).map(Some).map_err(|fault| engine(STEP, fault))
+    }
+
+    async fn find(&self, identifier_or_key: &str) -> Result<Vec<AlertKey>, StoreError> {
+        let hex = identifier_or_key.len() >= 8 && identifier_or_key.bytes().all(|b| b.is_ascii_hexdigit());
+        let mut call = self.scripts.find.call();
+        call.arg(identifier_or_key).arg(u8::from(hex));
+        let found: Vec<String> = self.run("find an alert", &self.scripts.find, &call, Effect::Read).await?;
+        Ok(found.into_iter().map(AlertKey).collect())
+    }
+
+    async fn journey(&self, key: &AlertKey) -> Result<Option<Journey>, StoreError> {
+        const STEP: &str = "read a journey";
+        let mut call = self.scripts.journey.call();
+        call.arg(&key.0);
+        let answer: Value = self.run(STEP, &self.scripts.journey, &call, Effect::Read).await?;
+        if answer == Value::Nil {
+            return Ok(None);
+        }
+        journey(answer).map(Some).map_err(|fault| engine(STEP, fault))
+    }
+
+    async fn alerts(&self, page: Page) -> Result<Vec<Envelope>, StoreError> {
+        const STEP: &str = "list alerts";
+        let answer = self.list(STEP, "alerts", "", page).await?;
+        Parts::each(answer, |mut parts| records::envelope(&mut parts)).map_err(|fault| engine(STEP, fault))
+    }
+
+    async fn deliveries(&self, state: Option<State>, page: Page) -> Result<Vec<Delivery>, StoreError> {
+        const STEP: &str = "list deliveries";
+        let answer = self.list(STEP, "deliveries", state.map_or("", state_name), page).await?;
+        let read = |mut parts: Parts| records::delivery(parts.next()?, &parts.next()?);
+        Parts::each(answer, read).map_err(|fault| engine(STEP, fault))
+    }
+
+    async fn quarantined(&self, page: Page) -> Result<Vec<Quarantined>, StoreError> {
+        const STEP: &str = "list the quarantine";
+        let answer = self.list(STEP, "quarantined", "", page).await?;
+        Parts::each(answer, |mut parts| records::quarantined(&mut parts)).map_err(|fault| engine(STEP, fault))
+    }
+
+    async fn quarantined_document(&self, id: &str) -> Result<Option<(Quarantined, Bytes)>, StoreError> {
+        const STEP: &str = "read a quarantined document";
+        let mut command = redis::cmd("HMGET");
+        command.arg(self.keys.of(suffix::QUARANTINE, id)).arg(&["entry", "times", "released", "raw"]);
+        let answer: Value = self.send(STEP, &command, Effect::Read).await?;
+        document(answer).map_err(|fault| engine(STEP, fault))
+    }
+
+    async fn record(&self, events: Vec<Event>) -> Result<(), StoreError> {
+        let written = self.journal.append(&self.link, &self.scripts, events).await;
+        written.map_err(|fault| engine("write the record", fault))
+    }
+
+    async fn verify_record(&self) -> Result<Result<u64, u64>, StoreError> {
+        Journal::verify(&self.link, &self.keys).await.map_err(|fault| engine("verify the record", fault))
+    }
+
+    async fn checkpoint(&self, origin: &Origin) -> Result<Option<String>, StoreError> {
+        let mut command = redis::cmd("HGET");
+        command.arg(self.keys.one(suffix::CHECKPOINTS)).arg(&origin.0);
+        self.send("read a checkpoint", &command, Effect::Read).await
+    }
+
+    async fn set_checkpoint(&self, origin: &Origin, value: &str) -> Result<(), StoreError> {
+        let mut command = redis::cmd("HSET");
+        command.arg(self.keys.one(suffix::CHECKPOINTS)).arg(&origin.0).arg(value);
+        self.send::<Value>("move a checkpoint", &command, Effect::Repeatable).await.map(|_| ())
+    }
+
+    async fn lease(
+        &self,
+        name: &str,
+        holder: &str,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let mut call = self.scripts.lease.call();
+        call.arg(name).arg(holder).arg(ms(now)).arg(ms(until));
+        let taken: u8 = self.run("take a lease", &self.scripts.lease, &call, Effect::Repeatable).await?;
+        Ok(taken == 1)
+    }
+
+    async fn unlease(&self, name: &str, holder: &str) -> Result<(), StoreError> {
+        let mut call = self.scripts.unlease.call();
+        call.arg(name).arg(holder);
+        self.run::<Value>("give a lease back", &self.scripts.unlease, &call, Effect::Repeatable)
+            .await
+            .map(|_| ())
+    }
+
+    async fn depth(&self) -> Result<Depth, StoreError> {
+        const STEP: &str = "count";
+        let call = self.scripts.depth.call();
+        let answer: Value = self.run(STEP, &self.scripts.depth, &call, Effect::Read).await?;
+        depth(answer).map_err(|fault| engine(STEP, fault))
+    }
+
+    async fn probe(&self) -> Result<(), StoreError> {
+        let call = self.scripts.probe.call();
+        self.run::<u64>("write a probe", &self.scripts.probe, &call, Effect::Repeatable).await.map(|_| ())
+    }
+
+    async fn sweep(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        let mut call = self.scripts.sweep.call();
+        call.arg(ms(before)).arg(limit);
+        self.run("delete what is over its retention", &self.scripts.sweep, &call, Effect::Repeatable).await
+    }
+}
+
+fn time_of(score: f64) -> Result<Timestamp, Fault> {
+    #[expect(clippy::cast_possible_truncation, reason = "milliseconds are whole and far below 2^53")]
+    let ms = score as i64;
+    Ok(Timestamp::from_millisecond(ms)?)
+}
+
+fn document(answer: Value) -> Result<Option<(Quarantined, Bytes)>, Fault> {
+    match &answer {
+        Value::Nil => return Ok(None),
+        Value::Array(parts) if parts.first() == Some(&Value::Nil) => return Ok(None),
+        _ => {}
+    }
+    let mut parts = Parts::of(answer)?;
+    let entry = records::quarantined(&mut parts)?;
+    let raw: Vec<u8> = parts.next()?;
+    Ok(Some((entry, Bytes::from(raw))))
+}
+
+fn journey(answer: Value) -> Result<Journey, Fault> {
+    let mut parts = Parts::of(answer)?;
+    let envelope = records::envelope(&mut parts)?;
+    let repeats: u64 = parts.next()?;
+    let deliveries = Parts::each(parts.next()?, |mut parts| {
+        let delivery = records::delivery(parts.next()?, &parts.next()?)?;
+        let rendering: Option<String> = parts.next()?;
+        let rendering: Option<Rendering> = rendering.map(|text| serde_json::from_str(&text)).transpose()?;
+        let report = rendering.as_ref().map_or(serde_json::Value::Null, |r| r.report.clone());
+        Ok(JourneyDelivery { delivery, reference: rendering.map(|r| r.reference), report })
+    })?;
+    let events: Vec<String> = parts.next()?;
+    let events = events.iter().map(|text| serde_json::from_str(text)).collect::<Result<_, _>>()?;
+    let others: Vec<String> = parts.next()?;
+    let mut chain = Vec::with_capacity(others.len());
+    for text in &others {
+        let other: Envelope = serde_json::from_str(text)?;
+        chain.push(other.reference);
+    }
+    Ok(Journey { envelope, deliveries, events, repeats, chain })
+}
+
+fn depth(answer: Value) -> Result<Depth, Fault> {
+    let mut parts = Parts::of(answer)?;
+    let (unrouted, urgent, routine) = (parts.next()?, parts.next()?, parts.next()?);
+    let (dead, quarantined) = (parts.next()?, parts.next()?);
+    let oldest: String = parts.next()?;
+    let oldest_queued_at = if oldest.is_empty() { None } else { Some(oldest.parse()?) };
+    Ok(Depth { unrouted, urgent, routine, oldest_queued_at, dead, quarantined })
+}
