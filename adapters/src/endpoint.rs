@@ -158,6 +158,9 @@ pub struct Receipt {
     pub remote_id: Option<String>,
     /// Taken, but not everywhere it was meant for: `notes` says where not. A person should look.
     pub partial: bool,
+    /// The endpoint holds an earlier stamping of the message: that of the attempt whose answer was lost.
+    #[serde(default)]
+    pub earlier_stamp: bool,
     /// What the endpoint said, one line each.
     pub notes: Vec<String>,
     /// When it was taken, by the bridge's clock.

@@ -274,8 +274,12 @@ fn check_relay(file: &mut File<'_>, relay: &RelayTable) {
     if relay.in_flight == 0 {
         file.fault("relay.in_flight", "is 0: nothing would ever be delivered", "use 1 or more");
     }
-    if relay.lease_secs < 30 {
-        file.fault("relay.lease_secs", "is shorter than an attempt can take", "use 30 or more");
+    if relay.lease_secs < 20 {
+        file.fault(
+            "relay.lease_secs",
+            "is shorter than an attempt can take",
+            "use 20 or more; 60 with an IPAWS endpoint",
+        );
     }
 }
 

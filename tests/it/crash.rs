@@ -41,7 +41,8 @@ async fn check(on: On) {
     stage.check_receipts();
     let (_, audit) = bridge.get("/v1/audit/verify").await.unwrap();
     assert_eq!(audit["intact"], true, "{audit}");
-    let said = format!("{on:?}: {KILLS} kills, {} accepted, {} delivered, 0 lost", accepted.len(), delivered.len());
+    let said =
+        format!("{on:?}: {KILLS} kills, {} accepted, {} delivered, 0 lost", accepted.len(), delivered.len());
     let _ = writeln!(std::io::stdout(), "{said}");
     bridge.terminate(Duration::from_secs(15)).await.unwrap();
 }

@@ -132,6 +132,8 @@ listen = "127.0.0.1:0"
 format = "json"
 [network]
 allow_private = ["127.0.0.0/8"]
+[relay]
+lease_secs = 20
 [source.feed]
 system = "ipaws"
 mode = "live"

@@ -136,8 +136,8 @@ impl IpawsEndpoint {
                 if !wanted.is_empty() {
                     notes.push(format!("which channels took it is not known: {}", wanted.join(", ")));
                 }
-                // Which stamping of the message arrived is not known either.
-                Ok(Receipt { remote_id: None, ..receipt(!wanted.is_empty(), notes) })
+                // Which of several earlier stampings arrived is not known.
+                Ok(Receipt { remote_id: None, earlier_stamp: true, ..receipt(!wanted.is_empty(), notes) })
             }
             Outcome::Rejected(Rejection::Stale) => {
                 // Not before it is stamped again.

@@ -155,13 +155,18 @@ impl Relay {
             id: delivery.id.0.clone(),
             msg_type: stored.envelope.msg_type,
             reference: rendering.reference.to_string(),
-            body: rendering.body,
-            content_type: rendering.content_type,
+            body: rendering.body.clone(),
+            content_type: rendering.content_type.clone(),
             attempt: delivery.attempts,
             maybe_delivered: delivery.maybe_delivered,
             prior: prior(&issued),
         };
         let answer = admission.deliver(&self.context, message).await;
+        if let Ok(receipt) = &answer
+            && receipt.earlier_stamp
+        {
+            self.keep_earlier_stamp(delivery, rendering).await?;
+        }
         Ok(self.judge(delivery, answer))
     }
 
@@ -199,6 +204,20 @@ impl Relay {
             }
             Err(not_sent) => Ok(Err(not_sent)),
         }
+    }
+
+    /// The endpoint holds what the first stamping said: later messages of the chain must refer to that one.
+    async fn keep_earlier_stamp(
+        &self,
+        delivery: &Delivery,
+        mut rendering: Rendering,
+    ) -> Result<(), StoreError> {
+        if rendering.earlier.is_empty() {
+            return Ok(());
+        }
+        let first = rendering.earlier.remove(0);
+        rendering.earlier.push(std::mem::replace(&mut rendering.reference, first));
+        self.store.render(&delivery.id, rendering).await
     }
 
     fn judge(&self, delivery: &Delivery, answer: Result<Receipt, DeliveryError>) -> AttemptEnd {

@@ -1,6 +1,7 @@
 //! Opening the store that the configuration names, and the small views of it that others are given.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use capbridge_adapters::passage::Origin;
@@ -8,8 +9,12 @@ use capbridge_adapters::settings::Secret;
 use capbridge_adapters::source::{AcceptError, Checkpoint};
 
 use super::embedded::EmbeddedStore;
+use super::redis::{RedisSettings, RedisStore};
 use super::{Store, StoreError};
 use crate::config::{BridgeTable, StoreTable};
+
+/// The longest wait for one answer of Redis; longer than a rewrite of its log holds up a write.
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Opens the store.
 ///
@@ -20,8 +25,19 @@ pub async fn open(
     password: Option<Secret>,
     bridge: &BridgeTable,
 ) -> Result<Arc<dyn Store>, StoreError> {
-    let _ = (settings, password);
-    Ok(Arc::new(EmbeddedStore::open(&bridge.data_dir)?))
+    let Some(url) = &settings.redis_url else {
+        let folder = bridge.data_dir.clone();
+        return Ok(Arc::new(EmbeddedStore::open(&folder)?));
+    };
+    let redis = RedisSettings {
+        url: url.clone(),
+        password,
+        name: bridge.name.clone(),
+        wait_replicas: settings.wait_replicas,
+        dangerous_allow_everysec: settings.dangerous_allow_everysec,
+        command_timeout: COMMAND_TIMEOUT,
+    };
+    Ok(Arc::new(RedisStore::connect(redis).await?))
 }
 
 /// Checkpoints of sources, kept in the store.

@@ -85,9 +85,9 @@ fn chain(tx: &Transaction<'_>, references: &[Reference]) -> Result<Option<ChainK
     for exact in [true, false] {
         for reference in references {
             let sql = if exact {
-                "SELECT chain FROM seen WHERE identifier = ?1 AND sender = ?2 LIMIT 1"
+                "SELECT chain FROM seen WHERE identifier = ?1 AND sender = ?2 ORDER BY key LIMIT 1"
             } else {
-                "SELECT chain FROM seen WHERE identifier = ?1 AND sender <> ?2 LIMIT 1"
+                "SELECT chain FROM seen WHERE identifier = ?1 AND sender <> ?2 ORDER BY sender, key LIMIT 1"
             };
             let found: Option<String> = tx
                 .prepare_cached(sql)?
@@ -159,14 +159,19 @@ pub(super) fn find(c: &Connection, wanted: &str) -> Result<Vec<AlertKey>, Fault>
         Ok(rows)
     };
     let by_identifier = keys(
-        "SELECT a.key FROM seen s JOIN alerts a ON a.key = s.key WHERE s.identifier = ?1 AND ?2 = '' LIMIT 100",
+        "SELECT a.key FROM seen s JOIN alerts a ON a.key = s.key WHERE s.identifier = ?1 AND ?2 = ''
+         ORDER BY s.sender, s.key LIMIT 100",
         wanted,
         "",
     )?;
     if !by_identifier.is_empty() || wanted.len() < 8 || !wanted.bytes().all(|b| b.is_ascii_hexdigit()) {
         return Ok(by_identifier);
     }
-    keys("SELECT key FROM alerts WHERE key >= ?1 AND key < ?2 LIMIT 100", wanted, &format!("{wanted}~"))
+    keys(
+        "SELECT key FROM alerts WHERE key >= ?1 AND key < ?2 ORDER BY key LIMIT 100",
+        wanted,
+        &format!("{wanted}~"),
+    )
 }
 
 pub(super) fn list(c: &Connection, page: Page) -> Result<Vec<Envelope>, Fault> {
@@ -187,7 +192,7 @@ pub(super) fn any_swept(c: &Connection, before: Timestamp) -> Result<bool, Fault
 
 pub(super) fn sweep(tx: &Transaction<'_>, before: Timestamp, limit: u32) -> Result<u64, Fault> {
     let keys: Vec<String> = tx
-        .prepare_cached(&format!("SELECT a.key {OVER} ORDER BY a.accepted_at LIMIT ?2"))?
+        .prepare_cached(&format!("SELECT a.key {OVER} ORDER BY max(a.accepted_at, coalesce(a.expires_at, a.accepted_at)), a.key LIMIT ?2"))?
         .query_map(params![before.as_millisecond(), limit], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
     let mut swept = 0;

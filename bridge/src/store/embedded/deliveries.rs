@@ -163,7 +163,7 @@ pub(super) fn claim(
     let due: Vec<String> = tx
         .prepare_cached(
             "SELECT delivery FROM deliveries WHERE lane = ? AND head = 1 AND final = 0 AND state <> 'attempting'
-             AND due_at <= ? ORDER BY due_at LIMIT ?",
+             AND due_at <= ? ORDER BY due_at, seq LIMIT ?",
         )?
         .query_map(params![lane_name(lane), now.as_millisecond(), limit], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
@@ -183,7 +183,10 @@ pub(super) fn claim(
 /// Leases that ran out: the worker died, and its attempt may have arrived.
 fn take_back(tx: &Transaction<'_>, lane: Lane, now: Timestamp, limit: u32) -> Result<(), Fault> {
     let lost: Vec<String> = tx
-        .prepare_cached("SELECT delivery FROM deliveries WHERE lane = ? AND state = 'attempting' AND lease_until <= ? LIMIT ?")?
+        .prepare_cached(
+            "SELECT delivery FROM deliveries WHERE lane = ? AND state = 'attempting' AND lease_until <= ?
+             ORDER BY lease_until, seq LIMIT ?",
+        )?
         .query_map(params![lane_name(lane), now.as_millisecond(), limit], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
     for text in lost {

@@ -1,18 +1,36 @@
 -- now_ms, lease_ms, limit, consumer, group
-local limit, out = tonumber(ARGV[3]), {}
+local limit, out, ours = tonumber(ARGV[3]), {}, {}
+
+-- Whether the one before it in its chain is with somebody else: routing keeps the order of a chain.
+local function is_behind(key, seq)
+  local chain = redis.call('HGET', ALERT .. key, 'chain')
+  local before = redis.call('ZREVRANGEBYSCORE', CHAIN .. chain, '(' .. seq, '-inf', 'LIMIT', 0, 1)[1]
+  if not before or ours[before] then return false end
+  local a = redis.call('HMGET', ALERT .. before, 'seq', 'routed')
+  return a[1] and not a[2]
+end
 
 local function hand_out(key, seq)
+  if is_behind(key, seq) then
+    -- Looked at again in a moment.
+    redis.call('ZADD', INBOX_LEASES, tonumber(ARGV[1]) + 250, member(key, seq))
+    return
+  end
+  ours[key] = true
   redis.call('ZADD', INBOX_LEASES, ARGV[2], member(key, seq))
   out[#out + 1] = redis.call('HMGET', ALERT .. key, 'envelope', 'chain', 'raw', 'derived')
 end
 
 -- Leases that ran out: whoever had these is gone.
+local lost = {}
 for _, m in ipairs(redis.call('ZRANGEBYSCORE', INBOX_LEASES, '-inf', ARGV[1], 'LIMIT', 0, limit)) do
   local key = id_of(m)
   local a = redis.call('HMGET', ALERT .. key, 'entry', 'seq')
   redis.call('XCLAIM', INBOX, ARGV[5], ARGV[4], 0, a[1], 'JUSTID')
-  hand_out(key, a[2])
+  lost[#lost + 1] = { key, tonumber(a[2]) }
 end
+table.sort(lost, function(one, other) return one[2] < other[2] end)
+for _, l in ipairs(lost) do hand_out(l[1], l[2]) end
 
 if #out < limit then
   local read = { 'XREADGROUP', 'GROUP', ARGV[5], ARGV[4], 'COUNT', limit - #out, 'STREAMS', INBOX, '>' }

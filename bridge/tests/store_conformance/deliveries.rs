@@ -1,0 +1,311 @@
+//! What the store promises of deliveries.
+
+use std::sync::Arc;
+
+use capbridge::envelope::{Lane, StoredAlert};
+use capbridge::store::{AttemptEnd, Claim, DeliveryId, NewDelivery, Page, State, Store, StoreError};
+
+use crate::samples::{
+    ALL, alert, at, chain, delivery, endpoint, id, key, receipt, reference, rendering, update, urgent,
+};
+
+type Shared = Arc<dyn Store>;
+
+/// Accepts alerts and routes each to endpoints.
+async fn queue(s: &Shared, alerts: Vec<StoredAlert>, to: &[&str]) {
+    for new in alerts {
+        let (key, name) = (new.envelope.key.clone(), new.envelope.reference.identifier.clone());
+        s.accept(new).await.unwrap();
+        let deliveries = to.iter().map(|to| delivery(&name, to)).collect();
+        s.route(&key, at(5), deliveries).await.unwrap();
+    }
+}
+
+async fn claim(s: &Shared, lane: Lane, now: i64, limit: u32) -> Vec<Claim> {
+    s.claim(lane, at(now), at(now + 60), limit).await.unwrap()
+}
+
+async fn claimed(s: &Shared, now: i64) -> Vec<DeliveryId> {
+    claim(s, Lane::Routine, now, 100).await.into_iter().map(|c| c.delivery.id).collect()
+}
+
+async fn state(s: &Shared, id: &DeliveryId) -> State {
+    s.delivery(id).await.unwrap().unwrap().state
+}
+
+fn delivered() -> AttemptEnd {
+    AttemptEnd::Delivered(receipt("/entry/1"))
+}
+
+fn dead() -> AttemptEnd {
+    AttemptEnd::Dead { error: "refused with 400".into() }
+}
+
+fn waiting(secs: i64) -> AttemptEnd {
+    AttemptEnd::Waiting { due_at: at(secs), error: "answered with 503".into(), maybe_delivered: false }
+}
+
+pub async fn routing_twice_changes_nothing(s: Shared) {
+    s.accept(alert("a")).await.unwrap();
+    s.route(&key("a"), at(5), vec![delivery("a", "x")]).await.unwrap();
+    s.route(&key("a"), at(6), vec![delivery("a", "x"), delivery("a", "y")]).await.unwrap();
+    assert_eq!(s.deliveries(None, ALL).await.unwrap().len(), 1);
+    let depth = s.depth().await.unwrap();
+    assert_eq!((depth.unrouted, depth.routine, depth.oldest_queued_at), (0, 1, Some(at(5))));
+}
+
+pub async fn a_claim_counts_the_attempt_and_is_not_handed_out_again(s: Shared) {
+    queue(&s, vec![alert("a")], &["x"]).await;
+    assert!(claimed(&s, 9).await.is_empty());
+    let claims = claim(&s, Lane::Routine, 10, 5).await;
+    let stored = s.delivery(&id("a", "x")).await.unwrap().unwrap();
+    assert_eq!(claims, [Claim { delivery: stored.clone(), rendering: None }]);
+    assert_eq!((stored.state, stored.attempts, stored.attempted_at), (State::Attempting, 1, Some(at(10))));
+    assert_eq!((stored.alert, stored.chain, stored.lane), (key("a"), chain("a"), Lane::Routine));
+    assert!(claimed(&s, 69).await.is_empty());
+}
+
+pub async fn a_lease_that_ran_out_is_claimed_again_and_may_have_arrived(s: Shared) {
+    queue(&s, vec![alert("a")], &["x"]).await;
+    claimed(&s, 10).await;
+    let claims = claim(&s, Lane::Routine, 70, 5).await;
+    assert_eq!(claims.len(), 1);
+    assert_eq!((claims[0].delivery.attempts, claims[0].delivery.maybe_delivered), (2, true));
+    // The first worker comes back late: its end counts, the second's is too late.
+    s.finish(&id("a", "x"), at(71), delivered()).await.unwrap();
+    s.finish(&id("a", "x"), at(72), dead()).await.unwrap();
+    assert_eq!(state(&s, &id("a", "x")).await, State::Delivered);
+    assert!(claimed(&s, 1_000).await.is_empty());
+}
+
+pub async fn lanes_are_apart(s: Shared) {
+    queue(&s, vec![alert("a"), urgent(alert("u"))], &["x"]).await;
+    let depth = s.depth().await.unwrap();
+    assert_eq!((depth.urgent, depth.routine), (1, 1));
+    let claims = claim(&s, Lane::Urgent, 10, 5).await;
+    assert_eq!(claims.iter().map(|c| &c.delivery.id).collect::<Vec<_>>(), [&id("u", "x")]);
+    assert_eq!(claimed(&s, 10).await, [id("a", "x")]);
+    assert_eq!(s.next_due(Lane::Urgent).await.unwrap(), Some(at(70)));
+}
+
+pub async fn the_oldest_due_goes_first_and_the_limit_holds(s: Shared) {
+    for (name, due) in [("late", 30), ("early", 10), ("middle", 20)] {
+        s.accept(alert(name)).await.unwrap();
+        let new = NewDelivery { due_at: at(due), ..delivery(name, "x") };
+        s.route(&key(name), at(5), vec![new]).await.unwrap();
+    }
+    assert_eq!(s.next_due(Lane::Routine).await.unwrap(), Some(at(10)));
+    let first: Vec<_> = claim(&s, Lane::Routine, 25, 1).await;
+    assert_eq!(first[0].delivery.id, id("early", "x"));
+    assert_eq!(s.next_due(Lane::Routine).await.unwrap(), Some(at(20)));
+    assert_eq!(claimed(&s, 25).await, [id("middle", "x")]);
+    assert_eq!(claimed(&s, 30).await, [id("late", "x")]);
+    assert_eq!(s.next_due(Lane::Urgent).await.unwrap(), None);
+}
+
+pub async fn one_of_a_chain_is_under_way_per_endpoint_and_a_cancel_never_overtakes(s: Shared) {
+    queue(&s, vec![alert("a"), update("update", &["a"]), update("cancel", &["update"])], &["x", "y"]).await;
+    assert_eq!(claimed(&s, 10).await, [id("a", "x"), id("a", "y")]);
+    s.finish(&id("a", "y"), at(11), delivered()).await.unwrap();
+    s.finish(&id("a", "x"), at(11), waiting(500)).await.unwrap();
+    // y goes on, x waits with all that is behind it.
+    assert_eq!(claimed(&s, 12).await, [id("update", "y")]);
+    s.finish(&id("update", "y"), at(13), dead()).await.unwrap();
+    assert_eq!(claimed(&s, 14).await, [id("cancel", "y")]);
+    assert!(claimed(&s, 499).await == [id("cancel", "y")]);
+    assert_eq!(claimed(&s, 500).await, [id("a", "x")]);
+    s.finish(&id("a", "x"), at(501), AttemptEnd::Expired { error: "over".into() }).await.unwrap();
+    assert_eq!(claimed(&s, 502).await, [id("update", "x")]);
+    s.finish(&id("update", "x"), at(503), delivered()).await.unwrap();
+    assert_eq!(claimed(&s, 504).await, [id("cancel", "x")]);
+}
+
+pub async fn a_final_state_makes_the_next_due_at_once(s: Shared) {
+    s.accept(alert("a")).await.unwrap();
+    s.accept(update("b", &["a"])).await.unwrap();
+    s.route(&key("a"), at(5), vec![delivery("a", "x")]).await.unwrap();
+    s.route(&key("b"), at(5), vec![NewDelivery { due_at: at(900), ..delivery("b", "x") }]).await.unwrap();
+    claimed(&s, 10).await;
+    s.finish(&id("a", "x"), at(20), delivered()).await.unwrap();
+    assert_eq!(s.next_due(Lane::Routine).await.unwrap(), Some(at(20)));
+    assert_eq!(claimed(&s, 20).await, [id("b", "x")]);
+}
+
+pub async fn each_end_is_stored_with_its_facts(s: Shared) {
+    queue(&s, vec![alert("a"), alert("b"), alert("c"), alert("d")], &["x"]).await;
+    claimed(&s, 10).await;
+    let lost = AttemptEnd::Waiting { due_at: at(40), error: "no answer".into(), maybe_delivered: true };
+    let ends = [
+        ("a", delivered(), State::Delivered, Some(at(11)), None),
+        ("b", lost, State::Waiting, None, Some("no answer")),
+        ("c", dead(), State::Dead, Some(at(11)), Some("refused with 400")),
+        ("d", AttemptEnd::Expired { error: "over".into() }, State::Expired, Some(at(11)), Some("over")),
+    ];
+    for (name, end, state, ended_at, error) in ends {
+        s.finish(&id(name, "x"), at(11), end).await.unwrap();
+        let d = s.delivery(&id(name, "x")).await.unwrap().unwrap();
+        assert_eq!((d.state, d.ended_at, d.error.as_deref()), (state, ended_at, error), "{name}");
+        assert_eq!(d.maybe_delivered, name == "b");
+        assert_eq!(d.receipt, (name == "a").then(|| receipt("/entry/1")));
+        assert_eq!(s.deliveries(Some(state), ALL).await.unwrap(), [d]);
+    }
+    let depth = s.depth().await.unwrap();
+    assert_eq!((depth.routine, depth.dead, depth.oldest_queued_at), (1, 1, Some(at(5))));
+    assert_eq!(s.next_due(Lane::Routine).await.unwrap(), Some(at(40)));
+    // A doubt about an earlier attempt stays when the next one fails cleanly.
+    assert_eq!(claimed(&s, 40).await, [id("b", "x")]);
+    s.finish(&id("b", "x"), at(41), waiting(90)).await.unwrap();
+    assert!(s.delivery(&id("b", "x")).await.unwrap().unwrap().maybe_delivered);
+    s.finish(&id("b", "x"), at(42), delivered()).await.unwrap();
+    assert_eq!(s.depth().await.unwrap().oldest_queued_at, None);
+}
+
+pub async fn an_end_of_what_is_not_there_is_an_error(s: Shared) {
+    let nobody = id("nobody", "x");
+    let errors = [
+        s.finish(&nobody, at(1), dead()).await.unwrap_err(),
+        s.give_back(&nobody).await.unwrap_err(),
+        s.replay(&nobody, at(1), at(2)).await.unwrap_err(),
+        s.render(&nobody, rendering("a")).await.unwrap_err(),
+    ];
+    for error in errors {
+        assert!(matches!(error, StoreError::Missing { .. }), "{error:?}");
+    }
+    assert_eq!(s.delivery(&nobody).await.unwrap(), None);
+}
+
+pub async fn what_was_rendered_comes_with_the_next_claim_and_is_ours(s: Shared) {
+    queue(&s, vec![alert("a")], &["x"]).await;
+    claimed(&s, 10).await;
+    s.render(&id("a", "x"), rendering("a")).await.unwrap();
+    s.finish(&id("a", "x"), at(11), waiting(20)).await.unwrap();
+    let claims = claim(&s, Lane::Routine, 20, 5).await;
+    assert_eq!(claims[0].rendering, Some(rendering("a")));
+    // Stamped again: the earlier reference stays ours.
+    let mut again = rendering("a second");
+    again.earlier = vec![rendering("a").reference];
+    s.render(&id("a", "x"), again.clone()).await.unwrap();
+    s.finish(&id("a", "x"), at(21), waiting(30)).await.unwrap();
+    assert_eq!(claim(&s, Lane::Routine, 30, 5).await[0].rendering, Some(again));
+    for name in ["a", "a second"] {
+        assert_eq!(s.ours("bridge@example.org", name).await.unwrap(), Some(key("a")), "{name}");
+    }
+    assert_eq!(s.ours("desk@agency.example", "a").await.unwrap(), None);
+    assert_eq!(s.ours("bridge@example.org", "b").await.unwrap(), None);
+}
+
+pub async fn an_original_that_goes_out_as_received_is_not_ours(s: Shared) {
+    queue(&s, vec![alert("a")], &["x"]).await;
+    let mut untouched = rendering("a");
+    untouched.translated = false;
+    s.render(&id("a", "x"), untouched).await.unwrap();
+    assert_eq!(s.ours("bridge@example.org", "a").await.unwrap(), None);
+}
+
+pub async fn giving_back_undoes_the_claim(s: Shared) {
+    queue(&s, vec![alert("a")], &["x"]).await;
+    claimed(&s, 10).await;
+    s.give_back(&id("a", "x")).await.unwrap();
+    s.give_back(&id("a", "x")).await.unwrap();
+    let d = s.delivery(&id("a", "x")).await.unwrap().unwrap();
+    assert_eq!((d.state, d.attempts, d.maybe_delivered), (State::Queued, 0, false));
+    assert_eq!(claimed(&s, 10).await, [id("a", "x")]);
+    s.finish(&id("a", "x"), at(11), waiting(20)).await.unwrap();
+    claimed(&s, 20).await;
+    s.give_back(&id("a", "x")).await.unwrap();
+    let d = s.delivery(&id("a", "x")).await.unwrap().unwrap();
+    assert_eq!((d.state, d.attempts), (State::Waiting, 1));
+    assert_eq!(claimed(&s, 20).await, [id("a", "x")]);
+}
+
+pub async fn a_dead_or_expired_delivery_can_be_replayed(s: Shared) {
+    queue(&s, vec![alert("a"), alert("b")], &["x"]).await;
+    claimed(&s, 10).await;
+    s.finish(&id("a", "x"), at(11), dead()).await.unwrap();
+    s.finish(&id("b", "x"), at(11), AttemptEnd::Expired { error: "over".into() }).await.unwrap();
+    assert_eq!(s.depth().await.unwrap().dead, 1);
+    for name in ["a", "b"] {
+        s.replay(&id(name, "x"), at(100), at(9_000)).await.unwrap();
+        let d = s.delivery(&id(name, "x")).await.unwrap().unwrap();
+        assert_eq!((d.state, d.due_at, d.give_up_at, d.ended_at), (State::Queued, at(100), at(9_000), None));
+    }
+    let depth = s.depth().await.unwrap();
+    assert_eq!((depth.dead, depth.routine, depth.oldest_queued_at), (0, 2, Some(at(5))));
+    assert_eq!(claimed(&s, 100).await, [id("a", "x"), id("b", "x")]);
+    for name in ["a", "b"] {
+        s.finish(&id(name, "x"), at(101), delivered()).await.unwrap();
+        let error = s.replay(&id(name, "x"), at(102), at(9_000)).await.unwrap_err();
+        assert!(matches!(error, StoreError::Missing { .. }), "{error:?}");
+    }
+}
+
+pub async fn a_replayed_delivery_waits_behind_what_is_under_way(s: Shared) {
+    queue(&s, vec![alert("a"), update("b", &["a"])], &["x"]).await;
+    claimed(&s, 10).await;
+    s.finish(&id("a", "x"), at(11), dead()).await.unwrap();
+    assert_eq!(claimed(&s, 12).await, [id("b", "x")]);
+    s.replay(&id("a", "x"), at(13), at(9_000)).await.unwrap();
+    assert!(claimed(&s, 14).await.is_empty());
+    s.finish(&id("b", "x"), at(15), delivered()).await.unwrap();
+    assert_eq!(claimed(&s, 16).await, [id("a", "x")]);
+}
+
+pub async fn what_was_issued_is_listed_per_endpoint_in_order(s: Shared) {
+    queue(&s, vec![alert("a"), update("b", &["a"]), update("c", &["a"]), update("d", &["a"])], &["x", "y"])
+        .await;
+    for (name, end) in [("a", delivered()), ("b", dead()), ("c", delivered())] {
+        claimed(&s, 10).await;
+        s.render(&id(name, "x"), rendering(name)).await.unwrap();
+        s.finish(&id(name, "x"), at(11), end).await.unwrap();
+    }
+    let issued = s.issued(&endpoint("x"), &chain("a")).await.unwrap();
+    let facts: Vec<_> = issued.iter().map(|i| (&i.alert, &i.original, &i.reference)).collect();
+    assert_eq!(
+        facts,
+        [
+            (&key("a"), &reference("a"), &rendering("a").reference),
+            (&key("c"), &reference("c"), &rendering("c").reference)
+        ]
+    );
+    assert_eq!(issued[0].location.as_deref(), Some("/entry/1"));
+    assert!(s.issued(&endpoint("y"), &chain("a")).await.unwrap().is_empty());
+    assert!(s.issued(&endpoint("x"), &chain("b")).await.unwrap().is_empty());
+}
+
+pub async fn followers_are_all_endpoints_of_a_chain_with_the_newest_rule(s: Shared) {
+    queue(&s, vec![alert("a")], &["x", "y"]).await;
+    queue(&s, vec![update("b", &["a"])], &["y", "z"]).await;
+    let expected = [("x", "rule of a"), ("y", "rule of b"), ("z", "rule of b")]
+        .map(|(e, rule)| (endpoint(e), rule.to_owned()));
+    assert_eq!(s.followers(&chain("a")).await.unwrap(), expected);
+    assert!(s.followers(&chain("b")).await.unwrap().is_empty());
+}
+
+pub async fn lists_of_deliveries_are_newest_first_in_pages(s: Shared) {
+    queue(&s, vec![alert("a"), alert("b"), alert("c")], &["x"]).await;
+    claim(&s, Lane::Routine, 10, 1).await;
+    let ids = |page: Vec<capbridge::store::Delivery>| page.into_iter().map(|d| d.id).collect::<Vec<_>>();
+    let page = s.deliveries(None, Page { limit: 2, skip: 1 }).await.unwrap();
+    assert_eq!(ids(page), [id("b", "x"), id("a", "x")]);
+    let page = s.deliveries(Some(State::Queued), Page { limit: 1, skip: 1 }).await.unwrap();
+    assert_eq!(ids(page), [id("b", "x")]);
+    let page = s.deliveries(Some(State::Attempting), ALL).await.unwrap();
+    assert_eq!(ids(page), [id("a", "x")]);
+}
+
+pub async fn a_journey_holds_deliveries_with_their_reports(s: Shared) {
+    queue(&s, vec![alert("a")], &["x", "y"]).await;
+    s.render(&id("a", "x"), rendering("a")).await.unwrap();
+    let journey = s.journey(&key("a")).await.unwrap().unwrap();
+    assert_eq!(journey.envelope, alert("a").envelope);
+    let facts: Vec<_> =
+        journey.deliveries.into_iter().map(|d| (d.delivery.id, d.reference, d.report)).collect();
+    let rendered = rendering("a");
+    assert_eq!(
+        facts,
+        [
+            (id("a", "x"), Some(rendered.reference), rendered.report),
+            (id("a", "y"), None, serde_json::Value::Null)
+        ]
+    );
+}

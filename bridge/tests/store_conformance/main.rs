@@ -1,0 +1,144 @@
+//! One suite for every engine: each promise of the `Store` trait is a check that runs on all of them.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test that cannot go on fails"
+)]
+
+mod alerts;
+mod deliveries;
+mod record;
+mod reopen;
+mod samples;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use capbridge::store::Store;
+use capbridge::store::embedded::EmbeddedStore;
+use capbridge::store::redis::{RedisSettings, RedisStore};
+
+/// An embedded store in a folder of its own.
+pub struct Embedded {
+    folder: tempfile::TempDir,
+}
+
+impl Embedded {
+    const LEASES: reopen::Leases = reopen::Leases::Freed;
+
+    async fn start() -> Self {
+        Embedded { folder: tempfile::tempdir().unwrap() }
+    }
+
+    async fn open(&self) -> Arc<dyn Store> {
+        Arc::new(EmbeddedStore::open(self.folder.path()).unwrap())
+    }
+}
+
+macro_rules! checks {
+    ($kind:ty; $($group:ident: $name:ident)+) => {$(
+        #[tokio::test]
+        async fn $name() {
+            let engine = <$kind>::start().await;
+            crate::$group::$name(engine.open().await).await;
+        }
+    )+};
+}
+macro_rules! suite {
+    ($($engine:ident: $kind:ty),+) => {$(
+        mod $engine {
+            checks! { $kind;
+                alerts: a_new_alert_is_kept_byte_for_byte
+                alerts: the_same_bytes_again_are_a_repeat_and_counted
+                alerts: the_same_content_through_another_source_is_linked
+                alerts: a_twin_is_linked_to_the_first
+                alerts: the_same_key_with_other_content_is_a_conflict_and_changes_nothing
+                alerts: two_at_the_same_time_are_one_new_and_one_repeat
+                alerts: what_refers_to_a_known_message_joins_its_chain
+                alerts: a_reference_with_a_wrong_sender_is_found_by_its_identifier
+                alerts: unrouted_alerts_are_handed_out_once_oldest_first_until_their_lease_ends
+                alerts: a_later_message_of_a_chain_is_not_handed_out_before_an_earlier_one_is_routed
+                alerts: what_is_handed_out_is_whole
+                alerts: routing_what_is_not_there_is_an_error
+                alerts: alerts_are_found_by_identifier_and_by_key_prefix
+                alerts: lists_of_alerts_are_newest_first_in_pages
+                alerts: the_sweep_takes_what_is_over_and_keeps_what_is_not
+                alerts: dedup_keys_and_our_references_outlive_the_sweep
+                alerts: the_sweep_keeps_to_its_limit_and_takes_the_oldest
+                deliveries: routing_twice_changes_nothing
+                deliveries: a_claim_counts_the_attempt_and_is_not_handed_out_again
+                deliveries: a_lease_that_ran_out_is_claimed_again_and_may_have_arrived
+                deliveries: lanes_are_apart
+                deliveries: the_oldest_due_goes_first_and_the_limit_holds
+                deliveries: one_of_a_chain_is_under_way_per_endpoint_and_a_cancel_never_overtakes
+                deliveries: a_final_state_makes_the_next_due_at_once
+                deliveries: each_end_is_stored_with_its_facts
+                deliveries: an_end_of_what_is_not_there_is_an_error
+                deliveries: what_was_rendered_comes_with_the_next_claim_and_is_ours
+                deliveries: an_original_that_goes_out_as_received_is_not_ours
+                deliveries: giving_back_undoes_the_claim
+                deliveries: a_dead_or_expired_delivery_can_be_replayed
+                deliveries: a_replayed_delivery_waits_behind_what_is_under_way
+                deliveries: what_was_issued_is_listed_per_endpoint_in_order
+                deliveries: followers_are_all_endpoints_of_a_chain_with_the_newest_rule
+                deliveries: lists_of_deliveries_are_newest_first_in_pages
+                deliveries: a_journey_holds_deliveries_with_their_reports
+                record: a_document_in_quarantine_is_kept_and_counted
+                record: a_released_document_counts_no_more_and_says_who_released_it
+                record: the_quarantine_is_listed_newest_first_in_pages
+                record: the_record_is_a_chain_that_verifies
+                record: many_at_once_append_to_one_chain
+                record: events_about_an_alert_are_its_journey
+                record: a_checkpoint_is_what_was_written_last
+                record: a_lease_has_one_holder_until_it_ends
+                record: a_probe_changes_nothing
+            }
+
+            #[tokio::test]
+            async fn what_is_done_is_there_after_opening_again() {
+                let engine = <$kind>::start().await;
+                crate::reopen::fill(engine.open().await).await;
+                crate::reopen::verify(engine.open().await, <$kind>::LEASES).await;
+            }
+        }
+    )+};
+}
+
+suite! { embedded: crate::Embedded, redis: crate::Redis }
+
+/// A Redis server of its own.
+pub struct Redis {
+    server: capbridge_harness::Redis,
+}
+
+impl Redis {
+    const LEASES: reopen::Leases = reopen::Leases::Kept;
+
+    async fn start() -> Self {
+        Redis { server: capbridge_harness::Redis::start().await.unwrap() }
+    }
+
+    async fn open(&self) -> Arc<dyn Store> {
+        let settings = RedisSettings {
+            url: self.server.url(),
+            password: None,
+            name: "conformance".into(),
+            wait_replicas: None,
+            dangerous_allow_everysec: false,
+            command_timeout: Duration::from_secs(5),
+        };
+        Arc::new(RedisStore::connect(settings).await.unwrap())
+    }
+}
+
+#[tokio::test]
+async fn a_second_embedded_store_on_one_folder_is_refused() {
+    let engine = Embedded::start().await;
+    let open = engine.open().await;
+    let refused = EmbeddedStore::open(engine.folder.path()).err().unwrap();
+    let cause = std::error::Error::source(&refused).unwrap().to_string();
+    assert!(cause.contains("in use by another process"), "{cause}");
+    drop(open);
+    EmbeddedStore::open(engine.folder.path()).unwrap();
+}

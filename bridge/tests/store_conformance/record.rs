@@ -1,0 +1,122 @@
+//! What the store promises of quarantine, record, checkpoints and leases.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use capbridge::store::{Event, Page, Store, StoreError};
+use capbridge_adapters::passage::Origin;
+
+use crate::samples::{ALL, alert, at, event, key, quarantined, release};
+
+type Shared = Arc<dyn Store>;
+
+pub async fn a_document_in_quarantine_is_kept_and_counted(s: Shared) {
+    let raw = Bytes::from_static(b"\xff not xml \x00");
+    for _ in 0..3 {
+        s.quarantine(quarantined("a"), raw.clone()).await.unwrap();
+    }
+    let (entry, kept) = s.quarantined_document("q_a").await.unwrap().unwrap();
+    assert_eq!((entry.times, kept), (3, raw));
+    assert_eq!(s.quarantined(ALL).await.unwrap(), [entry]);
+    assert_eq!(s.depth().await.unwrap().quarantined, 1);
+    assert_eq!(s.quarantined_document("q_b").await.unwrap(), None);
+}
+
+pub async fn a_released_document_counts_no_more_and_says_who_released_it(s: Shared) {
+    s.quarantine(quarantined("a"), Bytes::from_static(b"a")).await.unwrap();
+    s.quarantine(quarantined("b"), Bytes::from_static(b"b")).await.unwrap();
+    let (entry, raw) = s.release("q_a", release()).await.unwrap();
+    assert_eq!((entry.released.clone(), &raw[..]), (Some(release()), &b"a"[..]));
+    s.release("q_a", release()).await.unwrap();
+    assert_eq!(s.depth().await.unwrap().quarantined, 1);
+    assert_eq!(s.quarantined_document("q_a").await.unwrap(), Some((entry, raw)));
+    // The same bytes after a release are still that entry.
+    s.quarantine(quarantined("a"), Bytes::from_static(b"a")).await.unwrap();
+    let (entry, _) = s.quarantined_document("q_a").await.unwrap().unwrap();
+    assert_eq!((entry.times, entry.released), (2, Some(release())));
+    assert_eq!(s.depth().await.unwrap().quarantined, 1);
+    let error = s.release("q_c", release()).await.unwrap_err();
+    assert!(matches!(error, StoreError::Missing { .. }), "{error:?}");
+}
+
+pub async fn the_quarantine_is_listed_newest_first_in_pages(s: Shared) {
+    for name in ["a", "b", "c"] {
+        s.quarantine(quarantined(name), Bytes::new()).await.unwrap();
+    }
+    let page = s.quarantined(Page { limit: 2, skip: 1 }).await.unwrap();
+    assert_eq!(page.iter().map(|q| q.id.as_str()).collect::<Vec<_>>(), ["q_b", "q_a"]);
+}
+
+pub async fn the_record_is_a_chain_that_verifies(s: Shared) {
+    assert_eq!(s.verify_record().await.unwrap(), Ok(0));
+    s.record(Vec::new()).await.unwrap();
+    for n in 0..25 {
+        s.record(vec![event("started", None, n), event("repeat", Some("a"), n)]).await.unwrap();
+    }
+    assert_eq!(s.verify_record().await.unwrap(), Ok(50));
+}
+
+pub async fn many_at_once_append_to_one_chain(s: Shared) {
+    let all = (0..40).map(|n| s.record(vec![event("routed", Some("a"), n), event("attempt", Some("a"), n)]));
+    for done in futures_util::future::join_all(all).await {
+        done.unwrap();
+    }
+    assert_eq!(s.verify_record().await.unwrap(), Ok(80));
+    s.accept(alert("a")).await.unwrap();
+    let events = s.journey(&key("a")).await.unwrap().unwrap().events;
+    assert_eq!(events.len(), 80);
+    // What one call appends stays together.
+    for pair in events.chunks(2) {
+        assert_eq!((pair[0].at, &*pair[0].what, &*pair[1].what), (pair[1].at, "routed", "attempt"));
+    }
+}
+
+pub async fn events_about_an_alert_are_its_journey(s: Shared) {
+    s.accept(alert("a")).await.unwrap();
+    let mut rich: Event = event("attempt", Some("a"), 2);
+    rich.facts.insert("endpoint".into(), "x".into());
+    rich.facts.insert("empty".into(), serde_json::json!([]));
+    rich.facts.insert("large".into(), serde_json::json!(u64::MAX));
+    let events = vec![event("accepted", Some("a"), 1), rich, event("accepted", Some("b"), 3)];
+    s.record(events.clone()).await.unwrap();
+    s.record(vec![event("started", None, 4)]).await.unwrap();
+    assert_eq!(s.journey(&key("a")).await.unwrap().unwrap().events, events[..2]);
+    assert_eq!(s.journey(&key("b")).await.unwrap(), None);
+}
+
+pub async fn a_checkpoint_is_what_was_written_last(s: Shared) {
+    let (hub, feed) = (Origin("hub".into()), Origin("feed".into()));
+    assert_eq!(s.checkpoint(&hub).await.unwrap(), None);
+    s.set_checkpoint(&hub, "1").await.unwrap();
+    s.set_checkpoint(&feed, "").await.unwrap();
+    s.set_checkpoint(&hub, "2").await.unwrap();
+    assert_eq!(s.checkpoint(&hub).await.unwrap().as_deref(), Some("2"));
+    assert_eq!(s.checkpoint(&feed).await.unwrap().as_deref(), Some(""));
+}
+
+pub async fn a_lease_has_one_holder_until_it_ends(s: Shared) {
+    // (now, until, holder, given)
+    let calls = [
+        (0, 10, "one", true),
+        (1, 11, "two", false),
+        (5, 15, "one", true),
+        (14, 24, "two", false),
+        (15, 25, "two", true),
+        (16, 26, "one", false),
+    ];
+    for (now, until, holder, given) in calls {
+        assert_eq!(s.lease("hub", holder, at(now), at(until)).await.unwrap(), given, "{holder} at {now}");
+    }
+    assert!(s.lease("feed", "one", at(16), at(26)).await.unwrap());
+    s.unlease("hub", "one").await.unwrap();
+    assert!(!s.lease("hub", "one", at(17), at(27)).await.unwrap());
+    s.unlease("hub", "two").await.unwrap();
+    assert!(s.lease("hub", "one", at(17), at(27)).await.unwrap());
+}
+
+pub async fn a_probe_changes_nothing(s: Shared) {
+    let before = s.depth().await.unwrap();
+    s.probe().await.unwrap();
+    s.probe().await.unwrap();
+    assert_eq!(s.depth().await.unwrap(), before);
+}
