@@ -8,11 +8,13 @@
 use std::collections::BTreeSet;
 
 use cap_schema::{Alert, Point};
+use geo::Coord;
 use serde::Serialize;
 
 mod approximate;
 mod facts;
 mod format;
+pub mod geodata;
 mod layer;
 mod shape;
 #[cfg(test)]
@@ -30,7 +32,7 @@ pub const NEAREST_KM: f64 = 2.0;
 const DIVIDED: [(&str, [&str; 2]); 1] = [("02261", ["02063", "02066"])];
 
 /// Why boundary data cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum GeodataError {
     /// Not a boundary file of capbridge.
     #[error("not a boundary file made by capbridge geodata build")]
@@ -74,6 +76,18 @@ pub enum GeodataError {
     /// More points than the program holds.
     #[error("boundary file has too many points")]
     TooLarge,
+    /// An input of `capbridge geodata build`.
+    #[error("{name} cannot be used")]
+    Input {
+        /// As handed in.
+        name: String,
+        /// Why.
+        #[source]
+        cause: geodata::InputError,
+    },
+    /// No input of `capbridge geodata build` says where places are.
+    #[error("no input holds boundaries or places")]
+    NothingUsable,
     /// A table that comes with the program.
     #[error("line {line} of {table} is not as it should be")]
     Table {
@@ -151,6 +165,11 @@ impl Boundaries {
         if !contents.places.is_empty() {
             self.places = contents.places;
         }
+        for place in self.places.iter_mut().filter(|place| place.sgc.is_empty()) {
+            let center = Coord { x: place.lon, y: place.lat };
+            place.sgc =
+                self.divisions.containing(center).map(|division| division.code.clone()).unwrap_or_default();
+        }
         Ok(self)
     }
 
@@ -174,7 +193,27 @@ impl Boundaries {
         if found.same.is_empty() && found.sgc.is_empty() {
             self.take_nearest(&shapes, &mut found);
         }
+        self.zones_and_clc(&shapes, &mut found);
         found.into_located(&self.facts)
+    }
+
+    fn zones_and_clc(&self, shapes: &Shapes, found: &mut Found) {
+        for overlap in self.zones.overlaps(shapes) {
+            // Zones on land reach up to 0.4 km into Canada; the counties are nearer the border and decide.
+            let code = &overlap.feature.code;
+            if found.touches_state(code, &self.facts) || is_marine(code) {
+                found.zone(code, overlap.area_km2 >= COUNTS_KM2);
+            }
+        }
+        for overlap in self.clc_zones.overlaps(shapes) {
+            found.clc_zone(&overlap.feature.code, overlap.area_km2 >= COUNTS_KM2);
+        }
+        if self.clc_zones.is_empty() {
+            let near =
+                self.places.iter().filter(|place| found.sgc.contains(&place.sgc) && shapes.reach(place));
+            let near: Vec<_> = near.map(|place| place.code.clone()).collect();
+            found.clc.extend(near);
+        }
     }
 
     fn take_nearest(&self, shapes: &Shapes, found: &mut Found) {
@@ -307,6 +346,23 @@ impl Found {
         list.insert(sgc.to_owned());
     }
 
+    fn zone(&mut self, ugc: &str, counts: bool) {
+        let list = if counts { &mut self.zones } else { &mut self.partial };
+        list.insert(ugc.to_owned());
+    }
+
+    fn clc_zone(&mut self, clc: &str, counts: bool) {
+        let list = if counts { &mut self.clc } else { &mut self.partial };
+        list.insert(clc.to_owned());
+    }
+
+    /// Whether a county of the zone's state is touched, however little.
+    fn touches_state(&self, ugc: &str, facts: &Facts) -> bool {
+        let counties = self.same.iter().chain(&self.partial);
+        let states = counties.filter_map(|same| facts.states.get(same.get(1..3)?));
+        states.into_iter().any(|state| ugc.starts_with(state.as_str()))
+    }
+
     fn into_located(self, facts: &Facts) -> Located {
         let mut ugc = self.zones;
         ugc.extend(self.same.iter().filter_map(|same| county_ugc(same, facts)));
@@ -319,6 +375,13 @@ impl Found {
             exact: self.exact,
         }
     }
+}
+
+/// Whether a zone lies on water, by its first two letters (NWS Directive 10-1702: coasts, oceans and the Great Lakes).
+fn is_marine(ugc: &str) -> bool {
+    const WATERS: [&str; 16] =
+        ["AM", "AN", "GM", "LC", "LE", "LH", "LM", "LO", "LS", "PH", "PK", "PM", "PS", "PZ", "SL", "PT"];
+    ugc.get(..2).is_some_and(|letters| WATERS.contains(&letters))
 }
 
 fn county_ugc(same: &str, facts: &Facts) -> Option<String> {

@@ -101,8 +101,14 @@ impl Layer {
 
     /// Whether a point lies in any feature.
     pub(super) fn contains(&self, point: Coord<f64>) -> bool {
+        self.containing(point).is_some()
+    }
+
+    /// The feature that a point lies in.
+    pub(super) fn containing(&self, point: Coord<f64>) -> Option<&Feature> {
         let near = self.near(&AABB::from_point([point.x, point.y]));
-        near.into_values().any(|rings| shape::inside(point, rings.into_iter()))
+        let holds = near.into_iter().find(|(_, rings)| shape::inside(point, rings.iter().copied()));
+        holds.and_then(|(number, _)| self.features.get(number))
     }
 
     /// The rings of each feature that meet the box.

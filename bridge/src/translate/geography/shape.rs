@@ -8,6 +8,8 @@ use cap_schema::Point;
 use geo::{BooleanOps, Coord, LineString, MultiPolygon, Polygon, bool_ops::FillRule};
 use rstar::{AABB, Envelope};
 
+use super::format::Place;
+
 pub(super) const KM_PER_DEGREE: f64 = EARTH_RADIUS_KM * std::f64::consts::PI / 180.0;
 const EARTH_RADIUS_KM: f64 = 6371.008_8;
 /// 1 - sin(2π/n) n/2π is 0.0007 at 96: the area that the inscribed polygon lacks.
@@ -82,6 +84,22 @@ impl Shapes {
         let rings =
             self.area.0.iter().flat_map(|part| std::iter::once(part.exterior()).chain(part.interiors()));
         rings.map(|ring| ring.0.as_slice())
+    }
+
+    /// Whether the shape comes within the radius of a place without a boundary.
+    pub(super) fn reach(&self, place: &Place) -> bool {
+        let center = Coord { x: place.lon, y: place.lat };
+        let Some(envelope) = self.envelope() else { return false };
+        if envelope.distance_2(&[center.x, center.y]).sqrt() * KM_PER_DEGREE * center.y.to_radians().cos()
+            > place.radius_km
+        {
+            return false;
+        }
+        inside(center, self.rings())
+            || self
+                .outlines
+                .iter()
+                .any(|outline| distance_km(outline, &[center], center.y) <= place.radius_km)
     }
 
     /// The box around everything, `None` when there is nothing.
@@ -174,13 +192,26 @@ pub(super) fn area_km2(area: &MultiPolygon<f64>) -> f64 {
 /// Signed: positive when counter-clockwise. Lines are straight on the map of equal areas between their ends, which for
 /// the lines of boundaries is nearer than the data.
 pub(super) fn ring_area_km2(ring: &[Coord<f64>]) -> f64 {
-    let Some(mut before) = ring.last().copied() else { return 0.0 };
+    let Some(before) = ring.last() else { return 0.0 };
+    let mut before = (before.x, height_km2(before.y));
     let mut sum = 0.0;
     for point in ring {
-        sum += (before.x - point.x).to_radians() * (before.y.to_radians().sin() + point.y.to_radians().sin());
-        before = *point;
+        let point = (point.x, height_km2(point.y));
+        sum += (before.0 - point.0).to_radians() * (before.1 + point.1);
+        before = point;
     }
-    sum * EARTH_RADIUS_KM * EARTH_RADIUS_KM / 2.0
+    sum / 2.0
+}
+
+/// Area from the equator up to a latitude for each radian of longitude, on the ellipsoid GRS 80 (Snyder, Map
+/// Projections, 3-12): at 60 degrees the sphere is 0.6 % off.
+fn height_km2(lat: f64) -> f64 {
+    const AXIS_KM: f64 = 6_378.137;
+    const SQUARED: f64 = 0.006_694_380_022_90;
+    let eccentricity = SQUARED.sqrt();
+    let sine = lat.to_radians().sin();
+    let (share, along) = (1.0 - SQUARED, eccentricity * sine);
+    AXIS_KM * AXIS_KM * share / 2.0 * (sine / (1.0 - along * along) + along.atanh() / eccentricity)
 }
 
 /// Whether a point lies inside rings, of which one inside another is a hole.

@@ -90,6 +90,48 @@ fn counties_of_the_golden_table_are_found_with_the_built_in_set() {
     assert_eq!(wrong, Vec::<String>::new());
 }
 
+/// All files of the folder, as `capbridge geodata build` hands them in.
+fn built(folder: &std::path::Path) -> (Vec<u8>, geodata::Summary) {
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    let inputs: Vec<(String, Vec<u8>)> = files
+        .map(|file| (file.file_name().into_string().unwrap(), std::fs::read(file.path()).unwrap()))
+        .collect();
+    geodata::build(&inputs).unwrap()
+}
+
+#[test]
+fn all_of_the_golden_table_is_found_with_sets_built_from_the_official_inputs() {
+    let Some(folder) = geo_folder() else {
+        println!("skipped: no ../shared/geo");
+        return;
+    };
+    let (file, summary) = built(&folder);
+    println!("{}", serde_json::to_string(&summary).unwrap());
+    let kinds: Vec<_> = summary.layers.iter().map(|layer| (layer.kind, layer.features)).collect();
+    assert_eq!(kinds, [("us_counties", 3234), ("census_divisions", 293), ("zones", 1575)]);
+    assert_eq!(summary.places, 1391);
+    assert_eq!(built(&folder).0, file, "the same inputs give the same bytes");
+    let boundaries = Boundaries::builtin().unwrap().with_geodata(&file).unwrap();
+    let mut wrong = Vec::new();
+    for case in golden(&folder) {
+        let found = boundaries.locate_shapes(&case.polygons, &case.circles);
+        assert!(found.exact);
+        let nearest: Vec<_> = case.nearest.iter().map(|fips| format!("0{fips}")).collect();
+        let may = [case.same_small, nearest].concat();
+        wrong.extend(differences(&case.name, &found.same, &case.same, &may));
+        let may = [case.sgc_small, case.nearest].concat();
+        wrong.extend(differences(&case.name, &found.sgc, &case.sgc, &may));
+        let zones = [found.ugc.clone(), found.partial.clone()].concat();
+        wrong.extend(differences(&case.name, &case.zones, &[], &zones));
+        let area_km2 = Shapes::new(&case.polygons, &case.circles).area_km2;
+        if (area_km2 / case.area_km2 - 1.0).abs() > 0.005 && (area_km2 - case.area_km2).abs() > 0.05 {
+            wrong.push(format!("{} has {area_km2} km2, not {}", case.name, case.area_km2));
+        }
+        println!("{} {found:?} {:?}", case.name, case.zones);
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
 #[test]
 fn divisions_at_the_rivers_are_found_without_their_boundaries() {
     let boundaries = Boundaries::builtin().unwrap();
