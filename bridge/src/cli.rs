@@ -4,6 +4,7 @@
 
 mod documents;
 mod explain;
+mod geodata;
 mod inputs;
 mod places;
 mod remote;
@@ -80,6 +81,12 @@ enum Command {
         after_help = "Example:\n  capbridge locate --circle \"42.9745,-82.4066 4\"\n  capbridge locate --same 026147 --format json\n\nExit codes: 0 located, 64 usage."
     )]
     Locate(places::LocateArgs),
+    /// Makes boundary files for `locate`, `translate` and the bridge.
+    #[command(after_help = "Example:\n  capbridge geodata build --out geodata.bin boundaries/")]
+    Geodata {
+        #[command(subcommand)]
+        action: geodata::GeodataAction,
+    },
     /// Explains a rule that a finding names.
     #[command(
         after_help = "Example:\n  capbridge explain cap.polygon.open\n\nExit codes: 0 explained, 64 no such rule."
@@ -278,6 +285,7 @@ pub fn main() -> ExitCode {
         Command::Translate(args) => translate::translate(&args),
         Command::Signature(args) => documents::signature(&args),
         Command::Locate(args) => places::locate(&args),
+        Command::Geodata { action } => geodata::geodata(action),
         Command::Explain { rule } => explain::explain(&rule),
         Command::Journey { id, admin } => remote::journey(&admin, &id),
         Command::Quarantine { action, admin } => remote::quarantine(&admin, action),

@@ -75,6 +75,8 @@ pub struct Config {
     pub endpoints: BTreeMap<EndpointName, AnyEndpoint>,
     /// The rules, in the order of the file.
     pub rules: Vec<Rule>,
+    /// The operator's boundary file.
+    pub geodata: Option<Vec<u8>>,
     /// Whether a file was given.
     pub from_file: Option<PathBuf>,
 }
@@ -191,6 +193,17 @@ impl Config {
         if let Some(relay) = &relay {
             check_relay(&mut file, relay);
         }
+        let geodata = bridge.as_ref().and_then(|b| b.geodata_file.as_ref()).and_then(|path| {
+            std::fs::read(folder.join(path))
+                .map_err(|e| {
+                    file.fault(
+                        "bridge.geodata_file",
+                        &format!("{} cannot be read: {e}", path.display()),
+                        "make it with `capbridge geodata build`",
+                    )
+                })
+                .ok()
+        });
         let admin = admin.map(|table| check_admin(&mut file, &files, &table));
         let redis_password = store
             .as_ref()
@@ -231,6 +244,7 @@ impl Config {
                 profiles,
                 endpoints,
                 rules,
+                geodata,
                 from_file,
             });
         }

@@ -165,7 +165,10 @@ struct Common {
 fn build(config: Config, common: &Common) -> Result<Stages, StartError> {
     let Common { store, clock, http, metrics } = common;
     let marks = TestMarks::builtin().map_err(|e| StartError::Tables(Box::new(e)))?;
-    let tables = Tables::builtin().map_err(|e| StartError::Tables(Box::new(e)))?;
+    let mut tables = Tables::builtin().map_err(|e| StartError::Tables(Box::new(e)))?;
+    if let Some(bytes) = &config.geodata {
+        tables = tables.with_geodata(bytes).map_err(|e| StartError::Tables(Box::new(e)))?;
+    }
     let (accepted, routed) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let own_senders = own_senders(&config);
     let pipeline = Arc::new(Pipeline {

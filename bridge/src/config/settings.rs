@@ -24,6 +24,8 @@ pub struct BridgeTable {
     pub data_dir: PathBuf,
     /// How long a clean stop may take, seconds.
     pub shutdown_secs: u64,
+    /// A boundary file made by `capbridge geodata build`; absent: Canadian places are approximate.
+    pub geodata_file: Option<PathBuf>,
 }
 
 impl Default for BridgeTable {
@@ -35,6 +37,7 @@ impl Default for BridgeTable {
             sender_name: "capbridge".into(),
             data_dir: "capbridge-data".into(),
             shutdown_secs: 10,
+            geodata_file: None,
         }
     }
 }

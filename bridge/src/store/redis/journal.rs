@@ -137,8 +137,10 @@ impl Journal {
     }
 }
 
-/// Stream entries: id and fields.
-fn entries(value: Value) -> Result<Vec<(String, Vec<(String, String)>)>, Fault> {
+/// A stream entry: id and fields.
+type StreamEntry = (String, Vec<(String, String)>);
+
+fn entries(value: Value) -> Result<Vec<StreamEntry>, Fault> {
     Parts::each(value, |mut entry| {
         let id: String = entry.next()?;
         let fields: Vec<String> = entry.next()?;

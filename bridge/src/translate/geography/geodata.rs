@@ -241,14 +241,14 @@ impl LayerBuilder {
                 *name = name_of(&drawn.columns).or_else(|| tables.name(kind, &code)).unwrap_or_default();
             }
             for ring in &drawn.rings {
-                let references = ring.iter().filter_map(|(arc, reversed)| {
+                let references = ring.iter().map(|(arc, reversed)| {
                     let number = *numbers.entry(*arc).or_insert_with(|| {
                         self.outline
                             .arcs
                             .push(quantised(drawing.arcs.get(*arc).map_or(&[][..], Vec::as_slice)));
                         self.outline.arcs.len() as u64 - 1
                     });
-                    Some(number << 1 | u64::from(*reversed))
+                    number << 1 | u64::from(*reversed)
                 });
                 rings.push(references.collect());
             }

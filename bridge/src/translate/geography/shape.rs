@@ -11,7 +11,7 @@ use rstar::{AABB, Envelope};
 use super::format::Place;
 
 pub(super) const KM_PER_DEGREE: f64 = EARTH_RADIUS_KM * std::f64::consts::PI / 180.0;
-const EARTH_RADIUS_KM: f64 = 6371.008_8;
+const EARTH_RADIUS_KM: f64 = 6_371.008_8;
 /// 1 - sin(2π/n) n/2π is 0.0007 at 96: the area that the inscribed polygon lacks.
 const CIRCLE_POINTS: u32 = 96;
 /// An alert with more points than this is not measured: it would hold the translator for minutes.
