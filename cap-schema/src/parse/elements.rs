@@ -189,12 +189,12 @@ fn area<'t>(r: &mut Reading<'t>) -> Outcome<Area<'t>> {
             Child::Known(0) => area.area_desc = r.required_text()?,
             Child::Known(1) => {
                 if let Some(text) = r.list()? {
-                    if text.len() > r.limits.points.saturating_mul(2) {
-                        let points = text.split_ascii_whitespace().count();
+                    if text.len() > r.limits.points {
+                        let commas = memchr::memchr_iter(b',', text.as_bytes()).count();
                         r.bound(
                             "limit.points",
                             "points of a polygon",
-                            points.saturating_sub(1),
+                            commas.saturating_sub(1),
                             r.limits.points,
                         )?;
                     }
