@@ -85,19 +85,39 @@ pub(crate) fn place(text: &str, offset: usize) -> (u32, u32) {
     (u32::try_from(line).unwrap_or(u32::MAX), u32::try_from(column).unwrap_or(u32::MAX))
 }
 
-/// Gives findings the places of their offsets, in one pass over the text.
+/// Gives findings the places of their offsets, in order of offset, in one pass over the text.
 pub(crate) fn places(text: &str, mut found: Vec<(Finding, usize)>) -> Vec<Finding> {
     found.sort_by_key(|(_, offset)| *offset);
-    let (mut at, mut line, mut column) = (0_usize, 1_u32, 1_u32);
+    let mut walk = Walk::default();
     for (finding, offset) in &mut found {
-        let stretch = text.get(at..*offset).unwrap_or("");
+        (finding.line, finding.column) = walk.to(text, *offset);
+    }
+    found.into_iter().map(|(finding, _)| finding).collect()
+}
+
+/// Lines and columns of growing offsets.
+pub(crate) struct Walk {
+    at: usize,
+    line: u32,
+    column: u32,
+}
+
+impl Default for Walk {
+    fn default() -> Self {
+        Walk { at: 0, line: 1, column: 1 }
+    }
+}
+
+impl Walk {
+    /// Line and column of an offset that is not before the last one.
+    pub(crate) fn to(&mut self, text: &str, offset: usize) -> (u32, u32) {
+        let stretch = text.get(self.at..offset).unwrap_or("");
         let lines = memchr::memchr_iter(b'\n', stretch.as_bytes()).count();
         let rest = stretch.rsplit('\n').next().unwrap_or("").chars().count();
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        column = if lines > 0 { 1 } else { column }.saturating_add(count(rest));
-        line = line.saturating_add(count(lines));
-        at = (*offset).max(at);
-        (finding.line, finding.column) = (line, column);
+        self.column = if lines > 0 { 1 } else { self.column }.saturating_add(count(rest));
+        self.line = self.line.saturating_add(count(lines));
+        self.at = self.at.max(offset);
+        (self.line, self.column)
     }
-    found.into_iter().map(|(finding, _)| finding).collect()
 }

@@ -156,7 +156,8 @@ fn by_hand(bytes: &[u8]) -> Vec<Found> {
     while let Some(start) = find_tag(bytes, at, b"<") {
         // A second start before the end means that the first alert never ended.
         let next = find_tag(bytes, start + 1, b"<").unwrap_or(bytes.len());
-        let end = find_tag(bytes, start + 1, b"</").filter(|e| *e < next);
+        let before_next = bytes.get(..next).unwrap_or(bytes);
+        let end = find_tag(before_next, start + 1, b"</");
         let stop = match end {
             Some(close) => {
                 bytes.iter().skip(close).position(|b| *b == b'>').map_or(bytes.len(), |n| close + n + 1)

@@ -49,11 +49,29 @@ impl fmt::Display for Profile {
 
 /// Findings while they are collected.
 #[derive(Default)]
-pub(crate) struct Findings(Vec<Finding>);
+pub(crate) struct Findings {
+    list: Vec<Finding>,
+    left_out: usize,
+}
+
+/// Findings that one profile may cost; more are counted.
+const MOST: usize = 1_000;
 
 impl Findings {
     pub(crate) fn add(&mut self, rule: &'static str, path: impl Into<String>, message: impl Into<String>) {
-        self.0.push(rules::finding(rule, path, message));
+        if self.list.len() < MOST {
+            self.list.push(rules::finding(rule, path, message));
+        } else {
+            self.left_out += 1;
+        }
+    }
+
+    fn into_list(mut self) -> Vec<Finding> {
+        if self.left_out > 0 {
+            let message = format!("{} more findings are left out", self.left_out);
+            self.list.push(rules::finding("cap.more-findings", "/alert", message));
+        }
+        self.list
     }
 }
 
@@ -73,7 +91,7 @@ pub fn validate(alert: &Alert<'_>, profile: Profile) -> Vec<Finding> {
         Profile::CapCp => profile::cap_cp::check(alert, &mut findings),
         Profile::Ipaws => profile::ipaws::check(alert, &mut findings),
     }
-    findings.0
+    findings.into_list()
 }
 
 /// The profiles that an alert says it follows; `Profile::Cap` is always the first.

@@ -27,7 +27,7 @@ const FIXTURES: [&str; 3] = [
 /// Everything that can be done with bytes.
 fn everything(bytes: &[u8]) {
     let limits = Limits::default();
-    for found in split(bytes, &limits).unwrap_or_default() {
+    for found in split(bytes, &limits).unwrap_or_default().into_iter().take(100) {
         let Ok(document) = found.read(bytes, &limits) else { continue };
         let _ = signature::verify_document(&document, &TrustStore::default(), &Policy::default());
         let Ok(parsed) = document.parse() else { continue };
@@ -252,4 +252,55 @@ fn xmllint(flag: &str, file: &Path) -> Option<String> {
     let ran = Command::new("xmllint").args(["--nonet", flag]).arg(file).output();
     let ran = ran.expect("xmllint is installed by `make setup`");
     ran.status.success().then(|| String::from_utf8(ran.stdout).unwrap())
+}
+
+/// Documents within the limits whose parts are as many as the limits allow.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the bound on time is what is tested")]
+fn no_document_within_the_limits_costs_more_than_its_size() {
+    let head = "<alert xmlns=\"urn:oasis:names:tc:emergency:cap:1.2\"><identifier>i</identifier><sender>s</sender>\
+        <sent>2026-03-01T10:00:00-05:00</sent><status>Actual</status><msgType>Alert</msgType><scope>Public</scope>\
+        <code>profile:CAP-CP:0.4</code><code>IPAWSv1.0</code>";
+    let info = |language: &str, urgency: &str, rest: &str| {
+        format!(
+            "<info><language>{language}</language><category>Met</category><event>e</event><urgency>{urgency}</urgency>\
+             <severity>Minor</severity><certainty>Likely</certainty>{rest}</info>"
+        )
+    };
+    let geocodes =
+        "<area><areaDesc>a</areaDesc><geocode><valueName>profile:CAP-CP:Location:0.3</valueName><value>x\
+        </value></geocode></area>"
+            .repeat(800);
+    let many = |languages: [&str; 2]| -> String {
+        (0..24)
+            .map(|i| info(languages[i % 2], if i % 3 == 0 { "Past" } else { "Future" }, &geocodes))
+            .collect()
+    };
+    let zigzag: String = (0..49_990).map(|i| format!("{}.{},{} ", i % 80, i % 7, (i * 37) % 170)).collect();
+    let polygon = format!("<area><areaDesc>a</areaDesc><polygon>{zigzag}0.0,0</polygon></area>");
+    let documents = [
+        ("the same places in one language", format!("{head}{}</alert>", many(["en-CA", "en-CA"]))),
+        ("the same places in two languages", format!("{head}{}</alert>", many(["en-CA", "fr-CA"]))),
+        ("a winding polygon", format!("{head}{}</alert>", info("en-CA", "Past", &polygon))),
+        ("starts without ends", "<alert ".repeat(700_000)),
+        ("alerts without ends", format!("<alerts>{}", "<alert xmlns='x'>".repeat(300_000))),
+        (
+            "signatures",
+            format!(
+                "{head}{}</alert>",
+                "<Signature xmlns=\"http://www.w3.org/2000/09/xmldsig#\"><SignedInfo/></Signature>"
+                    .repeat(60_000)
+            ),
+        ),
+        ("references", format!("{head}<note>{}</note></alert>", "&amp;".repeat(100_000))),
+        ("comments", format!("{head}{}</alert>", "<!-- -->".repeat(600_000))),
+        ("unknown elements", format!("{head}{}</alert>", "<x/>".repeat(190_000))),
+        ("ends of sections", format!("{head}<note>{}</note></alert>", "<![CDATA[]]]]>".repeat(30_000))),
+    ];
+    for (name, document) in documents {
+        let start = std::time::Instant::now();
+        everything(document.as_bytes());
+        // Two seconds without optimisation; most of it is the size of the document.
+        assert!(start.elapsed().as_secs_f64() < 2.0, "{name}: {:?}", start.elapsed());
+    }
 }

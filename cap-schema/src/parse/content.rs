@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use super::elements::{Child, Outcome, Seen};
-use super::place::{Name, Place, step};
+use super::place::{Name, Place};
 use crate::alert::Version;
 use crate::code::{Certainty, Code, CodeList};
 use crate::finding::{Finding, Rejection, places};
@@ -485,9 +485,4 @@ impl<'t> Reading<'t> {
         }
         Ok(Some(content.text))
     }
-}
-
-/// The path of the nth element of a name below another, for `locate`.
-pub(super) fn path_of(parent: &str, name: &str, number: u16) -> String {
-    format!("{parent}{}", step(name, super::place::is_many(name), number))
 }

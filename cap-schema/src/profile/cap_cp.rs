@@ -206,6 +206,7 @@ fn across(alert: &Alert<'_>, out: &mut Findings) {
     let value = |info: &Info<'_>| event_code(info).map(|(_, c)| c.value.trim().to_owned());
     let minor = |info: &Info<'_>| info.parameter.iter().any(|p| has_suffix(&p.value_name, ":MinorChange"));
     let any_minor = alert.info.iter().any(minor);
+    let all_codes: Vec<Vec<&Cow<'_, str>>> = alert.info.iter().map(codes).collect();
     for (index, info) in alert.info.iter().enumerate() {
         let path = format!("/alert/info[{}]", index + 1);
         if index > 0 && value(info).is_some() && value(info) != value(first) {
@@ -215,8 +216,9 @@ fn across(alert: &Alert<'_>, out: &mut Findings) {
             out.add("cap-cp.16.all", &path, "MinorChange is missing in this info");
         }
         // The counterpart in another language is the info with the same places.
-        let twin = alert.info.iter().take(index).find(|other| {
-            other.language != info.language && codes(other) == codes(info) && !codes(info).is_empty()
+        let places = all_codes.get(index).filter(|c| !c.is_empty());
+        let twin = alert.info.iter().zip(&all_codes).take(index).find_map(|(other, codes)| {
+            (other.language != info.language && Some(codes) == places).then_some(other)
         });
         if let Some(twin) = twin
             && !same_values(twin, info)

@@ -29,11 +29,18 @@ pub fn verify_document(document: &Document<'_>, trust: &TrustStore, policy: &Pol
 /// Verifies all signatures of a text that passed the gate.
 pub(super) fn verify_text(text: &str, trust: &TrustStore, policy: &Policy) -> Verification {
     let Ok(outline) = read::outline(text, &policy.limits) else { return Verification::absent() };
-    let mut reports: Vec<SignatureReport> = outline
-        .signatures
-        .iter()
-        .map(|s| Check { text, trust, policy, outline: &outline }.report(s))
-        .collect();
+    let check = Check { text, trust, policy, outline: &outline };
+    let count = outline.signatures.len();
+    let mut reports: Vec<SignatureReport> = if count > policy.limits.signatures {
+        vec![SignatureReport {
+            state: State::Unsupported,
+            algorithm: String::new(),
+            subject: String::new(),
+            reason: format!("{count} signatures; the limit is {}", policy.limits.signatures),
+        }]
+    } else {
+        outline.signatures.iter().map(|s| check.report(s)).collect()
+    };
     if outline.misplaced {
         reports.push(SignatureReport {
             state: State::Invalid,
@@ -41,12 +48,6 @@ pub(super) fn verify_text(text: &str, trust: &TrustStore, policy: &Policy) -> Ve
             subject: String::new(),
             reason: "a signature stands where none may: not as a child of alert".into(),
         });
-    }
-    if outline.signatures.len() > policy.limits.signatures {
-        for report in &mut reports {
-            report.state = State::Unsupported;
-            report.reason = format!("more than {} signatures", policy.limits.signatures);
-        }
     }
     Verification::of(reports)
 }

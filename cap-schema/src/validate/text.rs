@@ -1,11 +1,16 @@
 //! Rules on texts, languages and named values (CAP 1.2 section 3.2.2, 3.3.3; V13, V14, V20, V22, V23, V25, N4, N9).
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use super::Findings;
 use super::resource::is_absolute;
 use crate::alert::Alert;
+use crate::area::Area;
 use crate::info::{Info, NamedValue};
+
+/// Comparisons of places that one alert may cost; beyond it overriding infos are not looked for.
+const BUDGET: usize = 100_000;
 
 pub(super) fn check(alert: &Alert<'_>, out: &mut Findings) {
     if let Some(note) = &alert.note {
@@ -14,9 +19,10 @@ pub(super) fn check(alert: &Alert<'_>, out: &mut Findings) {
     for (index, info) in alert.info.iter().enumerate() {
         one_info(index + 1, info, out);
     }
+    let mut budget = BUDGET;
     for (index, later) in alert.info.iter().enumerate() {
         for earlier in alert.info.iter().take(index) {
-            between(index + 1, earlier, later, out);
+            between(index + 1, earlier, later, &mut budget, out);
         }
     }
 }
@@ -117,8 +123,16 @@ fn has_tag(text: &str) -> bool {
     })
 }
 
+/// The texts that name the places of an info.
+fn places<'i>(info: &'i Info<'_>) -> impl Iterator<Item = &'i str> {
+    let of = |area: &'i Area<'_>| {
+        area.polygon.iter().map(|p| p.as_str()).chain(area.geocode.iter().map(|g| g.value.as_ref()))
+    };
+    info.area.iter().flat_map(of)
+}
+
 /// V14 and N4.
-fn between(number: usize, earlier: &Info<'_>, later: &Info<'_>, out: &mut Findings) {
+fn between(number: usize, earlier: &Info<'_>, later: &Info<'_>, budget: &mut usize, out: &mut Findings) {
     let language = |info: &Info<'_>| info.language.as_deref().unwrap_or("en-US").to_ascii_lowercase();
     if language(earlier) != language(later) {
         let pairs = [
@@ -136,18 +150,19 @@ fn between(number: usize, earlier: &Info<'_>, later: &Info<'_>, out: &mut Findin
     let differs = earlier.urgency != later.urgency
         || earlier.severity != later.severity
         || earlier.certainty != later.certainty;
-    let overlaps = || {
-        later.area.iter().any(|a| {
-            earlier.area.iter().any(|b| {
-                a.polygon.iter().any(|p| b.polygon.contains(p))
-                    || a.geocode.iter().any(|g| b.geocode.contains(g))
-            })
+    let overlaps = |left: &mut usize| {
+        let shown: HashSet<&str> = places(earlier).take(*left).collect();
+        *left = left.saturating_sub(shown.len() + 1);
+        let mut later = places(later).take(*left);
+        later.any(|place| {
+            *left = left.saturating_sub(1);
+            shown.contains(place)
         })
     };
     let same_event = earlier.event_code == later.event_code
         || earlier.event_code.is_empty()
         || later.event_code.is_empty();
-    if differs && same_event && overlaps() {
+    if differs && same_event && overlaps(budget) {
         let path = format!("/alert/info[{number}]");
         out.add(
             "cap.info.override",
