@@ -73,9 +73,8 @@ families! {
     /// hash: by identifier: sender to the alert that a message of ours was made from. Writer: render. Reader: ours. For
     /// ever: our own output is known after any time. 1 for each message ever issued.
     OURS = "ours:";
-    /// hash: a delivery: `fixed` (JSON of what never changes), `endpoint`, `chain`, `alert`, `lane`, `seq`, `head`,
-    /// `state`, `attempts`, `due_at`, `due_ms`, `give_up_at`, `attempted_at`, `ended_at`, `error`, `maybe`, `receipt`.
-    /// Writer: route, claim, finish, give_back, replay. Reader: all. Until its alert is swept. As the archive.
+    /// hash: a delivery: `endpoint`, `alert`, `chain`, `lane`, `rule`, `seq`, `head`, `state`, `attempts`, `queued_at`,
+    /// `due_at`, `due_ms`, `give_up_at`, `attempted_at`, `ended_at`, `error`, `maybe`, `receipt` (JSON). Writer: route, claim, finish, give_back, replay. Reader: all. Until its alert is swept. As the archive.
     DELIVERY = "delivery:";
     /// hash: what is sent for a delivery: `rendering` (JSON) and `body`. Writer: render. Reader: claim, issued, journey.
     /// Until its alert is swept. As the archive.
@@ -86,8 +85,8 @@ families! {
     DELIVERIES_OF = "deliveries-of:";
     /// sorted set: deliveries in a state. Writer: all that change a state. Reader: lists, depth. Until swept. 6.
     STATE = "state:";
-    /// sorted set: unfinished deliveries of an (endpoint, chain); the first but for replays is the head. Writer: route,
-    /// finish, replay. Reader: finish. Until finished. 1 for each line with unfinished deliveries.
+    /// sorted set: unfinished deliveries of an (endpoint, chain), in order of routing. Writer: route, finish, replay.
+    /// Reader: the same. Until finished. 1 for each line with unfinished deliveries.
     LINE = "line:";
     /// sorted set: delivered ones of an (endpoint, chain). Writer: finish, sweep. Reader: issued. Until swept. As the
     /// archive.
@@ -106,10 +105,12 @@ families! {
     QUARANTINE = "quarantine:";
     /// sorted set: quarantined documents in order. Writer: quarantine. Reader: lists. For ever. As the documents.
     QUARANTINED = "quarantined";
-    /// set: quarantined documents that nobody released. Writer: quarantine, release. Reader: depth. Until released.
+    /// set: quarantined documents that nobody released. Writer: quarantine, release. Reader: depth. Until released. As
+    /// the documents.
     HELD = "held";
     /// stream: the audit log, fields `event` (canonical JSON) and `hash`. Writer: record. Reader: verify_record. For
-    /// ever; never trimmed, because a hash chain without its beginning proves nothing.
+    /// ever; never trimmed, because a hash chain without its beginning proves nothing. As the events (about 300 bytes
+    /// each).
     AUDIT = "audit";
     /// hash: the end of the audit log: `hash` and `n`. Writer: record. Reader: record, verify_record. For ever. 1.
     AUDIT_HEAD = "audit:head";
@@ -184,6 +185,38 @@ mod tests {
         for name in ["", "a'b", "a}b", "a b", "é", &"a".repeat(65)] {
             assert!(Keys::new(name).is_err(), "{name}");
         }
+    }
+
+    /// The paragraphs above, each with its key, as one line.
+    fn paragraphs() -> Vec<(String, String)> {
+        let mut found = Vec::new();
+        let mut text = String::new();
+        for line in include_str!("keys.rs").lines().map(str::trim) {
+            if let Some(more) = line.strip_prefix("/// ") {
+                text = format!("{text} {more}");
+                continue;
+            }
+            if let Some((_, suffix)) = line
+                .strip_suffix("\";")
+                .and_then(|l| l.split_once(" = \""))
+                .filter(|(name, _)| !name.contains(' '))
+            {
+                found.push((suffix.to_owned(), text.trim().to_owned()));
+            }
+            text.clear();
+        }
+        found
+    }
+
+    #[test]
+    fn the_page_says_of_each_key_what_the_code_says() {
+        let page = include_str!("../../../../docs/redis.md");
+        let paragraphs = paragraphs();
+        assert_eq!(paragraphs.len(), FAMILIES.len());
+        let rows: Vec<&str> = page.lines().filter(|l| l.starts_with("| `")).collect();
+        let expected: Vec<String> =
+            paragraphs.iter().map(|(key, text)| format!("| `{key}` | {text} |")).collect();
+        assert_eq!(rows, expected);
     }
 
     #[test]
