@@ -11,6 +11,7 @@ mod deliveries;
 mod record;
 mod reopen;
 mod samples;
+mod server;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -119,16 +120,19 @@ impl Redis {
         Redis { server: capbridge_harness::Redis::start().await.unwrap() }
     }
 
-    async fn open(&self) -> Arc<dyn Store> {
-        let settings = RedisSettings {
+    fn settings(&self) -> RedisSettings {
+        RedisSettings {
             url: self.server.url(),
             password: None,
             name: "conformance".into(),
             wait_replicas: None,
             dangerous_allow_everysec: false,
             command_timeout: Duration::from_secs(5),
-        };
-        Arc::new(RedisStore::connect(settings).await.unwrap())
+        }
+    }
+
+    async fn open(&self) -> Arc<dyn Store> {
+        Arc::new(RedisStore::connect(self.settings()).await.unwrap())
     }
 }
 
