@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
+use cap_schema::signature::State;
 use cap_schema::{
     Alert, Document, Finding, Level, Limits, Parsed, Profile, Rejection, Version, parse_owned, split,
     validate, write,
@@ -100,6 +101,47 @@ fn verdicts_agree_with_the_schema_and_with_xmllint() {
     assert!(seen > 550, "{seen}");
     assert!(wrong.is_empty(), "{} of {seen}\n{}", wrong.len(), wrong.join("\n"));
     assert_eq!(used.len(), known.len(), "no longer differs: {known:?}");
+}
+
+/// What the projects say that own the documents.
+#[test]
+fn verdicts_agree_with_those_of_the_documents_owners() {
+    let Some(corpus) = corpus() else { return };
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/owners_disagree.tsv");
+    let mut known: BTreeMap<String, String> =
+        table(&path).into_iter().map(|row| (row["file"].clone(), row["reason"].clone())).collect();
+    let mut wrong = Vec::new();
+    let mut seen = 0;
+    for row in table(&corpus.join("cap/EXPECTED.tsv")) {
+        let (verdict, reason) = (row["upstream_verdict"].as_str(), row["upstream_reason"].as_str());
+        let Ok(bytes) = std::fs::read(corpus.join("cap").join(&row["file"])) else { continue };
+        let findings = match read(&bytes) {
+            Ok((_, findings)) => findings,
+            Err(rejection) => rejection.findings,
+        };
+        let worst = findings.iter().map(|f| f.level).min();
+        let ok = match verdict {
+            "invalid" if reason.contains("signature") => {
+                let trust = cap_schema::signature::TrustStore::default();
+                let policy = cap_schema::signature::Policy { allow_sha1: true, ..Default::default() };
+                let state = cap_schema::signature::verify(&bytes, &trust, &policy).state;
+                matches!(state, State::Invalid | State::Unsupported)
+            }
+            "invalid" if reason.contains("signed") => true,
+            "invalid" | "not-cap" => worst == Some(Level::Error),
+            "valid" => worst != Some(Level::Error),
+            "warning" => worst <= Some(Level::Warning) && worst.is_some(),
+            _ => continue,
+        };
+        seen += 1;
+        if !ok && known.remove(&row["file"]).is_none() {
+            let errors: Vec<_> = findings.iter().filter(|f| f.level != Level::Note).collect();
+            wrong.push(format!("{}: they {verdict} {reason}; we {errors:?}", row["file"]));
+        }
+    }
+    assert!(seen > 40, "{seen}");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(known.is_empty(), "no longer differs: {known:?}");
 }
 
 /// Every alert of the corpora, alone.
