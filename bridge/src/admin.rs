@@ -21,8 +21,9 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
-use crate::clock::BridgeClock;
+use crate::clock::{BridgeClock, SystemClock};
 use crate::contact::Contacts;
+use crate::credentials::Credentials;
 use crate::envelope::{AlertKey, Release};
 use crate::pipeline::{Pardon, Pipeline};
 use crate::relay::dead_letter;
@@ -40,6 +41,8 @@ pub struct AdminState {
     pub pipeline: Arc<Pipeline>,
     /// For readiness.
     pub contacts: Arc<Contacts>,
+    /// For readiness.
+    pub credentials: Arc<Credentials>,
     /// Metrics.
     pub metrics: Arc<Metrics>,
     /// The time.
@@ -128,6 +131,7 @@ fn failed(error: &StoreError) -> Response {
 
 async fn readyz(Ctx(state): Shared) -> Response {
     let mut faults = state.contacts.faults(state.contact_limit);
+    faults.extend(state.credentials.faults(SystemClock.now()));
     match tokio::time::timeout(PROBE, state.store.probe()).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => faults.push(format!("store: {}", chain(&error))),

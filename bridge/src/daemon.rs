@@ -21,6 +21,7 @@ use crate::admin::{self, AdminState};
 use crate::clock::{BridgeClock, FollowingClock, SystemClock};
 use crate::config::Config;
 use crate::contact::Contacts;
+use crate::credentials::Credentials;
 use crate::envelope::Lane;
 use crate::pipeline::Pipeline;
 use crate::pipeline::classify::TestMarks;
@@ -234,6 +235,7 @@ pub async fn start(mut config: Config, stop: CancellationToken) -> Result<Runnin
     let contacts = Contacts::new(sources.iter().map(|s| s.origin.clone()), Arc::clone(&common.metrics));
     let (days, contact_secs) = (config.retention.alerts_days, config.intake.contact_secs);
     let (token, replay_secs) = (config.admin_token.take(), config.relay.give_up_cap_secs);
+    let credentials = Credentials::new(&config.endpoints, Arc::clone(&common.metrics));
     let Stages { pipeline, router, relay, accepted, routed } = build(config, &common)?;
 
     let tracker = TaskTracker::new();
@@ -260,6 +262,7 @@ pub async fn start(mut config: Config, stop: CancellationToken) -> Result<Runnin
         clock: clock.clone(),
         metrics: Arc::clone(&metrics),
         contacts: Arc::clone(&contacts),
+        credentials: Arc::clone(&credentials),
         days,
         stop: stop.clone(),
     };
@@ -269,6 +272,7 @@ pub async fn start(mut config: Config, stop: CancellationToken) -> Result<Runnin
         store: Arc::clone(&store),
         pipeline,
         contacts,
+        credentials,
         metrics,
         clock,
         token,
@@ -377,13 +381,14 @@ struct Keeping {
     clock: BridgeClock,
     metrics: Arc<Metrics>,
     contacts: Arc<Contacts>,
+    credentials: Arc<Credentials>,
     days: u32,
     stop: CancellationToken,
 }
 
 /// Gauges, retention and the watchdog.
 async fn keep_house(keeping: Keeping) {
-    let Keeping { store, clock, metrics, contacts, days, stop } = keeping;
+    let Keeping { store, clock, metrics, contacts, credentials, days, stop } = keeping;
     while !stop.is_cancelled() {
         let now = clock.now();
         match store.depth().await {
@@ -392,6 +397,7 @@ async fn keep_house(keeping: Keeping) {
         }
         contacts.publish();
         contacts.watch_clock();
+        credentials.watch(SystemClock.now());
         let before =
             now.checked_sub(SignedDuration::from_hours(24 * i64::from(days))).unwrap_or(Timestamp::MIN);
         match store.sweep(before, 500).await {

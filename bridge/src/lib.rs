@@ -8,6 +8,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod contact;
+pub mod credentials;
 pub mod daemon;
 pub mod envelope;
 pub mod pipeline;

@@ -6,6 +6,7 @@
 use base64::Engine;
 use bytes::Bytes;
 use cap_schema::{Alert, Limits};
+use capbridge_adapters::class::Class;
 use capbridge_adapters::endpoint::{BodyForm, Profile, Wants};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -125,7 +126,7 @@ impl Renderer {
             Profile::CapCp => Target::CapCp,
             Profile::Ipaws => Target::Ipaws,
         };
-        let settings = self.settings(wants, rule);
+        let settings = self.settings(wants, rule, stored.envelope.class.class());
         let issued: Option<Vec<(Reference, Reference)>> =
             around.issued.map(|all| all.iter().map(|i| (i.original.clone(), i.reference.clone())).collect());
         let previous = around
@@ -151,13 +152,14 @@ impl Renderer {
         })
     }
 
-    fn settings(&self, wants: &Wants, rule: &Rule) -> Settings {
+    fn settings(&self, wants: &Wants, rule: &Rule, class: Class) -> Settings {
         Settings {
             bridge_name: self.bridge.name.clone(),
             sender: wants.sender.clone().unwrap_or_else(|| self.bridge.sender.clone()),
             source_name: self.bridge.source.clone(),
             sender_name: self.bridge.sender_name.clone(),
             open_channels: rule.open_channels.clone(),
+            class,
             untouched: rule.untouched,
             notify_neighbours: rule.notify_neighbours,
             ..Settings::default()

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use capbridge_adapters::passage::Origin;
+use capbridge_adapters::passage::{EndpointName, Origin};
 use capbridge_adapters::source::Acceptance;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -81,6 +81,11 @@ struct OriginLabel {
     origin: String,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EndpointLabel {
+    endpoint: String,
+}
+
 /// All metrics of the bridge.
 pub struct Metrics {
     registry: Registry,
@@ -96,6 +101,7 @@ pub struct Metrics {
     quarantine: Gauge,
     contact_age: Family<OriginLabel, Gauge<f64, AtomicU64>>,
     gaps: Family<OriginLabel, Counter>,
+    credentials: Family<EndpointLabel, Gauge<f64, AtomicU64>>,
 }
 
 impl Metrics {
@@ -116,6 +122,7 @@ impl Metrics {
             quarantine: Gauge::default(),
             contact_age: Family::default(),
             gaps: Family::default(),
+            credentials: Family::default(),
         };
         let r = &mut metrics.registry;
         r.register("received", "Documents by source and what became of them", metrics.received.clone());
@@ -154,6 +161,12 @@ impl Metrics {
             metrics.contact_age.clone(),
         );
         r.register("source_gaps", "Times a source was silent longer than its window", metrics.gaps.clone());
+        r.register_with_unit(
+            "credential_left",
+            "Time until the credential of an endpoint runs out",
+            Unit::Seconds,
+            metrics.credentials.clone(),
+        );
         Arc::new(metrics)
     }
 
@@ -216,6 +229,11 @@ impl Metrics {
     /// Sets the age of a source's last contact.
     pub fn contact(&self, origin: &Origin, age: Duration) {
         self.contact_age.get_or_create(&OriginLabel { origin: origin.0.clone() }).set(age.as_secs_f64());
+    }
+
+    /// Sets the time until an endpoint's credential runs out; negative when it has.
+    pub fn credential(&self, endpoint: &EndpointName, left_secs: f64) {
+        self.credentials.get_or_create(&EndpointLabel { endpoint: endpoint.0.clone() }).set(left_secs);
     }
 
     /// All metrics in the OpenMetrics text format.

@@ -18,6 +18,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use cap_schema::{Alert, Code, Info, Instant, MsgType, NamedValue, Scope, Status, Time};
+use capbridge_adapters::class::Class;
 use jiff::Timestamp;
 
 use crate::envelope::Reference;
@@ -101,6 +102,8 @@ pub struct Settings {
     pub untouched: bool,
     /// Serve alerts that name places by code only through the border-pair table.
     pub notify_neighbours: bool,
+    /// The class of the original: the new message says no more of itself.
+    pub class: Class,
     /// How long a message is in force whose original does not say, seconds.
     pub default_expiry_secs: i64,
 }
@@ -115,6 +118,7 @@ impl Default for Settings {
             open_channels: Vec::new(),
             untouched: false,
             notify_neighbours: false,
+            class: Class::Live,
             default_expiry_secs: 7_200,
         }
     }
@@ -198,11 +202,8 @@ impl fmt::Display for NotSent {
 /// There is nothing to send.
 pub fn translate(request: &Request<'_>) -> Result<Translated, NotSent> {
     let original = request.alert;
-    match &original.status {
-        Code::Known(Status::Actual | Status::Exercise | Status::Test) => {}
-        Code::Known(Status::System | Status::Draft) | Code::Unknown(_) => return Err(NotSent::Internal),
-    }
     let mut report = Report::new(request.target);
+    let status = status(request, &mut report)?;
     let kind = lifecycle::kind(request, &mut report)?;
     let infos = infos(request, kind, &mut report)?;
     let at = Instant::from_seconds(request.at.as_second());
@@ -211,7 +212,7 @@ pub fn translate(request: &Request<'_>) -> Result<Translated, NotSent> {
         identifier: Cow::Owned(reference.identifier.clone()),
         sender: Cow::Owned(reference.sender.clone()),
         sent: Time::new(reference.sent.clone()),
-        status: original.status.clone().into_owned(),
+        status: Code::Known(status),
         msg_type: Code::Known(kind),
         source: Some(Cow::Owned(text::cut(&request.settings.source_name, 30))),
         incidents: Some(Cow::Owned(identity::incident(&original.identifier))),
@@ -230,7 +231,7 @@ pub fn translate(request: &Request<'_>) -> Result<Translated, NotSent> {
         "Signature",
         "it signs the original, not this message",
     );
-    if original.status == Code::Known(Status::Exercise) {
+    if status == Status::Exercise {
         alert.note = original.note.clone().map(|n| Cow::Owned(n.into_owned()));
         report.kept_if(original.note.is_some(), "note", "it names the exercise");
     } else {
@@ -243,13 +244,35 @@ pub fn translate(request: &Request<'_>) -> Result<Translated, NotSent> {
     Ok(Translated { alert, xml, reference, report })
 }
 
+/// The status, lowered to the class of the message: what came from an exercise says so, whatever it called itself.
+fn status(request: &Request<'_>, report: &mut Report) -> Result<Status, NotSent> {
+    let own = match &request.alert.status {
+        Code::Known(own @ (Status::Actual | Status::Exercise | Status::Test)) => *own,
+        Code::Known(Status::System | Status::Draft) | Code::Unknown(_) => return Err(NotSent::Internal),
+    };
+    let lowered = match (request.settings.class, own) {
+        (Class::Internal, _) => return Err(NotSent::Internal),
+        (Class::Live, own) => own,
+        (Class::Exercise, Status::Actual | Status::Exercise) => Status::Exercise,
+        (Class::Exercise | Class::Test, _) => Status::Test,
+    };
+    if lowered == own {
+        report.add("status", Action::Kept, "", Severity::Note);
+    } else {
+        let detail =
+            format!("{own} becomes {lowered}: the class of the message is {}", request.settings.class);
+        report.add("status", Action::Mapped, &detail, Severity::Warning);
+    }
+    Ok(lowered)
+}
+
 /// Scope, and what IPAWS allows of it: Public means Actual there (ipaws page 4.1, rule 6).
 fn scope(request: &Request<'_>, alert: &mut Alert<'static>, report: &mut Report) {
     let original = request.alert;
     let scope = original.scope.clone().map_or(Code::Known(Scope::Public), Code::into_owned);
     let narrowed = request.target == Target::Ipaws
         && scope == Code::Known(Scope::Public)
-        && original.status != Code::Known(Status::Actual);
+        && alert.status != Code::Known(Status::Actual);
     if narrowed {
         alert.scope = Some(Code::Known(Scope::Restricted));
         alert.restriction = Some(Cow::Borrowed("participants of the exercise or test only"));

@@ -118,6 +118,33 @@ fn an_exercise_never_becomes_actual_nor_public_at_ipaws() {
 }
 
 #[test]
+fn what_came_as_an_exercise_or_test_says_so_whatever_it_called_itself() {
+    let tables = Tables::builtin().unwrap();
+    for (class, own, expected) in [
+        (Class::Live, "Actual", "Actual"),
+        (Class::Exercise, "Actual", "Exercise"),
+        (Class::Exercise, "Test", "Test"),
+        (Class::Test, "Exercise", "Test"),
+    ] {
+        let text = SARNIA.replace("Actual", own);
+        let alert = cap_schema::parse_owned(text.as_bytes(), &Limits::default()).unwrap().alert;
+        let settings = Settings { class, ..Settings::default() };
+        let made = translate(&Request {
+            alert: &alert,
+            origin_key: "key",
+            target: Target::CapCp,
+            at: AT.parse().unwrap(),
+            issued: None,
+            previous: None,
+            settings: &settings,
+            tables: &tables,
+        });
+        let xml = made.unwrap().xml;
+        assert!(xml.contains(&format!("<status>{expected}</status>")), "{class} {own}: {xml}");
+    }
+}
+
+#[test]
 fn an_entry_is_written_with_status_icon_and_both_languages() {
     let made = made(RIVER, Target::MasasEntry, AT).unwrap();
     for expected in [
