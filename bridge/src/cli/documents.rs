@@ -2,11 +2,14 @@
 //!
 //! Owns the JSON of design 7 and the text that points at a place like a compiler does.
 
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::num::NonZeroUsize;
 use std::process::ExitCode;
 
 use cap_schema::signature::{self, Policy, State, TrustStore, Verification};
 use cap_schema::{Finding, Found, Level, Limits, Parsed, Profile, Rejection};
+use indicatif::ProgressBar;
 use serde::Serialize;
 
 use super::{Format, ProfileArg, SignatureArgs, USAGE, ValidateArgs, complain, inputs, say};
@@ -38,22 +41,55 @@ pub fn validate(args: &ValidateArgs) -> ExitCode {
             return ExitCode::from(USAGE);
         }
     };
-    let mut sound = true;
-    for name in inputs::expand(&args.inputs) {
-        let bytes = match inputs::read(&name) {
-            Ok(bytes) => bytes,
-            Err(error) => {
-                sound = false;
-                report(args.format, &unreadable(&name, &error), &[]);
-                continue;
-            }
-        };
-        for (verdict, piece) in judge(&name, &bytes, args.profile, &trust) {
-            sound &= verdict.sound();
-            report(args.format, &verdict, piece);
+    let names = inputs::expand(&args.inputs);
+    let (mut sound, mut shut) = (true, false);
+    let bar = ProgressBar::new(u64::try_from(names.len()).unwrap_or(0));
+    // A few documents for each core at a time, in order: memory does not grow with their number.
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    for group in names.chunks(cores * 4) {
+        for (good, text) in in_parallel(group, cores, |name| judged(name, args, &trust)) {
+            sound &= good;
+            shut = shut || writeln!(std::io::stdout(), "{}", text.trim_end()).is_err();
+        }
+        bar.inc(u64::try_from(group.len()).unwrap_or(0));
+        if shut {
+            // Nobody reads any more.
+            break;
         }
     }
+    bar.finish_and_clear();
     if sound { ExitCode::SUCCESS } else { ExitCode::from(1) }
+}
+
+/// Does the work for each name on all cores; the results are in the order of the names.
+fn in_parallel<T: Send>(names: &[String], cores: usize, work: impl Fn(&str) -> T + Sync) -> Vec<T> {
+    let share = names.len().div_ceil(cores).max(1);
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = names
+            .chunks(share)
+            .map(|part| scope.spawn(|| part.iter().map(|name| work(name)).collect::<Vec<_>>()))
+            .collect();
+        workers
+            .into_iter()
+            .flat_map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
+    })
+}
+
+/// Whether a document is sound, and what is said of it.
+fn judged(name: &str, args: &ValidateArgs, trust: &TrustStore) -> (bool, String) {
+    let bytes = match inputs::read(name) {
+        Ok(bytes) => bytes,
+        Err(error) => return (false, report(args.format, &unreadable(name, &error), &[])),
+    };
+    let mut said = String::new();
+    let mut sound = true;
+    for (verdict, piece) in judge(name, &bytes, args.profile, trust) {
+        sound &= verdict.sound();
+        said.push_str(&report(args.format, &verdict, piece));
+        said.push('\n');
+    }
+    (sound, said)
 }
 
 fn unreadable(name: &str, error: &std::io::Error) -> Verdict {
@@ -143,10 +179,10 @@ fn verdict(
     }
 }
 
-fn report(format: Format, verdict: &Verdict, bytes: &[u8]) {
+fn report(format: Format, verdict: &Verdict, bytes: &[u8]) -> String {
     match format {
-        Format::Json => say(&serde_json::to_string(verdict).unwrap_or_default()),
-        Format::Text => say(words(verdict, bytes).trim_end()),
+        Format::Json => serde_json::to_string(verdict).unwrap_or_default(),
+        Format::Text => words(verdict, bytes).trim_end().to_owned(),
     }
 }
 
