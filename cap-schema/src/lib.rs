@@ -1,3 +1,7 @@
+//! CAP 1.0, 1.1 and 1.2 as types: one strict reader, a writer, rules, profiles and XML signatures.
+//!
+//! Owns what a CAP document is. No I/O, no clock, no async; what is read borrows from the text it was read from.
+#![doc = ""]
 #![doc = include_str!("../README.md")]
 
 mod alert;

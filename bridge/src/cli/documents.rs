@@ -208,6 +208,11 @@ fn words(verdict: &Verdict, bytes: &[u8]) -> String {
                 let _ = writeln!(text, "    | {}", shown(&line));
             }
         }
+        if f.level != Level::Note
+            && let Some(rule) = cap_schema::rules::rule(f.rule)
+        {
+            let _ = writeln!(text, "    = {}", rule.remedy);
+        }
     }
     text
 }
