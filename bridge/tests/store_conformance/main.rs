@@ -8,6 +8,7 @@
 
 mod alerts;
 mod deliveries;
+mod random;
 mod record;
 mod reopen;
 mod samples;

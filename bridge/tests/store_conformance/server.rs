@@ -20,10 +20,9 @@ fn say(redis: &Redis, command: &str) -> String {
 }
 
 async fn refused(settings: RedisSettings) -> String {
-    match RedisStore::connect(settings).await.err().unwrap() {
-        StoreError::Unsafe { fault, .. } => fault,
-        other => panic!("{other:?}"),
-    }
+    let error = RedisStore::connect(settings).await.err().unwrap();
+    assert!(matches!(error, StoreError::Unsafe { .. }), "{error:?}");
+    error.to_string()
 }
 
 #[tokio::test]

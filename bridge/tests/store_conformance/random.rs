@@ -1,0 +1,363 @@
+//! Random operations on both engines and on a simple model: all three must agree at each step.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use capbridge::envelope::{Lane, StoredAlert};
+use capbridge::store::redis::{RedisSettings, RedisStore};
+use capbridge::store::{AttemptEnd, DeliveryId, Page, Store, Stored};
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+
+use crate::samples::{
+    ALL, alert, at, chain, delivery, endpoint, event, id, key, receipt, rendering, update, urgent,
+};
+use crate::{Embedded, Redis};
+
+const ALERTS: u8 = 6;
+const ENDPOINTS: [&str; 2] = ["x", "y"];
+const CASES: u32 = 64;
+
+#[derive(Clone, Copy, Debug)]
+enum End {
+    Delivered,
+    Waiting,
+    Dead,
+    Expired,
+}
+
+/// One call. Numbers name alerts (modulo how many there are) and claims under way.
+#[derive(Clone, Debug)]
+enum Op {
+    Accept { alert: u8, refers_to: Option<u8>, urgent: bool },
+    Unrouted,
+    Route { alert: u8, endpoints: u8 },
+    Claim { urgent: bool, limit: u32 },
+    Render(u8),
+    Finish(u8, End),
+    GiveBack(u8),
+    Replay(u8),
+    Record(u8),
+    Wait(u8),
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let end = prop_oneof![Just(End::Delivered), Just(End::Waiting), Just(End::Dead), Just(End::Expired)];
+    prop_oneof![
+        4 => (0..ALERTS, proptest::option::weighted(0.8, 0..ALERTS), proptest::bool::weighted(0.2))
+            .prop_map(|(alert, refers_to, urgent)| Op::Accept { alert, refers_to, urgent }),
+        1 => Just(Op::Unrouted),
+        4 => (0..ALERTS, prop_oneof![0..3_u8, Just(3)]).prop_map(|(alert, endpoints)| Op::Route { alert, endpoints }),
+        4 => (any::<bool>(), 1..5_u32).prop_map(|(urgent, limit)| Op::Claim { urgent, limit }),
+        1 => any::<u8>().prop_map(Op::Render),
+        4 => (any::<u8>(), end).prop_map(|(n, end)| Op::Finish(n, end)),
+        1 => any::<u8>().prop_map(Op::GiveBack),
+        1 => any::<u8>().prop_map(Op::Replay),
+        1 => (0..ALERTS).prop_map(Op::Record),
+        1 => (1..90_u8).prop_map(Op::Wait),
+    ]
+}
+
+fn name(alert: u8) -> String {
+    format!("a{alert}")
+}
+
+/// What the promises of the trait come to, in the simplest form.
+#[derive(Default)]
+struct Model {
+    /// Chain of each accepted alert.
+    chains: BTreeMap<u8, u8>,
+    routed: BTreeSet<u8>,
+    /// Unfinished deliveries of each (endpoint, chain), in order.
+    lines: BTreeMap<(String, String), Vec<DeliveryId>>,
+    /// Lines whose order an operator changed.
+    replayed: BTreeSet<(String, String)>,
+    known: Vec<DeliveryId>,
+}
+
+impl Model {
+    fn accept(&mut self, alert: u8, refers_to: Option<u8>) -> Stored {
+        if self.chains.contains_key(&alert) {
+            return Stored::Repeat;
+        }
+        let joined = refers_to.and_then(|r| self.chains.get(&r).copied()).unwrap_or(alert);
+        self.chains.insert(alert, joined);
+        Stored::New(chain(&name(joined)))
+    }
+
+    fn line_of(&self, delivery: &DeliveryId) -> Option<(String, String)> {
+        self.lines.iter().find(|(_, ids)| ids.contains(delivery)).map(|(line, _)| line.clone())
+    }
+
+    fn unfinished(&self) -> u64 {
+        self.lines.values().map(|ids| ids.len() as u64).sum()
+    }
+}
+
+/// The engines side by side.
+struct Both {
+    embedded: Arc<dyn Store>,
+    redis: Arc<dyn Store>,
+}
+
+impl Both {
+    /// The same call on both; the same answer from both.
+    async fn call<T, F, Fut>(&self, call: F) -> T
+    where
+        T: Debug,
+        F: Fn(Arc<dyn Store>) -> Fut,
+        Fut: Future<Output = T>,
+    {
+        let (one, other) = (call(Arc::clone(&self.embedded)).await, call(Arc::clone(&self.redis)).await);
+        assert_eq!(format!("{one:#?}"), format!("{other:#?}"), "the engines differ: embedded, Redis");
+        one
+    }
+}
+
+fn sample(alert_number: u8, refers_to: Option<u8>, is_urgent: bool) -> StoredAlert {
+    let text = name(alert_number);
+    let made = match refers_to {
+        Some(earlier) if earlier != alert_number => update(&text, &[&name(earlier)]),
+        Some(_) | None => alert(&text),
+    };
+    if is_urgent { urgent(made) } else { made }
+}
+
+async fn run(both: &Both, ops: &[Op]) {
+    let (mut model, mut now) = (Model::default(), 100_i64);
+    for op in ops {
+        now += 1;
+        step(both, &mut model, &mut now, op).await;
+        let depth = both.call(|s| async move { s.depth().await.ok() }).await.unwrap();
+        assert_eq!(depth.urgent + depth.routine, model.unfinished());
+        assert_eq!(depth.unrouted, (model.chains.len() - model.routed.len()) as u64);
+        both.call(|s| async move { s.next_due(Lane::Urgent).await.ok() }).await;
+        both.call(|s| async move { s.next_due(Lane::Routine).await.ok() }).await;
+    }
+    compare_all(both, &model).await;
+    let swept = both.call(|s| async move { s.sweep(at(100_000), 1_000).await.ok() }).await;
+    assert!(swept.is_some());
+    both.call(|s| async move { s.alerts(ALL).await.ok() }).await;
+    both.call(|s| async move { s.deliveries(None, ALL).await.ok() }).await;
+    both.call(|s| async move { s.depth().await.ok() }).await;
+}
+
+async fn step(both: &Both, model: &mut Model, now: &mut i64, op: &Op) {
+    let (time, lease) = (at(*now), at(*now + 60));
+    match op {
+        Op::Accept { alert, refers_to, urgent } => {
+            let new = sample(*alert, *refers_to, *urgent);
+            // A second document of the same name would be a conflict if it referred to something else.
+            if model.chains.contains_key(alert) {
+                let first = both.call(|s| async move { s.alert(&key(&name(*alert))).await.ok() }).await;
+                let again = first.unwrap().unwrap();
+                let found = both
+                    .call(|s| {
+                        let again = again.clone();
+                        async move { s.accept(again).await.ok() }
+                    })
+                    .await;
+                assert_eq!(found, Some(Stored::Repeat));
+                return;
+            }
+            let refers_to = refers_to.filter(|r| r != alert);
+            let found = both
+                .call(|s| {
+                    let new = new.clone();
+                    async move { s.accept(new).await.ok() }
+                })
+                .await;
+            assert_eq!(found, Some(model.accept(*alert, refers_to)));
+        }
+        Op::Unrouted => {
+            both.call(|s| async move { s.unrouted(time, lease, 100).await.ok() }).await;
+        }
+        Op::Route { alert, endpoints } => route(both, model, *alert, *endpoints, *now).await,
+        Op::Claim { urgent, limit } => claim(both, model, *urgent, *limit, *now).await,
+        Op::Render(n) => {
+            let Some(of) = pick(model, *n) else { return };
+            both.call(|s| {
+                let of = of.clone();
+                async move { s.render(&of, rendering(&of.0)).await.ok() }
+            })
+            .await;
+        }
+        Op::Finish(n, end) => finish(both, model, *n, *end, *now).await,
+        Op::GiveBack(n) => {
+            let Some(of) = pick(model, *n) else { return };
+            both.call(|s| {
+                let of = of.clone();
+                async move { s.give_back(&of).await.ok() }
+            })
+            .await;
+        }
+        Op::Replay(n) => replay(both, model, *n, *now).await,
+        Op::Record(alert) => {
+            let entry = event("noted", Some(&name(*alert)), *now);
+            both.call(|s| {
+                let entry = entry.clone();
+                async move { s.record(vec![entry]).await.ok() }
+            })
+            .await;
+        }
+        Op::Wait(secs) => *now += i64::from(*secs),
+    }
+}
+
+fn pick(model: &Model, n: u8) -> Option<DeliveryId> {
+    model.known.get(usize::from(n) % model.known.len().max(1)).cloned()
+}
+
+async fn route(both: &Both, model: &mut Model, alert: u8, endpoints: u8, now: i64) {
+    let wanted: Vec<_> = ENDPOINTS
+        .iter()
+        .enumerate()
+        .filter(|(bit, _)| endpoints & (1 << bit) != 0)
+        .map(|(_, e)| capbridge::store::NewDelivery { due_at: at(now), ..delivery(&name(alert), e) })
+        .collect();
+    let done = both
+        .call(|s| {
+            let wanted = wanted.clone();
+            async move { s.route(&key(&name(alert)), at(now), wanted).await.ok() }
+        })
+        .await;
+    let Some(joined) = model.chains.get(&alert).copied() else {
+        assert!(done.is_none(), "what was not accepted cannot be routed");
+        return;
+    };
+    if model.routed.insert(alert) {
+        for new in wanted {
+            let line = (new.endpoint.0.clone(), name(joined));
+            model.lines.entry(line).or_default().push(new.id.clone());
+            model.known.push(new.id);
+        }
+    }
+}
+
+async fn claim(both: &Both, model: &Model, is_urgent: bool, limit: u32, now: i64) {
+    let lane = if is_urgent { Lane::Urgent } else { Lane::Routine };
+    let claims =
+        both.call(|s| async move { s.claim(lane, at(now), at(now + 60), limit).await.ok() }).await.unwrap();
+    assert!(claims.len() <= limit as usize);
+    let mut lines = BTreeSet::new();
+    for claim in claims {
+        let line = model.line_of(&claim.delivery.id).unwrap();
+        let first = model.lines.get(&line).and_then(|ids| ids.first()).unwrap();
+        if !model.replayed.contains(&line) {
+            assert_eq!(&claim.delivery.id, first, "nothing overtakes");
+        }
+        assert!(lines.insert(line), "one of a line at a time");
+    }
+}
+
+async fn finish(both: &Both, model: &mut Model, n: u8, end: End, now: i64) {
+    let Some(of) = pick(model, n) else { return };
+    // Only the head is ever attempted, so only the head ends.
+    let line = model.line_of(&of);
+    let is_head = line.as_ref().is_some_and(|l| model.lines[l].first() == Some(&of));
+    if !is_head || line.as_ref().is_some_and(|l| model.replayed.contains(l)) {
+        return;
+    }
+    let ended = || match end {
+        End::Delivered => AttemptEnd::Delivered(receipt("/1")),
+        End::Waiting => {
+            AttemptEnd::Waiting { due_at: at(now + 30), error: "busy".into(), maybe_delivered: now % 2 == 0 }
+        }
+        End::Dead => AttemptEnd::Dead { error: "gone".into() },
+        End::Expired => AttemptEnd::Expired { error: "late".into() },
+    };
+    both.call(|s| {
+        let (of, end) = (of.clone(), ended());
+        async move { s.finish(&of, at(now), end).await.ok() }
+    })
+    .await
+    .unwrap();
+    if let (Some(line), End::Delivered | End::Dead | End::Expired) = (line, end) {
+        model.lines.get_mut(&line).unwrap().retain(|other| *other != of);
+    }
+}
+
+async fn replay(both: &Both, model: &mut Model, n: u8, now: i64) {
+    let Some(of) = pick(model, n) else { return };
+    let found = both
+        .call(|s| {
+            let of = of.clone();
+            async move { s.delivery(&of).await.ok() }
+        })
+        .await;
+    let before = found.unwrap().unwrap();
+    let done = both
+        .call(|s| {
+            let of = of.clone();
+            async move { s.replay(&of, at(now), at(now + 900)).await.ok() }
+        })
+        .await;
+    if done.is_some() {
+        let line = (before.endpoint.0.clone(), model.name_of_chain(&before.chain.0));
+        model.replayed.insert(line.clone());
+        model.lines.entry(line).or_default().push(of);
+    }
+}
+
+impl Model {
+    fn name_of_chain(&self, wanted: &str) -> String {
+        self.chains.values().map(|c| name(*c)).find(|n| chain(n).0 == wanted).unwrap()
+    }
+}
+
+async fn compare_all(both: &Both, model: &Model) {
+    both.call(|s| async move { s.alerts(ALL).await.ok() }).await.unwrap();
+    both.call(|s| async move { s.deliveries(None, ALL).await.ok() }).await.unwrap();
+    both.call(|s| async move { s.deliveries(None, Page { limit: 2, skip: 1 }).await.ok() }).await.unwrap();
+    both.call(|s| async move { s.verify_record().await.ok() }).await.unwrap().unwrap();
+    for (alert, joined) in &model.chains {
+        let (alert, joined) = (name(*alert), chain(&name(*joined)));
+        both.call(|s| {
+            let of = key(&alert);
+            async move { s.journey(&of).await.ok() }
+        })
+        .await
+        .unwrap();
+        both.call(|s| {
+            let of = joined.clone();
+            async move { s.followers(&of).await.ok() }
+        })
+        .await
+        .unwrap();
+        for to in ENDPOINTS {
+            both.call(|s| {
+                let of = joined.clone();
+                async move { s.issued(&endpoint(to), &of).await.ok() }
+            })
+            .await;
+            let own = rendering(&id(&alert, to).0).reference;
+            both.call(|s| {
+                let own = own.clone();
+                async move { s.ours(&own.sender, &own.identifier).await.ok() }
+            })
+            .await;
+        }
+    }
+}
+
+#[test]
+fn both_engines_and_a_model_agree_on_random_operations() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let server = runtime.block_on(Redis::start());
+    let case = std::cell::Cell::new(0_u32);
+    let config = ProptestConfig { cases: CASES, failure_persistence: None, ..ProptestConfig::default() };
+    let outcome = TestRunner::new(config).run(&proptest::collection::vec(op(), 20..120), |ops| {
+        case.set(case.get() + 1);
+        runtime.block_on(async {
+            let folder = Embedded::start().await;
+            let settings = RedisSettings { name: format!("case-{}", case.get()), ..server.settings() };
+            let redis: Arc<dyn Store> = Arc::new(RedisStore::connect(settings).await.unwrap());
+            run(&Both { embedded: folder.open().await, redis }, &ops).await;
+        });
+        Ok(())
+    });
+    if let Err(failure) = outcome {
+        panic!("{failure}");
+    }
+}
