@@ -51,7 +51,9 @@ impl<'b> Document<'b> {
             Encoding::Utf8 => match std::str::from_utf8(body) {
                 Ok(text) => Cow::Borrowed(text),
                 Err(error) => {
-                    return refuse("gate.encoding", format!("byte {} is not UTF-8", error.valid_up_to()));
+                    let at = error.valid_up_to();
+                    let sound = body.get(..at).and_then(|b| std::str::from_utf8(b).ok()).unwrap_or("");
+                    return Err(Rejection::at("gate.encoding", sound, at, format!("byte {at} is not UTF-8")));
                 }
             },
             Encoding::Ascii => match std::str::from_utf8(body) {

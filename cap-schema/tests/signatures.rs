@@ -182,6 +182,63 @@ fn what_we_sign_verifies_with_xmlsec1_and_with_us() {
     }
 }
 
+/// A chain of two: an authority and a signer that is valid from 2025 to 2027.
+fn chain(authority: &str) -> (rcgen::Issuer<'static, rcgen::KeyPair>, String) {
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
+    let mut params = rcgen::CertificateParams::default();
+    params.distinguished_name.push(rcgen::DnType::CommonName, authority);
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let pem = params.self_signed(&key).unwrap().pem();
+    (rcgen::Issuer::new(params, key), pem)
+}
+
+fn signer(issuer: &rcgen::Issuer<'static, rcgen::KeyPair>) -> (rcgen::KeyPair, String) {
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
+    let mut params = rcgen::CertificateParams::new(vec!["signer.example".to_owned()]).unwrap();
+    params.not_before = rcgen::date_time_ymd(2025, 1, 1);
+    params.not_after = rcgen::date_time_ymd(2027, 1, 1);
+    params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::EmailProtection];
+    let pem = params.signed_by(&key, issuer).unwrap().pem();
+    (key, pem)
+}
+
+#[test]
+fn trust_comes_from_the_chain_at_the_time_of_sending() {
+    let (issuer, authority) = chain("authority");
+    let (_, stranger) = chain("stranger");
+    let (key, certificate) = signer(&issuer);
+    let signing = SigningKey::from_pkcs8_pem(&key.serialize_pem(), &certificate).unwrap();
+    let store = |pem: &str| {
+        let mut store = TrustStore::default();
+        store.add_pem(pem).unwrap();
+        store
+    };
+    let expired = || Policy { accept_expired: true, ..Policy::default() };
+    let now = ALERTS[2].to_owned();
+    let later = now.replace("2026-03-01", "2028-03-01");
+    let cases = [
+        (&now, store(&authority), Policy::default(), State::Trusted),
+        (&now, store(&certificate), Policy::default(), State::Trusted),
+        (&now, store(&stranger), Policy::default(), State::Untrusted),
+        (&later, store(&authority), Policy::default(), State::Untrusted),
+        (&later, store(&authority), expired(), State::Trusted),
+        (&later, store(&certificate), expired(), State::Trusted),
+        (&later, store(&stranger), expired(), State::Untrusted),
+    ];
+    for (number, (alert, trust, policy, state)) in cases.into_iter().enumerate() {
+        let signed = signature::sign(alert, &signing).unwrap();
+        let found = signature::verify(signed.as_bytes(), &trust, &policy);
+        assert_eq!(found.state, state, "{number}: {found:?}");
+    }
+    // A signer is no authority.
+    let no_authority = rcgen::Issuer::new(rcgen::CertificateParams::default(), key);
+    let (other_key, other) = signer(&no_authority);
+    let signing = SigningKey::from_pkcs8_pem(&other_key.serialize_pem(), &other).unwrap();
+    let signed = signature::sign(&now, &signing).unwrap();
+    let found = signature::verify(signed.as_bytes(), &store(&certificate), &Policy::default());
+    assert_eq!(found.state, State::Untrusted, "{found:?}");
+}
+
 #[test]
 fn a_signed_alert_is_not_signed_again_and_other_documents_are_not_signed() {
     let keys = keys();

@@ -79,7 +79,10 @@ impl TrustStore {
     }
 
     fn keep(&mut self, certificate: CertificateDer<'static>) {
-        if let Ok(anchor) = anchor_from_trusted_cert(&certificate) {
+        // A signer that is believed itself is no authority: what it issues is not believed for that.
+        let authority = X509Certificate::from_der(&certificate)
+            .is_ok_and(|(_, c)| c.basic_constraints().is_ok_and(|b| b.is_some_and(|b| b.value.ca)));
+        if authority && let Ok(anchor) = anchor_from_trusted_cert(&certificate) {
             self.anchors.push(anchor.to_owned());
         }
         self.certificates.push(certificate);
