@@ -40,6 +40,9 @@ families! {
     /// sorted set: alerts handed out for routing by the end of their lease (ms). Writer: unrouted. Reader: unrouted.
     /// Until routed. As long as the routing backlog.
     INBOX_LEASES = "inbox:leases";
+    /// sorted set: the alerts of a chain that are not routed, in order of acceptance. Writer: accept, route. Reader:
+    /// unrouted. Until routed. As the routing backlog.
+    UNROUTED = "unrouted:";
     /// hash: an alert: `envelope`, `raw`, `derived`, `chain`, `identifier`, `lane`, `seq`, `entry` (in the inbox),
     /// `routed`, `open` (unfinished deliveries), `over_ms` (the later of acceptance and expiry). Writer: accept, route,
     /// finish, replay. Reader: all. Until swept. 1 for each alert in the archive.

@@ -46,4 +46,5 @@ redis.call('ZADD', ALERTS, seq, key)
 redis.call('ZADD', ALERT_KEYS, 0, key)
 redis.call('ZADD', NAMED .. ARGV[7], seq, key)
 redis.call('ZADD', CHAIN .. chain, seq, key)
+redis.call('ZADD', UNROUTED .. chain, seq, key)
 return { 'new', chain }

@@ -25,6 +25,7 @@ for i = 4, #ARGV, 6 do
 end
 redis.call('HSET', ALERT .. key, 'routed', 1, 'open', open)
 redis.call('ZREM', INBOX_LEASES, member(key, a[1]))
+redis.call('ZREM', UNROUTED .. chain, key)
 redis.call('XACK', INBOX, ARGV[3], a[5])
 redis.call('XDEL', INBOX, a[5])
 if open == 0 then redis.call('ZADD', OVER, a[6], key) end

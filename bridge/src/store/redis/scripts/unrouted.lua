@@ -1,13 +1,13 @@
 -- now_ms, lease_ms, limit, consumer, group
 local limit, out, ours = tonumber(ARGV[3]), {}, {}
 
--- Whether the one before it in its chain is with somebody else: routing keeps the order of a chain.
+-- Whether one before it in its chain is with somebody else: routing keeps the order of a chain.
 local function is_behind(key, seq)
   local chain = redis.call('HGET', ALERT .. key, 'chain')
-  local before = redis.call('ZREVRANGEBYSCORE', CHAIN .. chain, '(' .. seq, '-inf', 'LIMIT', 0, 1)[1]
-  if not before or ours[before] then return false end
-  local a = redis.call('HMGET', ALERT .. before, 'seq', 'routed')
-  return a[1] and not a[2]
+  for _, before in ipairs(redis.call('ZRANGEBYSCORE', UNROUTED .. chain, '-inf', '(' .. seq)) do
+    if not ours[before] then return true end
+  end
+  return false
 end
 
 local function hand_out(key, seq)
