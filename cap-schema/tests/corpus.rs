@@ -278,8 +278,8 @@ fn made_attacks_have_the_verdict_of_their_table() {
 #[expect(clippy::disallowed_methods, reason = "the bound on time is what is tested")]
 fn no_hostile_document_takes_long_or_panics() {
     let Some(corpus) = corpus() else { return };
-    // 50 ms with optimisation; the unoptimised build is given ten times that.
-    let bound = std::time::Duration::from_millis(if cfg!(debug_assertions) { 500 } else { 50 });
+    // 50 ms with optimisation; the unoptimised build on a busy machine is given more.
+    let bound = std::time::Duration::from_millis(if cfg!(debug_assertions) { 3_000 } else { 50 });
     let mut accepted = Vec::new();
     for file in files(&corpus.join("hostile")) {
         let bytes = std::fs::read(&file).unwrap();

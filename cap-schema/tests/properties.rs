@@ -300,7 +300,7 @@ fn no_document_within_the_limits_costs_more_than_its_size() {
     for (name, document) in documents {
         let start = std::time::Instant::now();
         everything(document.as_bytes());
-        // Two seconds without optimisation; most of it is the size of the document.
-        assert!(start.elapsed().as_secs_f64() < 2.0, "{name}: {:?}", start.elapsed());
+        // About a second without optimisation on a quiet machine; what grows with the square of the size takes minutes.
+        assert!(start.elapsed().as_secs_f64() < 20.0, "{name}: {:?}", start.elapsed());
     }
 }
