@@ -198,6 +198,7 @@ fn build(config: Config, common: &Common) -> Result<Stages, StartError> {
     let relay = Arc::new(Relay {
         store: Arc::clone(store),
         clock: clock.clone(),
+        slots: crate::relay::slots(&endpoints),
         endpoints,
         rules: config.rules.into_iter().map(|r| (r.name.clone(), r)).collect(),
         renderer,

@@ -8,4 +8,4 @@ pub mod expiry;
 pub mod retry;
 pub mod worker;
 
-pub use worker::Relay;
+pub use worker::{Relay, slots};

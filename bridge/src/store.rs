@@ -358,8 +358,8 @@ pub trait Store: Send + Sync + 'static {
         end: AttemptEnd,
     ) -> Result<(), StoreError>;
 
-    /// Gives a claimed delivery back untried (drain): due at once, attempt not counted.
-    async fn give_back(&self, delivery: &DeliveryId) -> Result<(), StoreError>;
+    /// Gives a claimed delivery back untried: due at `due_at`, attempt not counted.
+    async fn give_back(&self, delivery: &DeliveryId, due_at: Timestamp) -> Result<(), StoreError>;
 
     /// Puts a dead or expired delivery back in its queue, by an operator, with a new `give_up_at`.
     async fn replay(

@@ -14,7 +14,7 @@ use capbridge_adapters::registry::AnyEndpoint;
 use capbridge_adapters::source::Clock;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info};
@@ -31,6 +31,8 @@ use crate::translate::NotSent;
 
 /// The longest nap of an idle lane: deliveries that another instance queued or left behind are seen after it.
 const IDLE: Duration = Duration::from_millis(500);
+/// How long a delivery waits whose endpoint is busy.
+const BUSY: SignedDuration = SignedDuration::from_millis(200);
 /// How many deliveries are claimed at once.
 const BATCH: u32 = 128;
 
@@ -52,6 +54,14 @@ pub struct Relay {
     pub settings: RelayTable,
     /// Counters.
     pub metrics: Arc<Metrics>,
+    /// Attempts that each endpoint may have under way.
+    pub slots: BTreeMap<EndpointName, Arc<Semaphore>>,
+}
+
+/// The slots of all endpoints.
+pub fn slots(endpoints: &BTreeMap<EndpointName, AnyEndpoint>) -> BTreeMap<EndpointName, Arc<Semaphore>> {
+    let permits = |e: &AnyEndpoint| usize::try_from(e.max_in_flight()).unwrap_or(1).max(1);
+    endpoints.iter().map(|(name, e)| (name.clone(), Arc::new(Semaphore::new(permits(e))))).collect()
 }
 
 impl Relay {
@@ -75,7 +85,17 @@ impl Relay {
             let idle = claims.is_empty();
             for claim in claims {
                 let relay = Arc::clone(&self);
-                attempts.spawn(async move { relay.work(claim).await });
+                // An endpoint that is busy must not keep the others waiting: its deliveries go back untried.
+                let slot =
+                    self.slots.get(&claim.delivery.endpoint).map(|s| Arc::clone(s).try_acquire_owned());
+                match slot {
+                    Some(Err(_)) => attempts.spawn(async move { relay.put_off(&claim.delivery).await }),
+                    Some(Ok(slot)) => attempts.spawn(async move {
+                        relay.work(claim).await;
+                        drop(slot);
+                    }),
+                    None => attempts.spawn(async move { relay.work(claim).await }),
+                };
             }
             if !idle {
                 continue;
@@ -106,6 +126,15 @@ impl Relay {
                 Duration::try_from(wait).unwrap_or(Duration::ZERO).clamp(Duration::from_millis(5), IDLE)
             }
             Ok(None) | Err(_) => IDLE,
+        }
+    }
+
+    /// Gives a delivery back whose endpoint is busy.
+    async fn put_off(&self, delivery: &Delivery) {
+        let due_at = self.clock.now().checked_add(BUSY).unwrap_or(Timestamp::MAX);
+        if let Err(error) = self.store.give_back(&delivery.id, due_at).await {
+            // The lease runs out and the delivery is claimed again.
+            error!(delivery = %delivery.id.0, error = %ErrorChain(&error), "a delivery was not given back");
         }
     }
 

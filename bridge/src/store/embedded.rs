@@ -321,9 +321,9 @@ impl Store for EmbeddedStore {
         self.write("end an attempt", move |tx| deliveries::finish(tx, &delivery, ended_at, end)).await
     }
 
-    async fn give_back(&self, delivery: &DeliveryId) -> Result<(), StoreError> {
+    async fn give_back(&self, delivery: &DeliveryId, due_at: Timestamp) -> Result<(), StoreError> {
         let delivery = delivery.clone();
-        self.write("give a delivery back", move |tx| deliveries::give_back(tx, &delivery)).await
+        self.write("give a delivery back", move |tx| deliveries::give_back(tx, &delivery, due_at)).await
     }
 
     async fn replay(

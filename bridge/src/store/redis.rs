@@ -323,9 +323,9 @@ impl Store for RedisStore {
         self.about(STEP, &self.scripts.finish, &call, Effect::Repeatable, delivery).await
     }
 
-    async fn give_back(&self, delivery: &DeliveryId) -> Result<(), StoreError> {
+    async fn give_back(&self, delivery: &DeliveryId, due_at: Timestamp) -> Result<(), StoreError> {
         let mut call = self.scripts.give_back.call();
-        call.arg(&delivery.0);
+        call.arg(&delivery.0).arg(due_at.to_string()).arg(ms(due_at));
         self.about("give a delivery back", &self.scripts.give_back, &call, Effect::Repeatable, delivery).await
     }
 

@@ -164,7 +164,7 @@ pub async fn an_end_of_what_is_not_there_is_an_error(s: Shared) {
     let nobody = id("nobody", "x");
     let errors = [
         s.finish(&nobody, at(1), dead()).await.unwrap_err(),
-        s.give_back(&nobody).await.unwrap_err(),
+        s.give_back(&nobody, at(1)).await.unwrap_err(),
         s.replay(&nobody, at(1), at(2)).await.unwrap_err(),
         s.render(&nobody, rendering("a")).await.unwrap_err(),
     ];
@@ -205,14 +205,14 @@ pub async fn an_original_that_goes_out_as_received_is_not_ours(s: Shared) {
 pub async fn giving_back_undoes_the_claim(s: Shared) {
     queue(&s, vec![alert("a")], &["x"]).await;
     claimed(&s, 10).await;
-    s.give_back(&id("a", "x")).await.unwrap();
-    s.give_back(&id("a", "x")).await.unwrap();
+    s.give_back(&id("a", "x"), at(1)).await.unwrap();
+    s.give_back(&id("a", "x"), at(1)).await.unwrap();
     let d = s.delivery(&id("a", "x")).await.unwrap().unwrap();
     assert_eq!((d.state, d.attempts, d.maybe_delivered), (State::Queued, 0, false));
     assert_eq!(claimed(&s, 10).await, [id("a", "x")]);
     s.finish(&id("a", "x"), at(11), waiting(20)).await.unwrap();
     claimed(&s, 20).await;
-    s.give_back(&id("a", "x")).await.unwrap();
+    s.give_back(&id("a", "x"), at(1)).await.unwrap();
     let d = s.delivery(&id("a", "x")).await.unwrap().unwrap();
     assert_eq!((d.state, d.attempts), (State::Waiting, 1));
     assert_eq!(claimed(&s, 20).await, [id("a", "x")]);

@@ -314,12 +314,13 @@ fn promote(
     Ok(())
 }
 
-pub(super) fn give_back(tx: &Transaction<'_>, id: &DeliveryId) -> Result<(), Fault> {
+pub(super) fn give_back(tx: &Transaction<'_>, id: &DeliveryId, due_at: Timestamp) -> Result<(), Fault> {
     let mut delivery = read(tx, id)?;
     if delivery.state != State::Attempting {
         return Ok(());
     }
     delivery.attempts = delivery.attempts.saturating_sub(1);
+    delivery.due_at = due_at;
     delivery.state = if delivery.attempts == 0 { State::Queued } else { State::Waiting };
     write(tx, &delivery, None)
 }
