@@ -186,9 +186,10 @@ async fn step(both: &Both, model: &mut Model, now: &mut i64, op: &Op) {
         Op::Finish(n, end) => finish(both, model, *n, *end, *now).await,
         Op::GiveBack(n) => {
             let Some(of) = pick(model, *n) else { return };
+            let due_at = at(*now);
             both.call(|s| {
                 let of = of.clone();
-                async move { s.give_back(&of).await.ok() }
+                async move { s.give_back(&of, due_at).await.ok() }
             })
             .await;
         }
