@@ -7,17 +7,19 @@ pub mod channels;
 pub mod codes;
 pub mod entry;
 pub mod geography;
+mod hazards;
 pub mod identity;
 pub mod language;
 pub mod lifecycle;
 pub mod places;
 pub mod report;
+mod shapes;
 mod text;
 
 use std::borrow::Cow;
 use std::fmt;
 
-use cap_schema::{Alert, Code, Info, Instant, MsgType, NamedValue, Scope, Status, Time};
+use cap_schema::{Alert, Category, Code, Info, Instant, MsgType, NamedValue, Scope, Status, Time};
 use capbridge_adapters::class::Class;
 use jiff::Timestamp;
 
@@ -175,6 +177,8 @@ pub enum NotSent {
     NothingToEnd,
     /// No info to make a message of.
     NoInfo,
+    /// It is for named recipients only.
+    Private,
     /// Too many points for the destination, and simplifying them is not safe.
     TooManyPoints,
 }
@@ -191,6 +195,7 @@ impl fmt::Display for NotSent {
             }
             NotSent::NothingToEnd => "the destination has nothing that it could end",
             NotSent::NoInfo => "it has no info to make a message of",
+            NotSent::Private => "scope Private is for its named recipients and does not cross the border",
             NotSent::TooManyPoints => "its polygons have more points than the destination takes",
         })
     }
@@ -202,10 +207,13 @@ impl fmt::Display for NotSent {
 /// There is nothing to send.
 pub fn translate(request: &Request<'_>) -> Result<Translated, NotSent> {
     let original = request.alert;
+    if original.scope == Some(Code::Known(Scope::Private)) {
+        return Err(NotSent::Private);
+    }
     let mut report = Report::new(request.target);
     let status = status(request, &mut report)?;
     let kind = lifecycle::kind(request, &mut report)?;
-    let infos = infos(request, kind, &mut report)?;
+    let Infos { infos, everywhere } = infos(request, kind, &mut report)?;
     let at = Instant::from_seconds(request.at.as_second());
     let reference = identity::reference(request, &Time::from_instant(at, 0));
     let mut alert = Alert {
@@ -223,7 +231,7 @@ pub fn translate(request: &Request<'_>) -> Result<Translated, NotSent> {
     report.add("identifier", Action::Derived, "from the original's key and the target", Severity::Note);
     report.add("sender", Action::Derived, "the bridge issues a message of its own", Severity::Note);
     report.add("sent", Action::Derived, "the time of issue", Severity::Note);
-    scope(request, &mut alert, &mut report);
+    scope(request, everywhere, &mut alert, &mut report);
     declare(request, &mut alert, &mut report);
     report.dropped_if(original.addresses.is_some(), "addresses", "recipients are not told of each other");
     report.dropped_if(
@@ -266,25 +274,31 @@ fn status(request: &Request<'_>, report: &mut Report) -> Result<Status, NotSent>
     Ok(lowered)
 }
 
-/// Scope, and what IPAWS allows of it: Public means Actual there (ipaws page 4.1, rule 6).
-fn scope(request: &Request<'_>, alert: &mut Alert<'static>, report: &mut Report) {
+/// Scope, and what IPAWS allows of it: Public means Actual and places in the US there (ipaws page 4.1, rules 6 and 11).
+fn scope(request: &Request<'_>, everywhere: bool, alert: &mut Alert<'static>, report: &mut Report) {
     let original = request.alert;
     let scope = original.scope.clone().map_or(Code::Known(Scope::Public), Code::into_owned);
-    let narrowed = request.target == Target::Ipaws
-        && scope == Code::Known(Scope::Public)
-        && alert.status != Code::Known(Status::Actual);
-    if narrowed {
+    let narrowed = match (request.target, &scope) {
+        (Target::Ipaws, Code::Known(Scope::Public)) if alert.status != Code::Known(Status::Actual) => {
+            Some("participants of the exercise or test only")
+        }
+        (Target::Ipaws, Code::Known(Scope::Public)) if !everywhere => {
+            Some("emergency management only: names places outside the United States")
+        }
+        _ => None,
+    };
+    if let Some(restriction) = narrowed {
         alert.scope = Some(Code::Known(Scope::Restricted));
-        alert.restriction = Some(Cow::Borrowed("participants of the exercise or test only"));
-        report.add(
-            "scope",
-            Action::Mapped,
-            "IPAWS takes Public with Actual only: narrowed to Restricted",
-            Severity::Warning,
-        );
+        alert.restriction = Some(Cow::Borrowed(restriction));
+        let detail = format!("Public narrowed to Restricted: {restriction}");
+        report.add("scope", Action::Mapped, &detail, Severity::Warning);
         return;
     }
     alert.restriction = original.restriction.clone().map(|r| Cow::Owned(r.into_owned()));
+    if scope == Code::Known(Scope::Restricted) && alert.restriction.is_none() {
+        alert.restriction = Some(Cow::Borrowed("as the originator restricts it; no rule is given"));
+        report.add("restriction", Action::Derived, "the original gives none", Severity::Alarm);
+    }
     alert.scope = Some(scope);
     report.add("scope", Action::Kept, "", Severity::Note);
 }
@@ -301,12 +315,18 @@ fn declare(request: &Request<'_>, alert: &mut Alert<'static>, report: &mut Repor
     }
 }
 
+struct Infos {
+    infos: Vec<Info<'static>>,
+    /// Each names a place on the far side.
+    everywhere: bool,
+}
+
 /// The infos of the new message.
-fn infos(request: &Request<'_>, kind: MsgType, report: &mut Report) -> Result<Vec<Info<'static>>, NotSent> {
+fn infos(request: &Request<'_>, kind: MsgType, report: &mut Report) -> Result<Infos, NotSent> {
     let mut source = request.alert.info.iter().collect::<Vec<_>>();
     if source.is_empty() {
         match (kind, request.target) {
-            (MsgType::Cancel, Target::Ipaws) => return Ok(Vec::new()),
+            (MsgType::Cancel, Target::Ipaws) => return Ok(Infos { infos: Vec::new(), everywhere: true }),
             // CAP-CP rule 5: a Cancel has an info too; the one that it ends says about what.
             (MsgType::Cancel, Target::CapCp | Target::MasasEntry) => {
                 let previous = request.previous.ok_or(NotSent::NoInfo)?;
@@ -323,18 +343,38 @@ fn infos(request: &Request<'_>, kind: MsgType, report: &mut Report) -> Result<Ve
             }
         }
     }
-    let event = codes::event(request, &source, report)?;
-    let placed = places::place(request, &source, report)?;
-    let mut infos = Vec::with_capacity(source.len() + 1);
-    for (index, (info, areas)) in source.iter().zip(placed).enumerate() {
-        let made = one_info(request, info, areas, &event, index, report)?;
-        infos.push(made);
+    // What an earlier translation added in place of a missing language goes again.
+    let added = |info: &&Info<'_>| info.parameter.iter().any(|p| p.value_name == language::ADDED);
+    if !source.iter().all(|info| added(&info)) {
+        source.retain(|info| !added(info));
     }
+    let event = codes::event(request, &source, report)?;
+    let places::Placed { areas, everywhere } = places::place(request, &source, report)?;
+    let open = channels::open(request, everywhere, &event, &source, report);
+    let mut infos = Vec::with_capacity(source.len() + 1);
+    for (index, (info, areas)) in source.iter().zip(areas).enumerate() {
+        match one_info(request, info, areas, &event, index, report) {
+            Ok(mut made) => {
+                channels::parameters(request.target, &open, &mut made, report);
+                infos.push(made);
+            }
+            Err(NotSent::Expired) => {
+                let field = format!("info[{}]", index + 1);
+                report.add(&field, Action::Dropped, "over at the time of issue", Severity::Warning);
+            }
+            Err(other) => return Err(other),
+        }
+    }
+    if infos.is_empty() {
+        return Err(NotSent::Expired);
+    }
+    channels::limits(request, &open, &mut infos, report);
     if kind == MsgType::Cancel && request.alert.info.is_empty() {
         infos.iter_mut().for_each(lifecycle::end_info);
     }
+    language::agree(request.target, &mut infos, report);
     language::complete(request, &mut infos, &event, report);
-    Ok(infos)
+    Ok(Infos { infos, everywhere })
 }
 
 fn one_info(
@@ -357,7 +397,10 @@ fn one_info(
     made.area = areas;
     text::times(request, &mut made, &at, report)?;
     let issuer = request.settings.sender_name.as_str();
+    // `COGID,CogName` is the beginning of what NWEM wants: `COGID,CogName,Requesting Agency` (ipaws page 4.3).
+    let is_cog = issuer.split_once(',').is_some_and(|(id, _)| id.bytes().all(|b| b.is_ascii_digit()));
     let name = match &info.sender_name {
+        Some(original) if is_cog => format!("{issuer},{}", original.replace(',', " ")),
         Some(original) => format!("{issuer} for {original}"),
         None => issuer.to_owned(),
     };
@@ -369,17 +412,28 @@ fn one_info(
         "a person's contact does not cross the border",
     );
     text::minimise(request.target, &mut made, &at, report);
-    channels::parameters(request, &mut made, &at, report);
-    let provenance = [
-        ("capbridge:origin", request.alert.reference().to_string()),
-        ("capbridge:trace", request.settings.bridge_name.clone()),
-        ("capbridge:originalEvent", info.event.to_string()),
-    ];
-    for (name, value) in provenance {
-        made.parameter.push(NamedValue::new(name, value));
+    if event.cbrne || info.category.contains(&Code::Known(Category::Cbrne)) {
+        hazards::add(&mut made, &at, report);
     }
+    provenance(request, info, &mut made);
     Ok(made)
 }
 
+/// Where the message comes from. A message that crossed before keeps its first origin.
+fn provenance(request: &Request<'_>, original: &Info<'_>, made: &mut Info<'static>) {
+    let known = made.parameter.iter().any(|p| p.value_name == "capbridge:origin");
+    if !known {
+        let origin = request.alert.reference().to_string();
+        made.parameter.push(NamedValue::new("capbridge:origin", origin));
+        made.parameter.push(NamedValue::new("capbridge:originalEvent", original.event.to_string()));
+    }
+    let trace = NamedValue::new("capbridge:trace", request.settings.bridge_name.clone());
+    if !made.parameter.contains(&trace) {
+        made.parameter.push(trace);
+    }
+}
+
+#[cfg(test)]
+mod corpus;
 #[cfg(test)]
 mod tests;

@@ -332,6 +332,7 @@ fn ended(not_sent: &NotRendered) -> AttemptEnd {
             | NotSent::Untouched
             | NotSent::SeveralEvents
             | NotSent::NoInfo
+            | NotSent::Private
             | NotSent::TooManyPoints,
         )
         | NotRendered::Unreadable => AttemptEnd::Dead { error },

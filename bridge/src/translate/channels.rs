@@ -1,52 +1,234 @@
-//! The channels of the destination: shut unless a rule opens them, each by name.
+//! The public channels of IPAWS: shut unless a rule opens them, each by name, and then only where the message may be
+//! on the air at all.
 
-use cap_schema::{Category, Code, Info, NamedValue};
+use std::borrow::Cow;
 
+use cap_schema::{
+    Certainty, Code, Info, Instant, NamedValue, ResponseType, Scope, Severity as CapSeverity, Status, Time,
+    Urgency,
+};
+use capbridge_adapters::class::Class;
+
+use super::codes::Event;
 use super::report::{Action, Report, Severity};
-use super::{Request, Target};
+use super::{Request, Target, language, text};
 
 /// The public channels of IPAWS, in the order in which they are blocked.
 const CHANNELS: [&str; 4] = ["EAS", "NWEM", "CMAS", "PUBLIC"];
+/// WEA: in force for at most 24 hours (ipaws page 4.4).
+const WEA_SECS: i64 = 86_400;
+/// EAS and NWEM: at most 99.5 hours (ipaws page 4.3).
+const EAS_SECS: i64 = 358_200;
+/// EAS and NWEM: characters of description and instruction together.
+const EAS_CHARS: usize = 1_800;
 
-/// Adds what the destination needs to know about channels. Values of the original for them are never taken over.
-pub(super) fn parameters(request: &Request<'_>, info: &mut Info<'static>, at: &str, report: &mut Report) {
-    if request.target != Target::Ipaws {
-        return;
+/// What is open for one message.
+pub(super) struct Open {
+    channels: Vec<&'static str>,
+    /// WEAHandling, where CMAS is open.
+    handling: Option<String>,
+}
+
+impl Open {
+    fn has(&self, channel: &str) -> bool {
+        self.channels.contains(&channel)
     }
-    let field = format!("{at}/parameter");
-    let originator = if info.category.contains(&Code::Known(Category::Met)) { "WXR" } else { "CIV" };
-    info.parameter.push(NamedValue::new("EAS-ORG", originator));
+}
+
+/// Decides which of the channels that a rule names are open for this message. A channel that would break its own rules
+/// stays shut, and a person is told.
+pub(super) fn open(
+    request: &Request<'_>,
+    everywhere: bool,
+    event: &Event,
+    infos: &[&Info<'_>],
+    report: &mut Report,
+) -> Open {
+    let mut open = Open { channels: Vec::new(), handling: None };
+    if request.target != Target::Ipaws {
+        return open;
+    }
+    let alert = request.alert;
+    let public = alert.status == Code::Known(Status::Actual)
+        && request.settings.class == Class::Live
+        && alert.scope.as_ref().is_none_or(|s| *s == Code::Known(Scope::Public))
+        && everywhere;
     for channel in CHANNELS {
-        if request.settings.open_channels.iter().any(|c| c == channel) {
-            report.add(
-                &field,
-                Action::Derived,
-                &format!("{channel} is open: a rule names it"),
-                Severity::Alarm,
-            );
+        if !request.settings.open_channels.iter().any(|c| c == channel) {
+            continue;
+        }
+        let shut = if public {
+            match channel {
+                "CMAS" => wea(request, event, infos, &mut open.handling),
+                "NWEM" => nwem(request, infos).or_else(|| eas(infos)),
+                "EAS" => eas(infos),
+                _ => None,
+            }
         } else {
-            info.parameter.push(NamedValue::new("BLOCKCHANNEL", channel));
-            report.add(&field, Action::Derived, &format!("{channel} is blocked"), Severity::Note);
+            Some("only actual public messages about places in the US are on the air")
+        };
+        let (action, detail) = match shut {
+            Some(why) => (Action::Dropped, format!("{channel} stays shut although a rule names it: {why}")),
+            None => (Action::Derived, format!("{channel} is open: a rule names it")),
+        };
+        report.add("info/parameter", action, &detail, Severity::Alarm);
+        if shut.is_none() {
+            open.channels.push(channel);
         }
     }
-    if request.settings.open_channels.iter().any(|c| c == "CMAS") {
-        wireless(info, &field, report);
+    open
+}
+
+fn eas(infos: &[&Info<'_>]) -> Option<&'static str> {
+    infos.iter().any(|i| i.description.is_none()).then_some("an info has no description")
+}
+
+fn nwem(request: &Request<'_>, infos: &[&Info<'_>]) -> Option<&'static str> {
+    let named = request.settings.sender_name.split(',').count() >= 2;
+    if !named || infos.iter().any(|i| i.sender_name.is_none()) {
+        return Some("the sender's name is not COG id, COG name, agency");
+    }
+    let areas = || infos.iter().flat_map(|i| &i.area);
+    let large = areas().flat_map(|a| &a.polygon).any(|p| p.as_str().split_ascii_whitespace().count() > 20);
+    let circles = areas().any(|a| !a.circle.is_empty());
+    (large || circles).then_some("it has a circle, or a polygon of more than 20 points")
+}
+
+fn wea(
+    request: &Request<'_>,
+    event: &Event,
+    infos: &[&Info<'_>],
+    handling: &mut Option<String>,
+) -> Option<&'static str> {
+    let spoken: Vec<&&Info<'_>> = infos.iter().filter(|i| is_wea_language(i.language.as_deref())).collect();
+    if spoken.is_empty() {
+        return Some("no info is in English or Spanish");
+    }
+    let areas = || infos.iter().flat_map(|i| &i.area);
+    let circles: usize = areas().map(|a| a.circle.len()).sum();
+    let polygons: usize = areas().map(|a| a.polygon.len()).sum();
+    let points = |p: &cap_schema::Polygon<'_>| p.as_str().split_ascii_whitespace().count();
+    if circles + polygons > 10 || areas().flat_map(|a| &a.polygon).map(points).sum::<usize>() + circles > 100
+    {
+        return Some("more than 10 shapes or 100 points");
+    }
+    let answers = |r: &Code<'_, ResponseType>| match r {
+        Code::Known(ResponseType::Assess | ResponseType::AllClear | ResponseType::None) => false,
+        Code::Known(_) | Code::Unknown(_) => true,
+    };
+    if !spoken.iter().flat_map(|i| &i.response_type).all(answers) {
+        return Some("a responseType that WEA does not take");
+    }
+    let threat = spoken.iter().all(|i| {
+        matches!(i.urgency, Code::Known(Urgency::Immediate | Urgency::Expected))
+            && matches!(i.severity, Code::Known(CapSeverity::Extreme | CapSeverity::Severe))
+            && matches!(i.certainty, Code::Known(Certainty::Observed | Certainty::Likely))
+    });
+    let row = request.tables.codes.same(event.same());
+    let fits = |one: &&String| one.as_str() != "Imminent Threat" || threat;
+    *handling = row.and_then(|r| r.wea.iter().find(fits).cloned());
+    if handling.is_none() {
+        return Some("the event and its urgency, severity and certainty have no WEAHandling");
+    }
+    None
+}
+
+fn is_wea_language(language: Option<&str>) -> bool {
+    let language = language::map(Target::Ipaws, language);
+    ["en-US", "es-US"].iter().any(|l| language.eq_ignore_ascii_case(l))
+}
+
+/// Adds what the destination needs to know about channels. Values of the original for them are never taken over.
+pub(super) fn parameters(target: Target, open: &Open, info: &mut Info<'static>, report: &mut Report) {
+    if target != Target::Ipaws {
+        return;
+    }
+    let met = info.category.contains(&Code::Known(cap_schema::Category::Met));
+    info.parameter.push(NamedValue::new("EAS-ORG", if met { "WXR" } else { "CIV" }));
+    for channel in CHANNELS.into_iter().filter(|c| !open.has(c)) {
+        info.parameter.push(NamedValue::new("BLOCKCHANNEL", channel));
+        let detail = format!("{channel} is blocked");
+        report.add("info/parameter", Action::Derived, &detail, Severity::Note);
+    }
+    if let (Some(handling), true) = (&open.handling, open.has("CMAS")) {
+        wireless(info, handling, report);
     }
 }
 
 /// Wireless texts (ipaws page 4.4): at most 90 and 360 characters, cut at words.
-fn wireless(info: &mut Info<'static>, field: &str, report: &mut Report) {
+fn wireless(info: &mut Info<'static>, handling: &str, report: &mut Report) {
     let clean = |text: &str| -> String {
         text.chars().map(|c| if "{}|\\^~[]".contains(c) || c.is_control() { ' ' } else { c }).collect()
     };
-    let headline = info.headline.as_deref().unwrap_or(&info.event);
-    let long = format!("{headline} {}", info.instruction.as_deref().unwrap_or(""));
-    let short = super::text::cut(&clean(headline), 90);
-    if short.len() < headline.len() {
-        report.add(field, Action::Cut, "CMAMtext: the headline at 90 characters", Severity::Warning);
+    let headline = clean(info.headline.as_deref().unwrap_or(&info.event));
+    let long = clean(&format!("{headline} {}", info.instruction.as_deref().unwrap_or("")));
+    for (name, whole, limit) in [("CMAMtext", headline.trim(), 90), ("CMAMlongtext", long.trim(), 360)] {
+        let short = text::cut(whole, limit);
+        if short.len() < whole.len() {
+            let rest = whole.get(short.len()..).unwrap_or("").trim();
+            let detail = format!("{name} at {limit} characters, without: {rest}");
+            report.add("info/parameter", Action::Cut, &detail, Severity::Warning);
+        }
+        info.parameter.push(NamedValue::new(name, short));
     }
-    let long = super::text::cut(clean(&long).trim(), 360);
-    info.parameter.push(NamedValue::new("WEAHandling", "Imminent Threat"));
-    info.parameter.push(NamedValue::new("CMAMtext", short));
-    info.parameter.push(NamedValue::new("CMAMlongtext", long));
+    info.parameter.push(NamedValue::new("WEAHandling", handling.to_owned()));
+}
+
+/// What an open channel does not take: other languages, long validity, long texts.
+pub(super) fn limits(
+    request: &Request<'_>,
+    open: &Open,
+    infos: &mut Vec<Info<'static>>,
+    report: &mut Report,
+) {
+    if open.has("CMAS") {
+        infos.retain(|info| {
+            let taken = is_wea_language(info.language.as_deref());
+            let language = info.language.as_deref().unwrap_or("");
+            let detail = format!("{language}: WEA takes English and Spanish only");
+            if !taken {
+                report.add("info", Action::Dropped, &detail, Severity::Warning);
+            }
+            taken
+        });
+    }
+    let on_air = open.has("EAS") || open.has("NWEM");
+    let longest = if open.has("CMAS") { Some(WEA_SECS) } else { on_air.then_some(EAS_SECS) };
+    for info in infos {
+        if let (Some(longest), Some(end)) = (longest, info.expires.as_ref().and_then(Time::instant)) {
+            let last = request.at.as_second() + longest;
+            if end.seconds() > last {
+                let detail = format!("{} hours from the time of issue, the channel's limit", longest / 3_600);
+                report.add("info/expires", Action::Cut, &detail, Severity::Alarm);
+                info.expires = Some(Time::from_instant(Instant::from_seconds(last), 0));
+            }
+        }
+        if on_air {
+            shorten(info, report);
+        }
+    }
+}
+
+/// The instruction says what to do: at least half of the room is its.
+fn shorten(info: &mut Info<'static>, report: &mut Report) {
+    let chars = |t: &Option<Cow<'_, str>>| t.as_deref().map_or(0, |t| t.chars().count());
+    let (description, instruction) = (chars(&info.description), chars(&info.instruction));
+    if description + instruction <= EAS_CHARS {
+        return;
+    }
+    let room = (EAS_CHARS / 2).max(EAS_CHARS.saturating_sub(description));
+    shorten_to(&mut info.instruction, "info/instruction", room, report);
+    let left = EAS_CHARS.saturating_sub(chars(&info.instruction));
+    shorten_to(&mut info.description, "info/description", left, report);
+}
+
+fn shorten_to(slot: &mut Option<Cow<'static, str>>, field: &str, limit: usize, report: &mut Report) {
+    let Some(whole) = slot.as_deref() else { return };
+    let short = text::cut(whole, limit);
+    if short.len() < whole.len() {
+        let rest = whole.get(short.len()..).unwrap_or("").trim();
+        let detail = format!("EAS takes {EAS_CHARS} characters in all, without: {rest}");
+        report.add(field, Action::Cut, &detail, Severity::Alarm);
+        *slot = Some(Cow::Owned(short));
+    }
 }

@@ -31,6 +31,8 @@ pub struct CapCpEvent {
     pub icon: String,
     /// The SAME code that says the same.
     pub same: String,
+    /// A chemical, biological, radiological, nuclear or explosive event (cap page 2.4).
+    pub cbrne: bool,
 }
 
 /// A SAME event code that IPAWS accepts.
@@ -40,6 +42,8 @@ pub struct SameEvent {
     pub name_en: String,
     /// The CAP-CP code that says the same.
     pub capcp: String,
+    /// WEAHandling values that go with the code, the preferred one first.
+    pub wea: Vec<String>,
 }
 
 /// Both tables.
@@ -91,13 +95,17 @@ impl Codes {
                     name_fr: cell(row, 3),
                     icon: cell(row, 5),
                     same: cell(row, 6),
+                    cbrne: cell(row, 7) == "yes",
                 };
                 (cell(row, 0), event)
             })
             .collect();
-        let same = rows("events_same.tsv", include_str!("../../data/events_same.tsv"), 4)?
+        let same = rows("events_same.tsv", include_str!("../../data/events_same.tsv"), 5)?
             .iter()
-            .map(|row| (cell(row, 0), SameEvent { name_en: cell(row, 1), capcp: cell(row, 2) }))
+            .map(|row| {
+                let wea = cell(row, 4).split('|').filter(|w| !w.is_empty()).map(str::to_owned).collect();
+                (cell(row, 0), SameEvent { name_en: cell(row, 1), capcp: cell(row, 2), wea })
+            })
             .collect();
         Ok(Codes { cap_cp, same })
     }
@@ -120,8 +128,8 @@ pub struct Event {
     name_same: String,
     name_en: String,
     name_fr: String,
-    /// MASAS icon.
-    pub icon: String,
+    /// A chemical, biological, radiological, nuclear or explosive event.
+    pub cbrne: bool,
 }
 
 fn values<'i>(infos: &[&'i Info<'_>], wanted: impl Fn(&str) -> bool) -> BTreeSet<&'i str> {
@@ -192,13 +200,18 @@ pub(super) fn event(
         name_same: codes.same(&same_code).map(|s| s.name_en.clone()).unwrap_or_default(),
         name_en: row.map(|r| r.name_en.clone()).unwrap_or_default(),
         name_fr: row.map(|r| r.name_fr.clone()).unwrap_or_default(),
-        icon: row.map_or_else(|| "other".to_owned(), |r| r.icon.clone()),
+        cbrne: row.is_some_and(|r| r.cbrne),
         cap_cp: cap_cp_code,
         same: same_code,
     })
 }
 
 impl Event {
+    /// The SAME code.
+    pub(super) fn same(&self) -> &str {
+        &self.same
+    }
+
     /// The official name in French, or in English where there is none.
     pub(super) fn name_fr(&self) -> &str {
         if self.name_fr.is_empty() { &self.name_en } else { &self.name_fr }

@@ -2,16 +2,28 @@
 
 use std::borrow::Cow;
 
-use cap_schema::{Certainty, Code, Info, MsgType, ResponseType, Severity as CapSeverity, Urgency};
+use cap_schema::{Alert, Certainty, Code, Info, MsgType, ResponseType, Severity as CapSeverity, Urgency};
 
 use super::report::{Action, Report, Severity};
-use super::{NotSent, Request, identity};
+use super::{NotSent, Request, Target, identity};
 
 /// The msgType of the new message.
 pub(super) fn kind(request: &Request<'_>, report: &mut Report) -> Result<MsgType, NotSent> {
     let Code::Known(kind) = request.alert.msg_type else { return Err(NotSent::NoInfo) };
-    let has_none = request.issued.is_some_and(<[_]>::is_empty);
+    let has_none = match request.issued {
+        Some(issued) => issued.is_empty(),
+        None => request.alert.references().is_empty(),
+    };
     match kind {
+        // The Canadian weather service ends an alert by an Update (cap page 4.5); IPAWS has no other word than Cancel.
+        MsgType::Update if request.target == Target::Ipaws && is_ended(request.alert) => {
+            if has_none {
+                return Err(NotSent::NothingToEnd);
+            }
+            let detail = "Update becomes Cancel: all its infos say that the alert has ended";
+            report.add("msgType", Action::Mapped, detail, Severity::Note);
+            return Ok(MsgType::Cancel);
+        }
         MsgType::Alert => {}
         MsgType::Ack | MsgType::Error => return Err(NotSent::Answer),
         MsgType::Cancel if has_none => return Err(NotSent::NothingToEnd),
@@ -29,6 +41,18 @@ pub(super) fn kind(request: &Request<'_>, report: &mut Report) -> Result<MsgType
     }
     report.add("msgType", Action::Kept, kind_name(kind), Severity::Note);
     Ok(kind)
+}
+
+/// Every info says that its places are out of the alert.
+fn is_ended(alert: &Alert<'_>) -> bool {
+    let ended = |info: &Info<'_>| {
+        info.parameter
+            .iter()
+            .filter(|p| p.value_name.ends_with(":Alert_Location_Status"))
+            .max_by(|a, b| a.value_name.cmp(&b.value_name))
+            .is_some_and(|p| matches!(p.value.trim(), "ended" | "transitioned_out"))
+    };
+    !alert.info.is_empty() && alert.info.iter().all(ended)
 }
 
 fn kind_name(kind: MsgType) -> &'static str {

@@ -4,16 +4,22 @@ use std::borrow::Cow;
 
 use cap_schema::{Area, Info, NamedValue, Point};
 
-use super::geography::Located;
+use super::geography::{CodeSystem, Located};
 use super::report::{Action, Report, Severity};
-use super::{NotSent, Request, Target};
+use super::{NotSent, Request, Target, shapes};
 
 /// The valueName of CAP-CP location codes that we write (what is on the air in 2026).
 const CAP_CP_LOCATION: &str = "profile:CAP-CP:Location:0.3";
-/// Points of all polygons of a message that IPAWS takes (ipaws page 4.1, rule 13).
-const IPAWS_POINTS: usize = 200;
 
 /// The areas of each info, with the codes of the far side.
+pub(super) struct Placed {
+    /// One list for each info.
+    pub areas: Vec<Vec<Area<'static>>>,
+    /// Every info names a place on the far side.
+    pub everywhere: bool,
+}
+
+/// Finds the places of each info on the far side.
 ///
 /// # Errors
 /// Nothing on the far side is touched and no rule asks for the message all the same, or there are too many points.
@@ -21,33 +27,86 @@ pub(super) fn place(
     request: &Request<'_>,
     infos: &[&Info<'_>],
     report: &mut Report,
-) -> Result<Vec<Vec<Area<'static>>>, NotSent> {
+) -> Result<Placed, NotSent> {
     let mut touched = false;
+    let mut everywhere = true;
     let mut placed = Vec::with_capacity(infos.len());
     for info in infos {
-        let points: usize = info
-            .area
-            .iter()
-            .flat_map(|a| &a.polygon)
-            .map(|p| p.as_str().split_ascii_whitespace().count())
-            .sum();
-        if request.target == Target::Ipaws && points > IPAWS_POINTS {
-            return Err(NotSent::TooManyPoints);
+        let mut areas: Vec<Area<'static>> = info.area.iter().map(|a| a.clone().into_owned()).collect();
+        for area in &mut areas {
+            area.extensions.clear();
+            shapes::repair(request.target, area, report);
         }
-        let mut areas = Vec::with_capacity(info.area.len());
-        for area in &info.area {
-            let (made, hit) = one(request, area, report);
-            touched |= hit;
-            areas.push(made);
+        if request.target == Target::Ipaws {
+            shapes::simplify(&mut areas, shapes::IPAWS_POINTS, report).ok_or(NotSent::TooManyPoints)?;
+        }
+        let mut hits = Vec::with_capacity(areas.len());
+        for area in &mut areas {
+            hits.push(one(request, area, report));
+        }
+        let hit = hits.contains(&true);
+        touched |= hit;
+        everywhere &= hit;
+        if areas.is_empty() {
+            areas.push(nowhere(info, report));
+        }
+        if request.target == Target::Ipaws && hit {
+            areas = join(areas, &hits, report);
         }
         placed.push(areas);
     }
-    if touched || request.settings.untouched { Ok(placed) } else { Err(NotSent::Untouched) }
+    if touched || request.settings.untouched {
+        Ok(Placed { areas: placed, everywhere })
+    } else {
+        Err(NotSent::Untouched)
+    }
 }
 
-fn one(request: &Request<'_>, area: &Area<'_>, report: &mut Report) -> (Area<'static>, bool) {
-    let mut made = area.clone().into_owned();
-    made.extensions.clear();
+/// The area of an info that has none: both profiles want one.
+fn nowhere(info: &Info<'_>, report: &mut Report) -> Area<'static> {
+    let french = info.language.as_deref().is_some_and(|l| l.to_ascii_lowercase().starts_with("fr"));
+    report.add("area", Action::Derived, "the original names no place: an area that says so", Severity::Alarm);
+    Area {
+        area_desc: Cow::Borrowed(if french { "non précisé" } else { "not stated" }),
+        geocode: vec![NamedValue::new(CAP_CP_LOCATION, "none")],
+        ..Area::default()
+    }
+}
+
+/// Puts areas without SAME code into the one before them that has one: an info is for all its areas together, and
+/// each area of a public IPAWS message has a SAME code (ipaws page 4.1, rule 11). No shape and no code is lost.
+fn join(areas: Vec<Area<'static>>, hits: &[bool], report: &mut Report) -> Vec<Area<'static>> {
+    let (mut with, without): (Vec<_>, Vec<_>) = areas.into_iter().zip(hits).partition(|(_, hit)| **hit);
+    let mut alone = Vec::new();
+    for (area, _) in without {
+        let home = with
+            .iter_mut()
+            .map(|(a, _)| a)
+            .find(|a| a.altitude == area.altitude && a.ceiling == area.ceiling);
+        let Some(home) = home else {
+            alone.push(area);
+            continue;
+        };
+        let detail = format!("{} has no SAME code: now part of {}", area.area_desc, home.area_desc);
+        report.add("area", Action::Mapped, &detail, Severity::Note);
+        home.area_desc = Cow::Owned(format!("{}; {}", home.area_desc, area.area_desc));
+        home.polygon.extend(area.polygon);
+        home.circle.extend(area.circle);
+        for code in area.geocode {
+            if !home.geocode.contains(&code) {
+                home.geocode.push(code);
+            }
+        }
+    }
+    for area in alone {
+        let detail = format!("{} has no SAME code and other heights", area.area_desc);
+        report.add("area", Action::Dropped, &detail, Severity::Alarm);
+    }
+    with.into_iter().map(|(area, _)| area).collect()
+}
+
+/// Gives an area the codes of the far side; whether it has any.
+fn one(request: &Request<'_>, area: &mut Area<'static>, report: &mut Report) -> bool {
     let far = match request.target {
         Target::Ipaws => "SAME",
         Target::CapCp | Target::MasasEntry => CAP_CP_LOCATION,
@@ -57,18 +116,20 @@ fn one(request: &Request<'_>, area: &Area<'_>, report: &mut Report) -> (Area<'st
         .iter()
         .filter(|g| is_far(request.target, &g.value_name))
         .map(|g| g.value.trim().to_owned())
-        .filter(|v| v != "none")
+        .filter(|v| is_place(request, v, report))
         .collect();
     let has_shape = !area.polygon.is_empty() || !area.circle.is_empty();
+    let mut near = Vec::new();
     let (codes, how) = if !already.is_empty() {
         (already, "codes of the far side were in the message".to_owned())
     } else if has_shape {
-        let located = shapes(request, area);
+        let located = shapes_of(request, area);
         let exact = if located.exact { "exact" } else { "approximate" };
         if !located.partial.is_empty() {
             let detail = format!("touched a little or nearest: {}", located.partial.join(", "));
             report.add("area/geocode", Action::Derived, &detail, Severity::Warning);
         }
+        near.clone_from(&located.sgc);
         (far_codes(request.target, located), format!("by intersecting the shapes with boundaries ({exact})"))
     } else if request.settings.notify_neighbours {
         (neighbours(request, area), "neighbours by the border-pair table".to_owned())
@@ -78,7 +139,7 @@ fn one(request: &Request<'_>, area: &Area<'_>, report: &mut Report) -> (Area<'st
     let detail = if codes.is_empty() { how } else { format!("{far} {}: {how}", codes.join(" ")) };
     let severity = if codes.is_empty() { Severity::Warning } else { Severity::Note };
     report.add("area/geocode", Action::Derived, &detail, severity);
-    report.kept_if(has_shape, "area/polygon, area/circle", "unchanged, never widened");
+    report.kept_if(has_shape, "area/polygon, area/circle", "never widened");
     let hit = !codes.is_empty();
     let mut geocodes: Vec<NamedValue<'static>> =
         codes.into_iter().map(|c| NamedValue::new(far, Cow::Owned(c))).collect();
@@ -86,13 +147,34 @@ fn one(request: &Request<'_>, area: &Area<'_>, report: &mut Report) -> (Area<'st
         // CAP-CP: the area is not in Canada.
         geocodes.push(NamedValue::new(far, "none"));
     }
-    for code in std::mem::take(&mut made.geocode) {
-        if !is_far(request.target, &code.value_name) {
-            geocodes.push(code);
-        }
+    let kept = std::mem::take(&mut area.geocode).into_iter();
+    geocodes.extend(kept.filter(|code| !is_far(request.target, &code.value_name)));
+    if geocodes.is_empty() {
+        // IPAWS wants a geocode in each area; Canadian ones say what is true of it.
+        near.truncate(31);
+        near.push("none".to_owned());
+        let known = near.len().saturating_sub(1).max(1);
+        geocodes.extend(near.into_iter().take(known).map(|c| NamedValue::new(CAP_CP_LOCATION, c)));
     }
-    made.geocode = geocodes;
-    (made, hit)
+    area.geocode = geocodes;
+    hit
+}
+
+/// Whether a code that stands in the message under the far side's name is a place there. SAME codes and Canadian
+/// location codes look alike (cap page 6), so a SAME code counts only where the US has such a place.
+fn is_place(request: &Request<'_>, value: &str, report: &mut Report) -> bool {
+    if request.target != Target::Ipaws {
+        return value != "none";
+    }
+    let six = value.len() == 6 && value.bytes().all(|b| b.is_ascii_digit());
+    // Marine areas have state numbers of their own, from 57 (ipaws page 5.4).
+    let marine = value.get(1..3).and_then(|s| s.parse::<u8>().ok()).is_some_and(|s| s >= 57);
+    let known = six && (marine || request.tables.boundaries.locate_code(CodeSystem::Same, value).is_some());
+    if !known {
+        let detail = format!("SAME {value} is no place in the US");
+        report.add("area/geocode", Action::Dropped, &detail, Severity::Warning);
+    }
+    known
 }
 
 fn is_far(target: Target, value_name: &str) -> bool {
@@ -105,7 +187,7 @@ fn is_far(target: Target, value_name: &str) -> bool {
     }
 }
 
-fn shapes(request: &Request<'_>, area: &Area<'_>) -> Located {
+fn shapes_of(request: &Request<'_>, area: &Area<'_>) -> Located {
     let polygons: Vec<Vec<Point>> = area.polygon.iter().filter_map(|p| p.points().ok()).collect();
     let circles: Vec<(Point, f64)> =
         area.circle.iter().filter_map(|c| Some((c.center().ok()?, c.radius_km().ok()?))).collect();

@@ -2,14 +2,14 @@
 
 use std::borrow::Cow;
 
-use cap_schema::{Info, Instant, Time, TimeForm};
+use cap_schema::{Code, Info, Instant, MsgType, Time, TimeForm};
 
 use super::report::{Action, Report, Severity};
 use super::{NotSent, Request, Target};
 
 /// Parameters that cross the border, by the beginning of their valueName. Everything else stays (reliability page 9,
 /// row 3: an allow-list).
-const PARAMETERS: [&str; 9] = [
+const PARAMETERS: [&str; 16] = [
     "layer:CAPAN:eventLocation",
     "layer:NAADS:1.0:eventLocation",
     "layer:EC-MSC-SMC:",
@@ -19,7 +19,17 @@ const PARAMETERS: [&str; 9] = [
     "capbridge:",
     "eventEndingTime",
     "timezone",
+    "NWSheadline",
+    "eventMotionDescription",
+    "maxHailSize",
+    "tornadoDetection",
+    "flashFloodDetection",
+    "flashFloodDamageThreat",
+    "profile:CAP-CP:0.4:AutoTranslated",
 ];
+
+/// How long a Cancel is in force that does not say, seconds.
+const CANCEL_SECS: i64 = 3_600;
 
 /// A text of at most `limit` characters, cut at a word where there is one.
 pub(super) fn cut(text: &str, limit: usize) -> String {
@@ -61,6 +71,13 @@ pub(super) fn times(
         }
     }
     match info.expires.as_ref().and_then(Time::instant) {
+        // MASAS ends an entry by its expiry: such a Cancel is news at the time of issue (masas page 5.1: one hour).
+        Some(expires) if ends(request, expires) => {
+            info.expires = Some(Time::from_instant(Instant::from_seconds(now + CANCEL_SECS), 0));
+            let detail = "a Cancel that ends at once: in force for one hour";
+            report.add(&format!("{at}/expires"), Action::Derived, detail, Severity::Note);
+            Ok(())
+        }
         Some(expires) if expires.seconds() <= now => Err(NotSent::Expired),
         Some(_) => Ok(()),
         None => {
@@ -71,6 +88,16 @@ pub(super) fn times(
             Ok(())
         }
     }
+}
+
+fn ends(request: &Request<'_>, expires: Instant) -> bool {
+    let alert = request.alert;
+    alert.msg_type == Code::Known(MsgType::Cancel)
+        && !alert.info.is_empty()
+        && alert
+            .sent
+            .instant()
+            .is_some_and(|sent| expires <= sent && request.at.as_second() < sent.seconds() + CANCEL_SECS)
 }
 
 /// Takes away what does not cross: unlisted parameters, embedded files, addresses that a profile does not take.
@@ -86,6 +113,10 @@ pub(super) fn minimise(target: Target, info: &mut Info<'static>, at: &str, repor
         listed
     });
     for resource in &mut info.resource {
+        if resource.mime_type.as_deref().unwrap_or("").is_empty() {
+            // Not there in CAP 1.0 and 1.1 (cap page 1.7).
+            resource.mime_type = Some(Cow::Borrowed("application/octet-stream"));
+        }
         let embedded = resource.deref_uri.take().is_some();
         if embedded {
             // size and digest were those of the embedded file.

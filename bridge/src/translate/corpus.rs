@@ -1,0 +1,114 @@
+//! Every real alert of the corpus in both directions: what comes out passes the destination's profile and the schema.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use cap_schema::{Level, Limits, Profile};
+
+use super::*;
+
+fn corpus() -> Option<PathBuf> {
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpus");
+    let folder = std::env::var_os("CAP_CORPUS").map_or(beside, PathBuf::from);
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    println!("skipped: no corpus at {}; set CAP_CORPUS", folder.display());
+    None
+}
+
+fn documents(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Passes the documents to xmllint with the schema of CAP 1.2, many at a time; its complaints.
+fn complaints_of_xmllint(schema: &Path, folder: &Path) -> Option<String> {
+    let files: Vec<PathBuf> = documents(folder);
+    let mut complaints = String::new();
+    for some in files.chunks(200) {
+        let run = Command::new("xmllint").arg("--noout").arg("--schema").arg(schema).args(some).output();
+        let Ok(run) = run else {
+            println!("skipped: xmllint is not installed");
+            return None;
+        };
+        let said = String::from_utf8_lossy(&run.stderr);
+        said.lines().filter(|l| !l.ends_with(" validates")).for_each(|l| {
+            complaints.push_str(l);
+            complaints.push('\n');
+        });
+    }
+    Some(complaints)
+}
+
+fn check(target: Target) {
+    let Some(corpus) = corpus() else { return };
+    let tables = Tables::builtin().unwrap();
+    let settings = Settings { untouched: true, ..Settings::default() };
+    let profile = if target == Target::Ipaws { Profile::Ipaws } else { Profile::CapCp };
+    let written = tempfile::tempdir().unwrap();
+    let (mut made, mut not_sent) = (0_u32, BTreeMap::<String, u32>::new());
+    let mut errors = BTreeMap::<String, (u32, String)>::new();
+    let files = ["cap", "ipaws"].into_iter().flat_map(|f| documents(&corpus.join(f)));
+    for path in files {
+        let bytes = std::fs::read(&path).unwrap();
+        let Ok(parsed) = cap_schema::parse_owned(&bytes, &Limits::default()) else { continue };
+        let Some(sent) = parsed.alert.sent.instant().filter(|_| parsed.accepted()) else { continue };
+        let request = Request {
+            alert: &parsed.alert,
+            origin_key: "key",
+            target,
+            at: Timestamp::from_second(sent.seconds()).unwrap(),
+            issued: None,
+            previous: None,
+            settings: &settings,
+            tables: &tables,
+        };
+        let translated = match translate(&request) {
+            Ok(translated) => translated,
+            Err(why) => {
+                *not_sent.entry(why.to_string()).or_default() += 1;
+                continue;
+            }
+        };
+        made += 1;
+        std::fs::write(written.path().join(format!("{made}.xml")), &translated.xml).unwrap();
+        let again = cap_schema::parse_owned(translated.xml.as_bytes(), &Limits::default()).unwrap();
+        let found = [Profile::Cap, profile].into_iter().flat_map(|p| cap_schema::validate(&again.alert, p));
+        let found: Vec<_> = found.collect();
+        for finding in found.into_iter().chain(again.findings.clone()).filter(|f| f.level == Level::Error) {
+            let entry = errors.entry(finding.rule.to_string()).or_default();
+            entry.0 += 1;
+            entry.1 = format!("{}: {}: {}", path.display(), finding.path, finding.message);
+        }
+    }
+    println!("{}: {made} made, not sent: {not_sent:#?}", target.as_str());
+    assert!(made > 300, "only {made} were made");
+    assert!(errors.is_empty(), "{errors:#?}");
+    if let Some(complaints) = complaints_of_xmllint(&corpus.join("cap/xsd/cap12.xsd"), written.path()) {
+        assert!(complaints.is_empty(), "{complaints}");
+    }
+}
+
+#[test]
+fn every_real_alert_becomes_a_valid_ipaws_message_or_is_not_sent_for_a_reason() {
+    check(Target::Ipaws);
+}
+
+#[test]
+fn every_real_alert_becomes_a_valid_cap_cp_message_or_is_not_sent_for_a_reason() {
+    check(Target::CapCp);
+}
