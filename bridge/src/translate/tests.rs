@@ -102,6 +102,15 @@ fn what_may_not_or_need_not_cross_is_not_sent() {
         (SARNIA.replace("Actual", "System"), Target::Ipaws, AT, NotSent::Internal),
         (SARNIA.replace("Actual", "Draft"), Target::Ipaws, AT, NotSent::Internal),
         (SARNIA.replace("<msgType>Alert", "<msgType>Ack"), Target::Ipaws, AT, NotSent::Answer),
+        (
+            SARNIA
+                .replace("<scope>Public", "<scope>Private")
+                .replace("</scope>", "</scope><addresses>a</addresses>"),
+            Target::Ipaws,
+            AT,
+            NotSent::Private,
+        ),
+        (SARNIA.replace("<msgType>Alert", "<msgType>Cancel"), Target::Ipaws, AT, NotSent::NothingToEnd),
         (SARNIA.to_owned(), Target::Ipaws, "2026-03-02T00:00:00Z", NotSent::Expired),
         (SARNIA.replace("42.9745,-82.4066 4", "45.4,-75.7 2"), Target::Ipaws, AT, NotSent::Untouched),
         (SARNIA.replacen("<value>chemical", "<value>flood", 1), Target::Ipaws, AT, NotSent::SeveralEvents),
@@ -156,4 +165,102 @@ fn an_entry_is_written_with_status_icon_and_both_languages() {
     ] {
         assert!(made.xml.contains(expected), "{expected} is not in {}", made.xml);
     }
+}
+
+const EARLIER: &str =
+    "<references>em@lambton.example.test,LAMBTON-0,2026-03-01T11:00:00-05:00</references></alert>";
+
+/// The alert as a later message of a chain.
+fn later(text: &str, kind: &str) -> String {
+    let references = EARLIER.trim_end_matches("</alert>");
+    text.replace("<msgType>Alert", &format!("<msgType>{kind}"))
+        .replace("</code><info>", &format!("</code>{references}<info>"))
+}
+
+#[test]
+fn an_update_that_says_ended_becomes_a_cancel_at_ipaws_alone() {
+    let ended = "<parameter><valueName>layer:EC-MSC-SMC:1.1:Alert_Location_Status</valueName><value>ended</value></parameter><area>";
+    let text = later(SARNIA, "Update").replace("<area>", ended);
+    let cases = [
+        (text.clone(), Target::Ipaws, "<msgType>Cancel</msgType>"),
+        (text.clone(), Target::CapCp, "<msgType>Update</msgType>"),
+        // One of two infos is still in force.
+        (
+            text.replacen("<value>ended</value>", "<value>active</value>", 1),
+            Target::Ipaws,
+            "<msgType>Update</msgType>",
+        ),
+    ];
+    for (text, target, expected) in cases {
+        let made = made(&text, target, AT).unwrap();
+        assert!(made.xml.contains(expected), "{expected} is not in {}", made.xml);
+        assert!(made.xml.contains("<references>capbridge@localhost.invalid,capbridge-"), "{}", made.xml);
+    }
+}
+
+#[test]
+fn a_cancel_that_ends_at_once_is_news_for_an_hour() {
+    let text = later(SARNIA, "Cancel").replace("2026-03-01T18:00:00-05:00", "2026-03-01T12:02:05-05:00");
+    let soon = made(&text, Target::Ipaws, AT).unwrap();
+    assert!(soon.xml.contains("<expires>2026-03-01T18:03:00-00:00</expires>"), "{}", soon.xml);
+    assert_eq!(made(&text, Target::Ipaws, "2026-03-01T19:00:00Z").err(), Some(NotSent::Expired));
+}
+
+#[test]
+fn numbers_for_responders_are_carried_as_facts() {
+    let text = SARNIA.replace("Chlorine.</description>", "Chlorine, UN 1017, ERG guide 124.</description>");
+    let made = made(&text, Target::Ipaws, AT).unwrap();
+    for expected in ["<value>UN1017</value>", "<value>124</value>"] {
+        assert!(made.xml.contains(expected), "{expected} is not in {}", made.xml);
+    }
+}
+
+#[test]
+fn wireless_opens_for_a_rule_and_a_real_threat_and_loses_french_with_a_word() {
+    let tables = Tables::builtin().unwrap();
+    let settings = Settings { open_channels: vec!["CMAS".into()], ..Settings::default() };
+    let open = |text: &str| {
+        let alert = cap_schema::parse_owned(text.as_bytes(), &Limits::default()).unwrap().alert;
+        let at = AT.parse().unwrap();
+        translate(&Request {
+            alert: &alert,
+            origin_key: "key",
+            target: Target::Ipaws,
+            at,
+            issued: None,
+            previous: None,
+            settings: &settings,
+            tables: &tables,
+        })
+        .unwrap()
+    };
+    let real = open(SARNIA);
+    assert!(
+        real.xml.contains("<value>Imminent Threat</value>") && !real.xml.contains("fr-CA"),
+        "{}",
+        real.xml
+    );
+    assert!(!real.xml.contains("<value>CMAS</value>"));
+    assert_eq!(real.report.severity(), Severity::Alarm);
+    let shut = [
+        SARNIA.replace("Actual", "Exercise"),
+        SARNIA.replace(">chemical<", ">avalanche<").replace("<urgency>Immediate", "<urgency>Past"),
+        SARNIA.replace("<responseType>Shelter", "<responseType>AllClear"),
+    ];
+    // An avalanche that is no imminent threat is a matter of public safety.
+    let expected = [true, false, true];
+    for (text, shut) in shut.iter().zip(expected) {
+        assert_eq!(open(text).xml.contains("<value>CMAS</value>"), shut, "{text}");
+    }
+}
+
+#[test]
+fn an_area_that_is_not_in_the_us_joins_one_that_is() {
+    let far = "<area><areaDesc>Ottawa</areaDesc><circle>45.4,-75.7 2</circle></area></info>";
+    let made = made(&SARNIA.replace("</area></info>", &format!("</area>{far}")), Target::Ipaws, AT).unwrap();
+    let info = &made.alert.info[0];
+    assert_eq!(info.area.len(), 1);
+    assert_eq!(info.area[0].area_desc, "Sarnia; Ottawa");
+    assert_eq!(info.area[0].circle.len(), 2);
+    assert_eq!(made.alert.scope, Some(Code::Known(Scope::Public)));
 }
