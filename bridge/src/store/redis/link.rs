@@ -1,8 +1,9 @@
 //! The connection to Redis.
 //!
-//! Owns deadlines, bounded retries and the wait for replicas. One multiplexed connection that comes back by itself; no
-//! blocking command is ever sent on it, so a call that is given up leaves nothing behind that could be lost.
+//! Owns deadlines, bounded retries and the wait for replicas. Multiplexed connections that come back by themselves; no
+//! blocking command is ever sent on them, so a call that is given up leaves nothing behind that could be lost.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
@@ -16,6 +17,10 @@ const TRIES: u32 = 4;
 /// The first pause between tries; it doubles.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// How many connections are open at most. Redis reads 16 KiB of a connection between two syncs of its file: calls that
+/// carry documents share a sync only where they come on several connections.
+const CONNECTIONS: usize = 32;
+
 /// What a call does, and so what must be kept in mind when its answer is lost.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Effect {
@@ -27,9 +32,11 @@ pub(super) enum Effect {
     Once,
 }
 
-/// The connection.
+/// The connections.
 pub(super) struct Link {
-    manager: ConnectionManager,
+    /// The first is open from the start, the others when they are needed.
+    managers: Vec<ConnectionManager>,
+    next: AtomicUsize,
     deadline: Duration,
     replicas: Option<u32>,
 }
@@ -49,11 +56,19 @@ impl Link {
             .set_max_delay(Duration::from_secs(1))
             .set_number_of_retries(usize::try_from(TRIES).unwrap_or(1));
         let client = Client::open(info)?;
-        let connecting = client.get_connection_manager_with_config(config);
+        let connecting = client.get_connection_manager_with_config(config.clone());
         // The time for all tries to connect, so that a start against a silent address ends.
         let limit = settings.command_timeout.saturating_mul(TRIES);
-        let manager = tokio::time::timeout(limit, connecting).await.map_err(|_| Fault::TimedOut)??;
-        Ok(Link { manager, deadline: settings.command_timeout, replicas: settings.wait_replicas })
+        let mut managers = vec![tokio::time::timeout(limit, connecting).await.map_err(|_| Fault::TimedOut)??];
+        for _ in 1..CONNECTIONS {
+            managers.push(ConnectionManager::new_lazy_with_config(client.clone(), config.clone())?);
+        }
+        Ok(Link {
+            managers,
+            next: AtomicUsize::new(0),
+            deadline: settings.command_timeout,
+            replicas: settings.wait_replicas,
+        })
     }
 
     /// Runs a script.
@@ -106,7 +121,9 @@ impl Link {
     }
 
     async fn once<T: FromRedisValue>(&self, command: &Cmd, effect: Effect) -> Result<T, Fault> {
-        let mut connection = self.manager.clone();
+        let turn = self.next.fetch_add(1, Ordering::Relaxed);
+        let mut connection =
+            self.managers.get(turn % CONNECTIONS).or(self.managers.first()).ok_or(Fault::Ended)?.clone();
         let replicas = self.replicas.filter(|_| effect != Effect::Read);
         let Some(wanted) = replicas else {
             let answer = tokio::time::timeout(self.deadline, command.query_async(&mut connection)).await;
