@@ -78,12 +78,13 @@ impl Link {
         call: &Cmd,
         effect: Effect,
     ) -> Result<T, Fault> {
+        let connection = self.connection(effect)?;
         self.repeat(effect, || async move {
-            match self.once(call, effect).await {
+            match self.once(connection, call, effect).await {
                 Err(Fault::Redis(error)) if is_missing_script(&error) => {
                     // A restarted or emptied server: nothing ran.
                     self.load(program).await?;
-                    self.once(call, effect).await
+                    self.once(connection, call, effect).await
                 }
                 other => other,
             }
@@ -93,14 +94,25 @@ impl Link {
 
     /// Sends one command.
     pub(super) async fn send<T: FromRedisValue>(&self, command: &Cmd, effect: Effect) -> Result<T, Fault> {
-        self.repeat(effect, || self.once(command, effect)).await
+        let connection = self.connection(effect)?;
+        self.repeat(effect, || self.once(connection, command, effect)).await
+    }
+
+    /// The connection of a call: all its tries use the same, because after a restart of the server each connection fails
+    /// once. What is not tried again stays on the first connection, so that it meets that failure once and not on each.
+    fn connection(&self, effect: Effect) -> Result<&ConnectionManager, Fault> {
+        let turn = match effect {
+            Effect::Repeatable => self.next.fetch_add(1, Ordering::Relaxed) % CONNECTIONS,
+            Effect::Read | Effect::Once => 0,
+        };
+        self.managers.get(turn).ok_or(Fault::Ended)
     }
 
     /// Loads a script into the server.
     pub(super) async fn load(&self, program: &Program) -> Result<(), Fault> {
         let mut load = redis::cmd("SCRIPT");
         load.arg("LOAD").arg(&program.code);
-        self.once::<Value>(&load, Effect::Read).await.map(|_| ())
+        self.once::<Value>(self.connection(Effect::Read)?, &load, Effect::Read).await.map(|_| ())
     }
 
     async fn repeat<T, F, Fut>(&self, effect: Effect, attempt: F) -> Result<T, Fault>
@@ -120,10 +132,13 @@ impl Link {
         attempt().await
     }
 
-    async fn once<T: FromRedisValue>(&self, command: &Cmd, effect: Effect) -> Result<T, Fault> {
-        let turn = self.next.fetch_add(1, Ordering::Relaxed);
-        let mut connection =
-            self.managers.get(turn % CONNECTIONS).or(self.managers.first()).ok_or(Fault::Ended)?.clone();
+    async fn once<T: FromRedisValue>(
+        &self,
+        connection: &ConnectionManager,
+        command: &Cmd,
+        effect: Effect,
+    ) -> Result<T, Fault> {
+        let mut connection = connection.clone();
         let replicas = self.replicas.filter(|_| effect != Effect::Read);
         let Some(wanted) = replicas else {
             let answer = tokio::time::timeout(self.deadline, command.query_async(&mut connection)).await;
