@@ -108,6 +108,25 @@ async fn readiness_tells_the_truth_about_a_source_that_does_not_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn readiness_is_lost_with_the_store_and_comes_back_with_it() {
+    let mut stage = Stage::new(On::Redis).await;
+    let bridge = stage.bridge().await;
+    eventually("it is ready", LIMIT, async || (bridge.get("/readyz").await.ok()?.0 == 200).then_some(()))
+        .await
+        .unwrap();
+    stage.redis.as_mut().unwrap().kill().await.unwrap();
+    let (status, body) = bridge.get("/readyz").await.unwrap();
+    assert_eq!(status, 503, "{body}");
+    assert!(body["faults"].to_string().contains("store: "), "{body}");
+    stage.redis.as_mut().unwrap().kill_and_restart().await.unwrap();
+    eventually("it is ready again", LIMIT, async || {
+        (bridge.get("/readyz").await.ok()?.0 == 200).then_some(())
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_released_document_is_relayed_and_the_decision_is_recorded() {
     let stage = Stage::new(On::Embedded).await;
     let bridge = stage.bridge().await;
@@ -126,4 +145,39 @@ async fn a_released_document_is_relayed_and_the_decision_is_recorded() {
     let (status, outcome) =
         bridge.post(&path, &json!({"operator": "duty officer", "reason": "drill"})).await.unwrap();
     assert_eq!((status, outcome["outcome"].as_str()), (200, Some("accepted")), "{outcome}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_journey_shows_an_alert_from_arrival_to_each_endpoint_with_times() {
+    let stage = Stage::new(On::Embedded).await;
+    let bridge = stage.bridge().await;
+    stage.feed.site.publish(message(9, 0, now()));
+    eventually("it is delivered", LIMIT, async || (stage.delivered() == ["C9-0"]).then_some(()))
+        .await
+        .unwrap();
+    stage.settled(&bridge, LIMIT).await;
+    let ask = |arguments: Vec<String>| async move {
+        let output = tokio::process::Command::new(capbridge_harness::binary().unwrap())
+            .args(arguments)
+            .output()
+            .await
+            .unwrap();
+        (
+            output.status.code(),
+            String::from_utf8(output.stdout).unwrap(),
+            String::from_utf8(output.stderr).unwrap(),
+        )
+    };
+    let by = |id: &str| vec!["journey".to_owned(), id.to_owned(), "--admin".to_owned(), bridge.admin.clone()];
+    let (code, said, _) = ask(by("C9-0")).await;
+    assert_eq!(code, Some(0));
+    for expected in
+        ["C9-0 from stage@county.example.test", "received", "accepted", "routed", "delivered", "responder"]
+    {
+        assert!(said.contains(expected), "{expected} is not in:\n{said}");
+    }
+    let delivery = stage.responder.site.deliveries()[0].id.clone();
+    assert_eq!(ask(by(&delivery)).await.1, said, "a delivery id finds the same journey");
+    let (code, _, complaint) = ask(by("nobody")).await;
+    assert_eq!(code, Some(1), "{complaint}");
 }

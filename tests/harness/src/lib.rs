@@ -97,13 +97,22 @@ impl Redis {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
+    /// SIGKILL.
+    ///
+    /// # Errors
+    /// The process cannot be waited for.
+    pub async fn kill(&mut self) -> Result<()> {
+        self.child.start_kill()?;
+        self.child.wait().await?;
+        Ok(())
+    }
+
     /// SIGKILL, then a new server on the same files and port.
     ///
     /// # Errors
     /// It does not start again.
     pub async fn kill_and_restart(&mut self) -> Result<()> {
-        self.child.start_kill()?;
-        self.child.wait().await?;
+        self.kill().await?;
         self.child = Self::spawn(self.folder.path(), self.port)?;
         self.await_ready().await
     }
