@@ -345,7 +345,7 @@ fn infos(request: &Request<'_>, kind: MsgType, report: &mut Report) -> Result<In
     }
     // What an earlier translation added in place of a missing language goes again.
     let added = |info: &&Info<'_>| info.parameter.iter().any(|p| p.value_name == language::ADDED);
-    if !source.iter().all(|info| added(&info)) {
+    if !source.iter().all(&added) {
         source.retain(|info| !added(info));
     }
     let event = codes::event(request, &source, report)?;

@@ -46,10 +46,12 @@ pub struct SameEvent {
     pub wea: Vec<String>,
 }
 
-/// Both tables.
+/// The tables.
 pub struct Codes {
     cap_cp: BTreeMap<String, CapCpEvent>,
     same: BTreeMap<String, SameEvent>,
+    /// SAME codes that IPAWS does not accept, to CAP-CP.
+    radio: BTreeMap<String, String>,
 }
 
 /// A table that does not read.
@@ -107,7 +109,11 @@ impl Codes {
                 (cell(row, 0), SameEvent { name_en: cell(row, 1), capcp: cell(row, 2), wea })
             })
             .collect();
-        Ok(Codes { cap_cp, same })
+        let radio = rows("events_same_radio.tsv", include_str!("../../data/events_same_radio.tsv"), 3)?
+            .iter()
+            .map(|row| (cell(row, 0), cell(row, 2)))
+            .collect();
+        Ok(Codes { cap_cp, same, radio })
     }
 
     /// A CAP-CP code.
@@ -149,12 +155,19 @@ pub(super) fn event(
     let cap_cp = values(infos, |n| {
         n.get(..CAP_CP_EVENT_PREFIX.len()).is_some_and(|p| p.eq_ignore_ascii_case(CAP_CP_EVENT_PREFIX))
     });
-    let same: BTreeSet<&str> =
-        values(infos, |n| n == "SAME").into_iter().filter(|c| codes.same(c).is_some()).collect();
+    let (same, other): (BTreeSet<&str>, BTreeSet<&str>) =
+        values(infos, |n| n == "SAME").into_iter().partition(|c| codes.same(c).is_some());
     if cap_cp.len() > 1 || same.len() > 1 {
         return Err(NotSent::SeveralEvents);
     }
-    let (cap_cp, same) = (cap_cp.first().copied(), same.first().copied());
+    let (mut cap_cp, same) = (cap_cp.first().copied(), same.first().copied());
+    // A code of weather radio or of Canada says as much as the CAP-CP code that it stands for.
+    let radio = other.iter().find_map(|c| codes.radio.get(*c).map(|row| (*c, row.as_str())));
+    if let (None, None, Some((code, row))) = (cap_cp, same, radio) {
+        let detail = format!("{code} → {row} (row {code} of events_same_radio)");
+        report.add("eventCode", Action::Mapped, &detail, Severity::Note);
+        cap_cp = Some(row);
+    }
     let (same_code, how_same) = match (same, cap_cp.and_then(|c| codes.cap_cp(c))) {
         (Some(code), _) => (code.to_owned(), None),
         (None, Some(row)) => (
@@ -267,6 +280,76 @@ impl Event {
         info.event_code = codes;
         if info.category.is_empty() {
             info.category.push(Code::Known(cap_schema::Category::Other));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tables_lead_from_every_row_to_a_row() {
+        let codes = Codes::builtin().unwrap();
+        for (code, row) in &codes.cap_cp {
+            assert!(
+                codes.same(&row.same).is_some(),
+                "{code} leads to {}, which IPAWS does not take",
+                row.same
+            );
+            assert!(!row.name_en.is_empty(), "{code} has no name");
+            assert!((3..=13).contains(&code.len()), "{code}");
+        }
+        for (code, row) in &codes.same {
+            assert!(
+                codes.cap_cp(&row.capcp).is_some(),
+                "{code} leads to {}, which CAP-CP does not have",
+                row.capcp
+            );
+            assert!(code.len() == 3 && code.bytes().all(|b| b.is_ascii_uppercase()), "{code}");
+        }
+        for (code, capcp) in &codes.radio {
+            assert!(codes.same(code).is_none(), "{code} is in two tables");
+            assert!(codes.cap_cp(capcp).is_some(), "{code} leads to {capcp}, which CAP-CP does not have");
+        }
+    }
+
+    /// The rows on which first responders rely, both ways. A changed row must change here too, on purpose.
+    #[test]
+    fn hazardous_events_keep_their_meaning_over_the_border() {
+        let codes = Codes::builtin().unwrap();
+        let to_us = [
+            ("chemical", "HMW"),
+            ("hazmat", "HMW"),
+            ("industryFire", "HMW"),
+            ("biological", "CEM"),
+            ("infectious", "CEM"),
+            ("radiological", "RHW"),
+            ("explosive", "CDW"),
+            ("drinkingWate", "CEM"),
+            ("terrorism", "CDW"),
+            ("evacuation", "EVI"),
+            ("testMessage", "DMO"),
+        ];
+        for (capcp, same) in to_us {
+            assert_eq!(codes.cap_cp(capcp).map(|r| r.same.as_str()), Some(same), "{capcp}");
+        }
+        let to_canada = [
+            ("HMW", "hazmat"),
+            ("RHW", "radiological"),
+            ("NUW", "radiological"),
+            ("DMO", "testMessage"),
+            ("RWT", "testMessage"),
+            ("RMT", "testMessage"),
+            ("NPT", "testMessage"),
+        ];
+        for (same, capcp) in to_canada {
+            assert_eq!(codes.same(same).map(|r| r.capcp.as_str()), Some(capcp), "{same}");
+        }
+        let cbrne = ["chemical", "biological", "radiological", "explosive", "hazmat"];
+        assert!(cbrne.iter().all(|c| codes.cap_cp(c).is_some_and(|r| r.cbrne)));
+        for test in ["DMO", "RWT", "RMT", "NPT", "EAN"] {
+            assert!(codes.same(test).is_some_and(|r| r.wea.is_empty()), "{test} must never reach phones");
         }
     }
 }

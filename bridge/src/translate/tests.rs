@@ -264,3 +264,12 @@ fn an_area_that_is_not_in_the_us_joins_one_that_is() {
     assert_eq!(info.area[0].circle.len(), 2);
     assert_eq!(made.alert.scope, Some(Code::Known(Scope::Public)));
 }
+
+#[test]
+fn a_code_of_weather_radio_is_understood_and_never_written_for_ipaws() {
+    let text = RIVER.replace(">HMW<", ">CHW<");
+    let canada = made(&text, Target::CapCp, AT).unwrap();
+    assert!(canada.xml.contains("<value>chemical</value>"), "{}", canada.xml);
+    let us = made(&text.replace("en-US", "en-CA"), Target::Ipaws, AT).unwrap();
+    assert!(us.xml.contains("<value>HMW</value>") && !us.xml.contains("<value>CHW</value>"), "{}", us.xml);
+}
