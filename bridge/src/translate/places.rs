@@ -151,10 +151,10 @@ fn one(request: &Request<'_>, area: &mut Area<'static>, report: &mut Report) -> 
     geocodes.extend(kept.filter(|code| !is_far(request.target, &code.value_name)));
     if geocodes.is_empty() {
         // IPAWS wants a geocode in each area; Canadian ones say what is true of it.
-        near.truncate(31);
-        near.push("none".to_owned());
-        let known = near.len().saturating_sub(1).max(1);
-        geocodes.extend(near.into_iter().take(known).map(|c| NamedValue::new(CAP_CP_LOCATION, c)));
+        if near.is_empty() {
+            near.push("none".to_owned());
+        }
+        geocodes.extend(near.into_iter().map(|c| NamedValue::new(CAP_CP_LOCATION, c)));
     }
     area.geocode = geocodes;
     hit

@@ -16,6 +16,9 @@ const LEAST_POINTS: usize = 4;
 /// Above this many points the search would take longer than an alert may wait.
 const MOST_POINTS: usize = 8_000;
 
+/// Comparisons of points for one info: less than a second. A polygon made to be slow is not simplified.
+const MOST_COMPARISONS: usize = 200_000_000;
+
 /// Repairs what can be repaired with the same meaning; leaves out what says no place.
 pub(super) fn repair(target: Target, area: &mut Area<'static>, report: &mut Report) {
     let polygons = std::mem::take(&mut area.polygon);
@@ -101,10 +104,11 @@ pub(super) fn simplify(areas: &mut [Area<'static>], limit: usize, report: &mut R
     // Each polygon keeps its share of what the limit leaves above the least.
     let spare = limit - polygons * LEAST_POINTS;
     let above = (total - (polygons * LEAST_POINTS).min(total)).max(1);
+    let mut budget = MOST_COMPARISONS;
     for polygon in areas.iter_mut().flat_map(|a| &mut a.polygon) {
         let points = count(polygon);
         let keep = LEAST_POINTS + points.saturating_sub(LEAST_POINTS) * spare / above;
-        *polygon = inside(polygon, keep)?;
+        *polygon = inside(polygon, keep, &mut budget)?;
     }
     let detail = format!("{total} points: simplified inside the original to at most {limit}");
     report.add("area/polygon", Action::Cut, &detail, Severity::Warning);
@@ -112,7 +116,7 @@ pub(super) fn simplify(areas: &mut [Area<'static>], limit: usize, report: &mut R
 }
 
 /// A polygon of at most `keep` points that lies inside the given one.
-fn inside(polygon: &Polygon<'_>, keep: usize) -> Option<Polygon<'static>> {
+fn inside(polygon: &Polygon<'_>, keep: usize, budget: &mut usize) -> Option<Polygon<'static>> {
     let points = polygon.points().ok()?;
     let mut corners: Vec<(Point, &str)> =
         points.into_iter().zip(polygon.as_str().split_ascii_whitespace()).collect();
@@ -121,7 +125,7 @@ fn inside(polygon: &Polygon<'_>, keep: usize) -> Option<Polygon<'static>> {
     let twice_area: f64 = left.map(|((a, _), (b, _))| a.lon * b.lat - b.lon * a.lat).sum();
     let turn = if twice_area < 0.0 { -1.0 } else { 1.0 };
     while corners.len() + 1 > keep {
-        let (at, _) = cheapest(&corners, turn)?;
+        let (at, _) = cheapest(&corners, turn, budget)?;
         corners.remove(at);
     }
     let mut pairs: Vec<&str> = corners.iter().map(|(_, text)| *text).collect();
@@ -131,11 +135,12 @@ fn inside(polygon: &Polygon<'_>, keep: usize) -> Option<Polygon<'static>> {
 }
 
 /// The corner whose removal cuts the least off, and what it cuts off (square degrees, doubled).
-fn cheapest(corners: &[(Point, &str)], turn: f64) -> Option<(usize, f64)> {
+fn cheapest(corners: &[(Point, &str)], turn: f64, budget: &mut usize) -> Option<(usize, f64)> {
     let count = corners.len();
     if count <= 3 {
         return None;
     }
+    *budget = budget.checked_sub(count)?;
     let corner = |at: usize| corners.get(at % count).map(|(p, _)| *p);
     let mut best: Option<(usize, f64)> = None;
     for at in 0..count {
@@ -155,6 +160,7 @@ fn cheapest(corners: &[(Point, &str)], turn: f64) -> Option<(usize, f64)> {
                 && turn * cross(here, after, *p) >= 0.0
                 && turn * cross(after, before, *p) >= 0.0
         };
+        *budget = budget.checked_sub(count)?;
         if !corners.iter().any(|(p, _)| holds(p)) {
             best = Some((at, cut));
         }
@@ -210,6 +216,17 @@ mod tests {
                 assert!(new.unsigned_area() > old.unsigned_area() * 0.5, "{teeth} teeth: little is left");
                 assert_eq!(report.severity(), Severity::Warning);
             }
+        }
+    }
+
+    #[test]
+    fn a_polygon_of_very_many_points_ends_in_a_simpler_one_or_in_none() {
+        for teeth in [2_000, 4_001, 20_000] {
+            let mut areas = vec![area(&gear(teeth, false))];
+            let mut report = Report::new(Target::Ipaws);
+            let done = simplify(&mut areas, IPAWS_POINTS, &mut report);
+            let points = areas[0].polygon[0].points().unwrap().len();
+            assert_eq!(done.is_some(), points <= IPAWS_POINTS, "{teeth} teeth");
         }
     }
 
