@@ -120,11 +120,15 @@ fn one(request: &Request<'_>, area: &mut Area<'static>, report: &mut Report) -> 
         .collect();
     let has_shape = !area.polygon.is_empty() || !area.circle.is_empty();
     let mut near = Vec::new();
+    let mut approximate = false;
     let (codes, how) = if !already.is_empty() {
         (already, "codes of the far side were in the message".to_owned())
     } else if has_shape {
         let located = shapes_of(request, area);
-        let exact = if located.exact { "exact" } else { "approximate" };
+        // US counties always have their boundaries; Canadian divisions only with an operator's file.
+        let exact = request.target == Target::Ipaws || located.exact;
+        approximate = !exact;
+        let exact = if exact { "exact" } else { "approximate: no boundary file" };
         if !located.partial.is_empty() {
             let detail = format!("touched a little or nearest: {}", located.partial.join(", "));
             report.add("area/geocode", Action::Derived, &detail, Severity::Warning);
@@ -137,7 +141,7 @@ fn one(request: &Request<'_>, area: &mut Area<'static>, report: &mut Report) -> 
         (Vec::new(), "places named by code only do not spread over the border".to_owned())
     };
     let detail = if codes.is_empty() { how } else { format!("{far} {}: {how}", codes.join(" ")) };
-    let severity = if codes.is_empty() { Severity::Warning } else { Severity::Note };
+    let severity = if codes.is_empty() || approximate { Severity::Warning } else { Severity::Note };
     report.add("area/geocode", Action::Derived, &detail, severity);
     report.kept_if(has_shape, "area/polygon, area/circle", "never widened");
     let hit = !codes.is_empty();
