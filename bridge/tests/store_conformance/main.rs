@@ -1,6 +1,5 @@
 //! One suite for every engine: each promise of the `Store` trait is a check that runs on all of them.
 #![expect(
-    clippy::panic,
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::string_slice,
