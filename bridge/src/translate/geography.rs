@@ -28,6 +28,10 @@ use shape::Shapes;
 pub const COUNTS_KM2: f64 = 0.5;
 /// An alert wholly on a river takes the nearest county and division within this (design 9).
 pub const NEAREST_KM: f64 = 2.0;
+/// Lines of the two countries nearer than this are the same border on land: how well the sets agree.
+const SAME_LINE_KM: f64 = 0.1;
+/// A shape with this share of its area in divisions lies on Canadian land.
+const ON_LAND_SHARE: f64 = 0.99;
 /// Former census areas that were divided, with the codes of today; the built-in set has the former ones.
 const DIVIDED: [(&str, [&str; 2]); 1] = [("02261", ["02063", "02066"])];
 
@@ -183,15 +187,17 @@ impl Boundaries {
         for overlap in self.counties.overlaps(&shapes) {
             found.county(&overlap.feature.code, overlap.area_km2 >= COUNTS_KM2);
         }
+        let mut in_canada_km2 = 0.0;
         for overlap in self.divisions.overlaps(&shapes) {
             found.division(&overlap.feature.code, overlap.area_km2 >= COUNTS_KM2);
+            in_canada_km2 += overlap.area_km2;
         }
-        if self.divisions.is_empty() && shapes.area_km2 >= COUNTS_KM2 {
+        if self.divisions.is_empty() {
             let likely = approximate::divisions(&self.facts.divisions, &self.counties, &shapes);
-            likely.into_iter().for_each(|sgc| found.division(sgc, true));
+            likely.into_iter().for_each(|sgc| found.division(sgc, shapes.area_km2 >= COUNTS_KM2));
         }
         if found.same.is_empty() && found.sgc.is_empty() {
-            self.take_nearest(&shapes, &mut found);
+            self.take_nearest(&shapes, in_canada_km2, &mut found);
         }
         self.zones_and_clc(&shapes, &mut found);
         found.into_located(&self.facts)
@@ -216,14 +222,35 @@ impl Boundaries {
         }
     }
 
-    fn take_nearest(&self, shapes: &Shapes, found: &mut Found) {
-        if let Some((feature, _)) = self.counties.nearest(shapes, NEAREST_KM) {
-            found.county(&feature.code, true);
-            found.county(&feature.code, false);
+    /// For a shape too small to count anywhere, or on water: the places that it lies in, and over a river the nearest on
+    /// the other side. Over a border on land nothing is taken: that would widen the shape.
+    fn take_nearest(&self, shapes: &Shapes, in_canada_km2: f64, found: &mut Found) {
+        let county = self.counties.nearest(shapes, NEAREST_KM);
+        if self.divisions.is_empty() {
+            let likely: Vec<String> = found.partial.iter().filter(|code| code.len() == 4).cloned().collect();
+            likely.iter().for_each(|sgc| found.nearest_division(sgc));
+            if likely.is_empty() {
+                let within = approximate::within(&self.facts.divisions, &self.counties, shapes, NEAREST_KM);
+                within.into_iter().for_each(|sgc| found.nearest_division(sgc));
+            }
+            county.into_iter().for_each(|near| found.nearest_county(&near.feature.code));
+            return;
         }
-        if let Some((feature, _)) = self.divisions.nearest(shapes, NEAREST_KM) {
-            found.division(&feature.code, true);
-            found.division(&feature.code, false);
+        let division = self.divisions.nearest(shapes, NEAREST_KM);
+        // Divisions end at the shore, so what lies in one is not on a river.
+        let on_land = division.is_some_and(|near| near.distance_km == 0.0)
+            && in_canada_km2 >= shapes.area_km2 * ON_LAND_SHARE;
+        if let Some(near) = county.filter(|near| near.distance_km == 0.0 || !on_land) {
+            found.nearest_county(&near.feature.code);
+        }
+        let in_county = county.is_some_and(|near| near.distance_km == 0.0);
+        // Counties go up to the line in the river: where one ends beside the other there is no river.
+        let no_river = |near: &layer::Near<'_>| {
+            near.distance_km > SAME_LINE_KM
+                && self.counties.nearest(&Shapes::point(near.at), SAME_LINE_KM).is_some()
+        };
+        if let Some(near) = division.filter(|near| !in_county || !no_river(near)) {
+            found.nearest_division(&near.feature.code);
         }
     }
 
@@ -344,6 +371,17 @@ impl Found {
     fn division(&mut self, sgc: &str, counts: bool) {
         let list = if counts { &mut self.sgc } else { &mut self.partial };
         list.insert(sgc.to_owned());
+    }
+
+    /// Taken because nothing counts: also listed as partial.
+    fn nearest_county(&mut self, fips: &str) {
+        self.county(fips, true);
+        self.county(fips, false);
+    }
+
+    fn nearest_division(&mut self, sgc: &str) {
+        self.division(sgc, true);
+        self.division(sgc, false);
     }
 
     fn zone(&mut self, ugc: &str, counts: bool) {

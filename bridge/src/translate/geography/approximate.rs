@@ -33,12 +33,34 @@ pub(super) fn divisions<'a>(
     abroad.filter_map(|sample| nearest(&near, sample, REACH_RADII)).collect()
 }
 
-/// The division whose centroid is nearest in units of its radius, if one is within `reach` of them.
-pub(super) fn nearest<'a>(
-    near: &[(&'a String, &Division)],
-    sample: Coord<f64>,
-    reach: f64,
+/// Codes of the divisions that most likely lie within `limit_km` of a small shape.
+pub(super) fn within<'a>(
+    divisions: &'a BTreeMap<String, Division>,
+    counties: &Layer,
+    shapes: &Shapes,
+    limit_km: f64,
 ) -> Option<&'a str> {
+    let center = shapes.outlines.first()?.first()?;
+    let all: Vec<_> = divisions.iter().collect();
+    // Rings around it, the nearest first.
+    let (rings, bearings) = (4u32, 16u32);
+    for (ring, bearing) in (1..=rings).flat_map(|ring| (0..bearings).map(move |bearing| (ring, bearing))) {
+        let angle = f64::from(bearing) / f64::from(bearings) * std::f64::consts::TAU;
+        let degrees = limit_km * f64::from(ring) / f64::from(rings) / KM_PER_DEGREE;
+        let lon = degrees * angle.sin() / center.y.to_radians().cos().max(0.01);
+        let sample = Coord { x: center.x + lon, y: center.y + degrees * angle.cos() };
+        if counties.contains(sample) {
+            continue;
+        }
+        if let Some(sgc) = nearest(&all, sample, REACH_RADII) {
+            return Some(sgc);
+        }
+    }
+    None
+}
+
+/// The division whose centroid is nearest in units of its radius, if one is within `reach` of them.
+fn nearest<'a>(near: &[(&'a String, &Division)], sample: Coord<f64>, reach: f64) -> Option<&'a str> {
     let mut best: Option<(&str, f64)> = None;
     for (sgc, division) in near {
         let radii = km(division, sample) / division.radius_km.max(1.0);

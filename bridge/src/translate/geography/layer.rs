@@ -79,6 +79,15 @@ pub(super) struct Overlap<'a> {
     pub(super) area_km2: f64,
 }
 
+/// The feature nearest to a shape.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Near<'a> {
+    pub(super) feature: &'a Feature,
+    pub(super) distance_km: f64,
+    /// Where on its line, or in it.
+    pub(super) at: Coord<f64>,
+}
+
 impl Layer {
     pub(super) fn new(features: Vec<Feature>) -> Self {
         let mut rings = Vec::new();
@@ -151,43 +160,70 @@ impl Layer {
         overlaps.into_iter().filter_map(with_feature).collect()
     }
 
-    /// The nearest feature within `limit_km` and how far it is; 0 when the shape meets it.
-    pub(super) fn nearest(&self, shapes: &Shapes, limit_km: f64) -> Option<(&Feature, f64)> {
-        let mut best: Option<(usize, f64)> = None;
+    /// The nearest feature within `limit_km`; 0 away when the shape meets it.
+    pub(super) fn nearest(&self, shapes: &Shapes, limit_km: f64) -> Option<Near<'_>> {
+        let mut best: Option<Near<'_>> = None;
         for outline in &shapes.outlines {
             let points: Vec<_> = outline.iter().map(|p| [p.x, p.y]).collect();
             let Some(first) = outline.first() else { continue };
             let envelope = wider(&AABB::from_points(&points), limit_km);
+            let lines = RTree::bulk_load(shape::edges(outline).map(|(a, b)| Line { a, b }).collect());
             for (number, rings) in self.near(&envelope) {
-                let distance_km = distance_km(outline, *first, &rings, &envelope);
-                if distance_km <= limit_km && best.is_none_or(|(_, least)| distance_km < least) {
-                    best = Some((number, distance_km));
-                }
+                let Some(feature) = self.features.get(number) else { continue };
+                let near = if shape::inside(*first, rings.iter().copied()) {
+                    Some(Near { feature, distance_km: 0.0, at: *first })
+                } else {
+                    nearest_point(&lines, &rings, &envelope, limit_km).map(|(distance_km, at)| Near {
+                        feature,
+                        distance_km,
+                        at,
+                    })
+                };
+                let nearer = |near: &Near<'_>| best.is_none_or(|best| near.distance_km < best.distance_km);
+                best = near.filter(nearer).or(best);
             }
         }
-        best.and_then(|(number, distance_km)| Some((self.features.get(number)?, distance_km)))
+        best
     }
 }
 
-fn distance_km(
-    outline: &[Coord<f64>],
-    first: Coord<f64>,
+/// A line of an outline. They are in a tree because an outline may have many points, and a coast too.
+#[derive(Clone, Copy, Debug)]
+struct Line {
+    a: Coord<f64>,
+    b: Coord<f64>,
+}
+
+impl RTreeObject for Line {
+    type Envelope = AABB<[f64; 2]>;
+
+    fn envelope(&self) -> Self::Envelope {
+        AABB::from_corners([self.a.x, self.a.y], [self.b.x, self.b.y])
+    }
+}
+
+/// Where rings come nearest to the lines, within `limit_km`. A feature wholly inside the shape has no line near it, but
+/// then the two overlap.
+fn nearest_point(
+    lines: &RTree<Line>,
     rings: &[&[Coord<f64>]],
     envelope: &AABB<[f64; 2]>,
-) -> f64 {
-    if shape::inside(first, rings.iter().copied()) {
-        return 0.0;
-    }
-    let mut least = f64::INFINITY;
-    for ring in rings {
-        for (a, b) in shape::edges(ring) {
-            if envelope_of(a, b, envelope) {
-                least = least.min(shape::distance_km(outline, &[a, b], first.y));
+    limit_km: f64,
+) -> Option<(f64, Coord<f64>)> {
+    let mut best: Option<(f64, Coord<f64>)> = None;
+    for (a, b) in rings.iter().flat_map(|ring| shape::edges(ring)) {
+        if !envelope_of(a, b, envelope) {
+            continue;
+        }
+        let around = wider(&AABB::from_corners([a.x, a.y], [b.x, b.y]), limit_km);
+        for line in lines.locate_in_envelope_intersecting(&around) {
+            let (distance_km, at) = shape::line_to_line(line.a, line.b, a, b);
+            if distance_km <= limit_km && best.is_none_or(|(least, _)| distance_km < least) {
+                best = Some((distance_km, at));
             }
         }
     }
-    // A feature wholly inside the shape has no line near it, but then they overlap.
-    least
+    best
 }
 
 /// Whether a line may meet the box.

@@ -37,30 +37,34 @@ impl Shapes {
             rings.chain(circles.iter().filter_map(|(center, km)| circle_ring(*center, *km))).collect();
         let mut shapes = Shapes { area: MultiPolygon(Vec::new()), outlines: Vec::new(), area_km2: 0.0 };
         let mut points = 0;
+        let mut parts = Vec::new();
         for ring in rings.iter().flat_map(|ring| around_the_meridian(ring)) {
             points += ring.len();
             if points > MAX_POINTS {
                 break;
             }
             if ring.len() >= 3 {
-                shapes.add(&ring);
+                parts.extend(filled(&ring).0);
             }
             shapes.outlines.push(ring);
         }
+        // All are wound alike by now, so what they cover together is what is wound around at all.
+        shapes.area = match parts.len() {
+            0 | 1 => MultiPolygon(parts),
+            _ => MultiPolygon(parts).union_with_fill_rule(&MultiPolygon(Vec::new()), FillRule::NonZero),
+        };
         shapes.area_km2 = area_km2(&shapes.area);
         shapes
-    }
-
-    fn add(&mut self, ring: &[Coord<f64>]) {
-        let one = MultiPolygon(vec![Polygon::new(LineString(ring.to_vec()), Vec::new())]);
-        // A ring that crosses itself, or winds twice, stands for all that it goes around.
-        let one = one.union_with_fill_rule(&MultiPolygon(Vec::new()), FillRule::NonZero);
-        self.area = if self.area.0.is_empty() { one } else { self.area.union(&one) };
     }
 
     /// Nothing could be used.
     pub(super) fn is_empty(&self) -> bool {
         self.outlines.is_empty()
+    }
+
+    /// A single point.
+    pub(super) fn point(point: Coord<f64>) -> Self {
+        Shapes { area: MultiPolygon(Vec::new()), outlines: vec![vec![point]], area_km2: 0.0 }
     }
 
     /// Whether the two have a point in common.
@@ -107,6 +111,12 @@ impl Shapes {
         let points: Vec<_> = self.outlines.iter().flatten().map(|p| [p.x, p.y]).collect();
         (!points.is_empty()).then(|| AABB::from_points(&points))
     }
+}
+
+/// What a ring goes around. One that crosses itself, or winds twice, stands for all of it.
+fn filled(ring: &[Coord<f64>]) -> MultiPolygon<f64> {
+    let ring = MultiPolygon(vec![Polygon::new(LineString(ring.to_vec()), Vec::new())]);
+    ring.union_with_fill_rule(&MultiPolygon(Vec::new()), FillRule::NonZero)
 }
 
 fn usable(point: Point) -> Option<Coord<f64>> {
@@ -253,20 +263,38 @@ pub(super) fn edges(ring: &[Coord<f64>]) -> impl Iterator<Item = (Coord<f64>, Co
     before.zip(ring).map(|(a, b)| (*a, *b))
 }
 
+/// Distance between two lines as in [`distance_km`], and the point of the second that is nearest.
+pub(super) fn line_to_line(a: Coord<f64>, b: Coord<f64>, c: Coord<f64>, d: Coord<f64>) -> (f64, Coord<f64>) {
+    let scale = Coord { x: KM_PER_DEGREE * a.y.to_radians().cos(), y: KM_PER_DEGREE };
+    if crosses(a, b, c, d) {
+        return (0.0, c);
+    }
+    let ends = [point_to_line(a, c, d, scale), point_to_line(b, c, d, scale)];
+    let others = [(point_to_line(c, a, b, scale).0, c), (point_to_line(d, a, b, scale).0, d)];
+    let all = ends.into_iter().chain(others);
+    all.min_by(|one, two| one.0.total_cmp(&two.0)).unwrap_or((f64::INFINITY, c))
+}
+
 fn between(a: Coord<f64>, b: Coord<f64>, c: Coord<f64>, d: Coord<f64>, scale: Coord<f64>) -> f64 {
-    let turn =
-        |p: Coord<f64>, q: Coord<f64>, r: Coord<f64>| (q.x - p.x) * (r.y - p.y) - (q.y - p.y) * (r.x - p.x);
-    if turn(a, b, c) * turn(a, b, d) < 0.0 && turn(c, d, a) * turn(c, d, b) < 0.0 {
+    if crosses(a, b, c, d) {
         return 0.0;
     }
-    let to = |p, q, r| point_to_line(p, q, r, scale);
+    let to = |p, q, r| point_to_line(p, q, r, scale).0;
     to(a, c, d).min(to(b, c, d)).min(to(c, a, b)).min(to(d, a, b))
 }
 
-fn point_to_line(p: Coord<f64>, a: Coord<f64>, b: Coord<f64>, scale: Coord<f64>) -> f64 {
+fn crosses(a: Coord<f64>, b: Coord<f64>, c: Coord<f64>, d: Coord<f64>) -> bool {
+    let turn =
+        |p: Coord<f64>, q: Coord<f64>, r: Coord<f64>| (q.x - p.x) * (r.y - p.y) - (q.y - p.y) * (r.x - p.x);
+    turn(a, b, c) * turn(a, b, d) < 0.0 && turn(c, d, a) * turn(c, d, b) < 0.0
+}
+
+/// The distance in kilometres, and the nearest point of the line.
+fn point_to_line(p: Coord<f64>, a: Coord<f64>, b: Coord<f64>, scale: Coord<f64>) -> (f64, Coord<f64>) {
     let (line_x, line_y) = ((b.x - a.x) * scale.x, (b.y - a.y) * scale.y);
     let (x, y) = ((p.x - a.x) * scale.x, (p.y - a.y) * scale.y);
     let length = line_x * line_x + line_y * line_y;
     let along = if length > 0.0 { ((x * line_x + y * line_y) / length).clamp(0.0, 1.0) } else { 0.0 };
-    (x - along * line_x).hypot(y - along * line_y)
+    let at = Coord { x: a.x + along * (b.x - a.x), y: a.y + along * (b.y - a.y) };
+    ((x - along * line_x).hypot(y - along * line_y), at)
 }

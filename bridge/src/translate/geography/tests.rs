@@ -84,7 +84,6 @@ fn counties_of_the_golden_table_are_found_with_the_built_in_set() {
         let nearest: Vec<_> = case.nearest.iter().map(|fips| format!("0{fips}")).collect();
         let may = [case.same_small, nearest].concat();
         wrong.extend(differences(&case.name, &found.same, &case.same, &may));
-        println!("{} sgc {:?} expected {:?} {:?}", case.name, found.sgc, case.sgc, case.sgc_small);
         assert!(!found.exact);
     }
     assert_eq!(wrong, Vec::<String>::new());
@@ -106,7 +105,6 @@ fn all_of_the_golden_table_is_found_with_sets_built_from_the_official_inputs() {
         return;
     };
     let (file, summary) = built(&folder);
-    println!("{}", serde_json::to_string(&summary).unwrap());
     let kinds: Vec<_> = summary.layers.iter().map(|layer| (layer.kind, layer.features)).collect();
     assert_eq!(kinds, [("us_counties", 3234), ("census_divisions", 293), ("zones", 1575)]);
     assert_eq!(summary.places, 1391);
@@ -127,9 +125,62 @@ fn all_of_the_golden_table_is_found_with_sets_built_from_the_official_inputs() {
         if (area_km2 / case.area_km2 - 1.0).abs() > 0.005 && (area_km2 - case.area_km2).abs() > 0.05 {
             wrong.push(format!("{} has {area_km2} km2, not {}", case.name, case.area_km2));
         }
-        println!("{} {found:?} {:?}", case.name, case.zones);
     }
     assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[test]
+fn small_alerts_are_placed_and_go_over_a_river_but_not_over_a_border_on_land() {
+    let Some(folder) = geo_folder() else {
+        println!("skipped: no ../shared/geo");
+        return;
+    };
+    let builtin = Boundaries::builtin().unwrap();
+    let exact = Boundaries::builtin().unwrap().with_geodata(&built(&folder).0).unwrap();
+    // On the Detroit River, in Windsor 1 km from it, in Detroit far from it, 1.2 km south of 49 north, on that line,
+    // 1.2 km north of it, in Calgary.
+    for (circle, same, sgc) in [
+        ("42.3195,-83.0610 0.1", "026163", "3537"),
+        ("42.3195,-83.0610 0", "026163", "3537"),
+        ("42.3070,-83.0300 0.1", "", "3537"),
+        ("42.4100,-83.1500 0.1", "026163", ""),
+        ("48.9880,-110.2000 0.1", "030041", ""),
+        ("48.9880,-110.2000 0", "030041", ""),
+        ("49.0110,-110.2000 0.1", "", "4801"),
+        ("51.0500,-114.0700 0.05", "", "4806"),
+        ("0,0 0", "", ""),
+    ] {
+        let circle = Circle::new(circle);
+        let circles = [(circle.center().unwrap(), circle.radius_km().unwrap())];
+        let found = exact.locate_shapes(&[], &circles);
+        assert_eq!((found.same.join(" "), found.sgc.join(" ")), (same.into(), sgc.into()), "{circle}");
+        assert!(found.same.iter().chain(&found.sgc).all(|code| found.partial.contains(code)), "{circle}");
+        // Without boundaries more may be taken, never less.
+        let found = builtin.locate_shapes(&[], &circles);
+        assert!(same.is_empty() || found.same.join(" ") == same, "{circle} {found:?}");
+        assert!(sgc.is_empty() || found.sgc.join(" ") == sgc, "{circle} {found:?}");
+    }
+}
+
+#[test]
+fn damaged_files_are_refused_with_the_reason() {
+    let good = format::write("made for the test", &[], &[]);
+    assert!(format::read(&good).is_ok());
+    let changed = |at: usize| {
+        let mut file = good.clone();
+        file[at] ^= 1;
+        file
+    };
+    for (file, expected) in [
+        (Vec::new(), "not a boundary file made by capbridge geodata build"),
+        (changed(0), "not a boundary file made by capbridge geodata build"),
+        (changed(7), "boundary file of version 0, which this program does not read"),
+        (changed(20), "boundary file is damaged: its checksum differs"),
+        (changed(good.len() - 1), "boundary file is damaged: its checksum differs"),
+        (good[..30].to_vec(), "boundary file ends too early"),
+    ] {
+        assert_eq!(format::read(&file).unwrap_err().to_string(), expected);
+    }
 }
 
 #[test]
