@@ -5,6 +5,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::io::IsTerminal;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -46,7 +47,9 @@ pub fn chain(error: &dyn Error) -> String {
 /// Starts logging to standard error.
 pub fn start_logging(settings: &LogTable) {
     let filter = EnvFilter::try_new(&settings.level).unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let colour = std::io::stderr().is_terminal();
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colour).with_writer(std::io::stderr);
     // A second start (tests) keeps the first.
     let _ = match settings.format {
         LogFormat::Text => builder.try_init(),
