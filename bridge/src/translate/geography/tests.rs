@@ -162,6 +162,123 @@ fn small_alerts_are_placed_and_go_over_a_river_but_not_over_a_border_on_land() {
     }
 }
 
+/// A shapefile of one square and its table, by the published description.
+fn shapefile(west: f64, south: f64) -> Vec<(String, Vec<u8>)> {
+    let square = [(0.0, 0.0), (0.0, 1.0), (1.0, 1.0), (1.0, 0.0), (0.0, 0.0)];
+    let mut record = 5i32.to_le_bytes().to_vec();
+    record.extend([0u8; 32]);
+    for number in [1i32, 5, 0] {
+        record.extend(number.to_le_bytes());
+    }
+    for (x, y) in square {
+        record.extend((west + x).to_le_bytes());
+        record.extend((south + y).to_le_bytes());
+    }
+    let mut shp = vec![0u8; 100];
+    shp.extend(1u32.to_be_bytes());
+    shp.extend((record.len() as u32 / 2).to_be_bytes());
+    shp.extend(record);
+    let mut dbf = vec![0u8; 32];
+    dbf[4] = 1;
+    dbf[8] = 32 + 64 + 1;
+    dbf[10] = 1 + 4 + 6;
+    for (name, length) in [("CDUID", 4u8), ("CDNAME", 6)] {
+        let mut column = [0u8; 32];
+        column[..name.len()].copy_from_slice(name.as_bytes());
+        column[16] = length;
+        dbf.extend(column);
+    }
+    dbf.push(0x0d);
+    dbf.extend(b" 9901L\xe9vis ");
+    vec![("cd.shp".to_owned(), shp), ("cd.dbf".to_owned(), dbf)]
+}
+
+#[test]
+fn shapefiles_and_geojson_give_boundaries_and_broken_ones_a_reason() {
+    let geojson = r#"{"type":"FeatureCollection","features":[{"type":"Feature","properties":{"ID":"LEZ999","NAME":"Bay"},
+        "geometry":{"type":"Polygon","coordinates":[[[-80,43],[-79,43],[-79,44],[-80,44],[-80,43]],
+        [[-79.6,43.4],[-79.4,43.4],[-79.4,43.6],[-79.6,43.6],[-79.6,43.4]]]}}]}"#;
+    let mut inputs = shapefile(-80.0, 43.0);
+    inputs.push(("zones.geojson".to_owned(), geojson.as_bytes().to_vec()));
+    inputs.push(("notes.txt".to_owned(), b"read me".to_vec()));
+    let (file, summary) = geodata::build(&inputs).unwrap();
+    assert_eq!(summary.unused, ["notes.txt"]);
+    let boundaries = Boundaries::builtin().unwrap().with_geodata(&file).unwrap();
+    for (circle, sgc, zone) in [
+        ("43.2,-79.8 2", "9901", "LEZ999"),
+        ("43.5,-79.5 2", "9901", ""), // in the hole of the zone
+        ("48.0,-120.0 2", "", ""),
+    ] {
+        let circle = Circle::new(circle);
+        let found = boundaries.locate_shapes(&[], &[(circle.center().unwrap(), circle.radius_km().unwrap())]);
+        let zones: Vec<_> = found.ugc.iter().filter(|ugc| ugc.contains('Z')).cloned().collect();
+        assert_eq!((found.sgc.join(" "), zones.join(" ")), (sgc.into(), zone.into()), "{circle}");
+    }
+    let without_table = vec![inputs[0].clone()];
+    let mut cut = inputs.clone();
+    cut[0].1.truncate(150);
+    let far = shapefile(6_200_000.0, 3_000_000.0);
+    let broken = vec![("a.json".to_owned(), b"{".to_vec())];
+    for (inputs, expected) in
+        [(without_table, "cd.shp"), (cut, "cd.shp"), (far, "cd.shp"), (broken, "a.json")]
+    {
+        let error = geodata::build(&inputs).unwrap_err();
+        assert_eq!(error.to_string(), format!("{expected} cannot be used"));
+    }
+    assert!(matches!(geodata::build(&[]), Err(GeodataError::NothingUsable)));
+}
+
+#[test]
+fn shapes_keep_their_area_and_are_not_widened() {
+    // Square kilometres on the ellipsoid; a figure of eight is both its halves, a ring that winds twice counts once.
+    for (polygon, expected) in [
+        ("0,0 0,1 1,1 1,0 0,0", 12308.8),
+        ("0,0 1,0 1,1 0,1 0,0", 12308.8),
+        ("0,0 1,1 1,0 0,1 0,0", 6154.4),
+        ("0,0 0,1 1,1 1,0 0,0 0,1 1,1 1,0 0,0", 12308.8),
+        ("0,179.5 0,-179.5 1,-179.5 1,179.5 0,179.5", 2.0 * 12308.8), // once on each side of the map
+        ("0,0 1,1 2,2 0,0", 0.0),
+    ] {
+        let area_km2 = Shapes::new(&[Polygon::new(polygon).points().unwrap()], &[]).area_km2;
+        assert!((area_km2 - expected).abs() <= expected * 0.001, "{polygon}: {area_km2}");
+    }
+    for (center, radius_km) in [((45.0, -75.0), 10.0), ((80.0, 0.0), 50.0), ((0.0, 0.0), 0.5)] {
+        let circle = (Point { lat: center.0, lon: center.1 }, radius_km);
+        let area_km2 = Shapes::new(&[], &[circle]).area_km2;
+        let whole = std::f64::consts::PI * radius_km * radius_km;
+        // The sphere on which a radius is measured and the ellipsoid of areas differ by up to 0.7 %.
+        assert!((area_km2 / whole - 1.0).abs() < 0.008, "{center:?}: {area_km2} of {whole}");
+    }
+}
+
+#[test]
+fn coverage_is_touched_by_shapes_alone() {
+    let coverage = Polygon::new("42,-84 42,-82 43,-82 43,-84 42,-84").points().unwrap();
+    let alert = |area: &str| {
+        format!(
+            "<alert xmlns=\"urn:oasis:names:tc:emergency:cap:1.2\"><identifier>a</identifier><sender>s</sender>\
+             <sent>2026-01-01T00:00:00-00:00</sent><status>Actual</status><msgType>Alert</msgType><scope>Public</scope>\
+             <info><category>Met</category><event>e</event><urgency>Immediate</urgency><severity>Severe</severity>\
+             <certainty>Likely</certainty><area><areaDesc>d</areaDesc>{area}</area></info></alert>"
+        )
+    };
+    for (area, expected) in [
+        ("<polygon>42.5,-83 42.5,-82.9 42.6,-82.9 42.5,-83</polygon>", true),
+        ("<polygon>41,-85 41,-81 44,-81 44,-85 41,-85</polygon>", true), // around all of it
+        ("<polygon>42.5,-81.9 42.5,-81.8 42.6,-81.8 42.5,-81.9</polygon>", false),
+        ("<polygon>42.5,-81.9 42.5,-82.1 42.6,-81.8 42.5,-81.9</polygon>", true),
+        ("<circle>42.5,-83 0</circle>", true),
+        ("<circle>44,-83 100</circle>", false),
+        ("<circle>44,-83 120</circle>", true),
+        ("<polygon>nowhere</polygon>", false),
+        ("", false),
+    ] {
+        let text = alert(area);
+        let parsed = cap_schema::parse_owned(text.as_bytes(), &cap_schema::Limits::default()).unwrap();
+        assert_eq!(touches(&coverage, &parsed.alert), expected, "{area}");
+    }
+}
+
 #[test]
 fn damaged_files_are_refused_with_the_reason() {
     let good = format::write("made for the test", &[], &[]);
