@@ -434,8 +434,4 @@ fn provenance(request: &Request<'_>, original: &Info<'_>, made: &mut Info<'stati
 }
 
 #[cfg(test)]
-mod corpus;
-#[cfg(test)]
-mod properties;
-#[cfg(test)]
 mod tests;

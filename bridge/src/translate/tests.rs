@@ -1,5 +1,8 @@
 //! Both ways with the examples of the issue.
 
+mod corpus;
+mod properties;
+
 use super::*;
 use cap_schema::{Limits, Profile};
 

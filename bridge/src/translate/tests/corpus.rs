@@ -6,7 +6,7 @@ use std::process::Command;
 
 use cap_schema::{Level, Limits, Profile};
 
-use super::*;
+use crate::translate::*;
 
 fn corpus() -> Option<PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpus");

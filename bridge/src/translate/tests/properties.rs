@@ -8,7 +8,7 @@ use cap_schema::{
 };
 use proptest::prelude::*;
 
-use super::*;
+use crate::translate::*;
 
 static TABLES: LazyLock<Tables> = LazyLock::new(|| Tables::builtin().unwrap());
 
