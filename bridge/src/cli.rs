@@ -107,7 +107,7 @@ enum Command {
     },
     /// Lists, shows and releases documents in quarantine.
     #[command(
-        after_help = "Example:\n  capbridge quarantine list\n  capbridge quarantine release q_0123 --operator j.tremblay --reason \"confirmed by telephone\""
+        after_help = "Example:\n  capbridge quarantine list\n  capbridge quarantine release q_0123 --operator duty-officer --reason \"confirmed by telephone\""
     )]
     Quarantine {
         #[command(subcommand)]
@@ -127,7 +127,7 @@ enum Command {
     /// Lists dead letters and puts them back in their queue.
     #[command(
         name = "dead-letters",
-        after_help = "Example:\n  capbridge dead-letters list\n  capbridge dead-letters replay msg_0123 --operator j.tremblay --reason \"endpoint repaired\""
+        after_help = "Example:\n  capbridge dead-letters list\n  capbridge dead-letters replay msg_0123 --operator duty-officer --reason \"endpoint repaired\""
     )]
     DeadLetters {
         #[command(subcommand)]
