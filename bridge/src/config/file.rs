@@ -98,6 +98,26 @@ impl<'t> File<'t> {
                 &format!("the tables are {}", known.join(", ")),
             );
         }
+        self.only_tables(known);
+    }
+
+    /// Reports known top-level keys that hold something other than a table, such as `[[source]]`, which
+    /// [`File::names`] would otherwise pass over, and takes them away.
+    fn only_tables(&mut self, known: &[&str]) {
+        for key in known {
+            let Some((found, value)) = self.root.get_key_value(*key) else { continue };
+            if value.get_ref().is_table() {
+                continue;
+            }
+            let (span, found) = (found.span(), found.clone());
+            self.root.remove(&found);
+            self.place(
+                Some(span),
+                key,
+                "is not a table",
+                &format!("write [{key}] or, where there are several, [{key}.name]: one pair of brackets"),
+            );
+        }
     }
 
     /// Takes a table such as `relay` or `source.nb`. `None` with faults, or where there is none and no default.
@@ -330,6 +350,15 @@ mod tests {
         let faults = file.into_faults();
         assert_eq!(faults.iter().map(|f| f.line).collect::<Vec<_>>(), [3, 4]);
         assert!(faults[1].to_string().starts_with("c.toml:4:1: source.nb.masas.base_url: is not a URL"));
+    }
+
+    #[test]
+    fn what_should_be_a_table_and_is_not_is_a_fault_at_its_line() {
+        let mut file = File::parse("c.toml", "relay = 1\n[store]\nport = 1\n[[source]]\nport = 2\n");
+        file.only(&["relay", "store", "source"]);
+        assert!(file.names("source").is_empty());
+        let lines: Vec<usize> = file.into_faults().iter().map(|f| f.line).collect();
+        assert_eq!(lines, [1, 4]);
     }
 
     #[test]
