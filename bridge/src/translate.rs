@@ -13,6 +13,7 @@ pub mod language;
 pub mod lifecycle;
 pub mod places;
 pub mod report;
+mod settings;
 mod shapes;
 mod text;
 
@@ -26,7 +27,8 @@ use jiff::Timestamp;
 use crate::envelope::Reference;
 use codes::Codes;
 use geography::Boundaries;
-use report::{Action, Report, Severity};
+use report::{Report, Rule};
+pub use settings::Settings;
 
 /// What a message is made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,45 +86,6 @@ impl Tables {
     /// The file is not one, or is damaged.
     pub fn with_geodata(self, bytes: &[u8]) -> Result<Self, TablesError> {
         Ok(Tables { codes: self.codes, boundaries: self.boundaries.with_geodata(bytes)? })
-    }
-}
-
-/// Who issues, and what a rule allows.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// Name of the bridge: part of identifiers and of the trace.
-    pub bridge_name: String,
-    /// CAP `sender` of what is issued.
-    pub sender: String,
-    /// CAP `source`, at most 30 characters.
-    pub source_name: String,
-    /// CAP `senderName`, before the original's.
-    pub sender_name: String,
-    /// Public channels of IPAWS that are opened. Nothing is opened by default.
-    pub open_channels: Vec<String>,
-    /// Translate also what touches nothing on the far side.
-    pub untouched: bool,
-    /// Serve alerts that name places by code only through the border-pair table.
-    pub notify_neighbours: bool,
-    /// The class of the original: the new message says no more of itself.
-    pub class: Class,
-    /// How long a message is in force whose original does not say, seconds.
-    pub default_expiry_secs: i64,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Settings {
-            bridge_name: "capbridge".into(),
-            sender: "capbridge@localhost.invalid".into(),
-            source_name: "capbridge".into(),
-            sender_name: "capbridge".into(),
-            open_channels: Vec::new(),
-            untouched: false,
-            notify_neighbours: false,
-            class: Class::Live,
-            default_expiry_secs: 7_200,
-        }
     }
 }
 
@@ -228,22 +191,18 @@ pub fn translate(request: &Request<'_>) -> Result<Translated, NotSent> {
         info: infos,
         ..Alert::default()
     };
-    report.add("identifier", Action::Derived, "from the original's key and the target", Severity::Note);
-    report.add("sender", Action::Derived, "the bridge issues a message of its own", Severity::Note);
-    report.add("sent", Action::Derived, "the time of issue", Severity::Note);
+    report.add(Rule::Identifier, "identifier", "");
+    report.add(Rule::Sender, "sender", "");
+    report.add(Rule::Sent, "sent", "");
     scope(request, everywhere, &mut alert, &mut report);
     declare(request, &mut alert, &mut report);
-    report.dropped_if(original.addresses.is_some(), "addresses", "recipients are not told of each other");
-    report.dropped_if(
-        !original.signatures.is_empty(),
-        "Signature",
-        "it signs the original, not this message",
-    );
+    report.add_if(original.addresses.is_some(), Rule::Addresses, "addresses", "");
+    report.add_if(!original.signatures.is_empty(), Rule::Signature, "Signature", "");
     if status == Status::Exercise {
         alert.note = original.note.clone().map(|n| Cow::Owned(n.into_owned()));
-        report.kept_if(original.note.is_some(), "note", "it names the exercise");
+        report.add_if(original.note.is_some(), Rule::NoteKept, "note", "it names the exercise");
     } else {
-        report.dropped_if(original.note.is_some(), "note", "not on the list of what crosses the border");
+        report.add_if(original.note.is_some(), Rule::Note, "note", "");
     }
     let xml = match request.target {
         Target::CapCp | Target::Ipaws => cap_schema::write(&alert),
@@ -265,11 +224,11 @@ fn status(request: &Request<'_>, report: &mut Report) -> Result<Status, NotSent>
         (Class::Exercise | Class::Test, _) => Status::Test,
     };
     if lowered == own {
-        report.add("status", Action::Kept, "", Severity::Note);
+        report.add(Rule::StatusKept, "status", &own.to_string());
     } else {
         let detail =
             format!("{own} becomes {lowered}: the class of the message is {}", request.settings.class);
-        report.add("status", Action::Mapped, &detail, Severity::Warning);
+        report.add(Rule::StatusLowered, "status", &detail);
     }
     Ok(lowered)
 }
@@ -291,16 +250,16 @@ fn scope(request: &Request<'_>, everywhere: bool, alert: &mut Alert<'static>, re
         alert.scope = Some(Code::Known(Scope::Restricted));
         alert.restriction = Some(Cow::Borrowed(restriction));
         let detail = format!("Public narrowed to Restricted: {restriction}");
-        report.add("scope", Action::Mapped, &detail, Severity::Warning);
+        report.add(Rule::ScopeNarrowed, "scope", &detail);
         return;
     }
     alert.restriction = original.restriction.clone().map(|r| Cow::Owned(r.into_owned()));
     if scope == Code::Known(Scope::Restricted) && alert.restriction.is_none() {
         alert.restriction = Some(Cow::Borrowed("as the originator restricts it; no rule is given"));
-        report.add("restriction", Action::Derived, "the original gives none", Severity::Alarm);
+        report.add(Rule::RestrictionDerived, "restriction", "");
     }
     alert.scope = Some(scope);
-    report.add("scope", Action::Kept, "", Severity::Note);
+    report.add(Rule::ScopeKept, "scope", "");
 }
 
 /// The profile's code. Codes of the other profile and of layers do not describe this message.
@@ -311,7 +270,7 @@ fn declare(request: &Request<'_>, alert: &mut Alert<'static>, report: &mut Repor
     };
     alert.code.push(Cow::Borrowed(code));
     for dropped in request.alert.code.iter().filter(|c| **c != code) {
-        report.add("code", Action::Dropped, &format!("{dropped} describes the original"), Severity::Note);
+        report.add(Rule::ProfileCode, "code", &format!("{dropped} describes the original"));
     }
 }
 
@@ -331,12 +290,8 @@ fn infos(request: &Request<'_>, kind: MsgType, report: &mut Report) -> Result<In
             (MsgType::Cancel, Target::CapCp | Target::MasasEntry) => {
                 let previous = request.previous.ok_or(NotSent::NoInfo)?;
                 source = previous.info.iter().collect();
-                report.add(
-                    "info",
-                    Action::Derived,
-                    "a Cancel without info: taken from the message that it ends",
-                    Severity::Note,
-                );
+                let detail = "a Cancel without info: taken from the message that it ends";
+                report.add(Rule::InfoOfPrevious, "info", detail);
             }
             (MsgType::Alert | MsgType::Update | MsgType::Ack | MsgType::Error, _) => {
                 return Err(NotSent::NoInfo);
@@ -346,7 +301,9 @@ fn infos(request: &Request<'_>, kind: MsgType, report: &mut Report) -> Result<In
     // What an earlier translation added in place of a missing language goes again.
     let added = |info: &&Info<'_>| info.parameter.iter().any(|p| p.value_name == language::ADDED);
     if !source.iter().all(&added) {
+        let before = source.len();
         source.retain(|info| !added(info));
+        report.add_if(source.len() < before, Rule::LanguageTakenAway, "info", "");
     }
     let event = codes::event(request, &source, report)?;
     let places::Placed { areas, everywhere } = places::place(request, &source, report)?;
@@ -360,7 +317,7 @@ fn infos(request: &Request<'_>, kind: MsgType, report: &mut Report) -> Result<In
             }
             Err(NotSent::Expired) => {
                 let field = format!("info[{}]", index + 1);
-                report.add(&field, Action::Dropped, "over at the time of issue", Severity::Warning);
+                report.add(Rule::InfoOver, &field, "");
             }
             Err(other) => return Err(other),
         }
@@ -389,7 +346,7 @@ fn one_info(
     let language = language::map(request.target, info.language.as_deref());
     let mut made = info.clone().into_owned();
     if made.language.as_deref() != Some(language.as_str()) {
-        report.add(&format!("{at}/language"), Action::Mapped, &language, Severity::Note);
+        report.add(Rule::Language, &format!("{at}/language"), &language);
     }
     event.name(request.target, &language, &mut made, &at, report);
     made.language = Some(Cow::Owned(language));
@@ -405,12 +362,8 @@ fn one_info(
         None => issuer.to_owned(),
     };
     made.sender_name = Some(Cow::Owned(name));
-    report.add(&format!("{at}/senderName"), Action::Mapped, "the bridge for the original's", Severity::Note);
-    report.dropped_if(
-        made.contact.take().is_some(),
-        &format!("{at}/contact"),
-        "a person's contact does not cross the border",
-    );
+    report.add(Rule::SenderName, &format!("{at}/senderName"), "the bridge for the original's");
+    report.add_if(made.contact.take().is_some(), Rule::Contact, &format!("{at}/contact"), "");
     text::minimise(request.target, &mut made, &at, report);
     if event.cbrne || info.category.contains(&Code::Known(Category::Cbrne)) {
         hazards::add(&mut made, &at, report);

@@ -1,13 +1,21 @@
-//! `explain`: what a rule means, where it comes from and what to do.
+//! `explain`: what a rule means, where it comes from and what to do; the schema of translation reports.
 
 use std::process::ExitCode;
 
 use cap_schema::rules;
 
 use super::{USAGE, complain, say};
+use crate::translate::report::{Rule, SCHEMA};
+
+/// What prints the JSON schema of translation reports instead of a rule.
+const REPORT_SCHEMA: &str = "report-schema";
 
 /// Runs `capbridge explain`.
 pub(super) fn explain(id: &str) -> ExitCode {
+    if id == REPORT_SCHEMA {
+        say(SCHEMA.trim_end());
+        return ExitCode::SUCCESS;
+    }
     if let Some(rule) = rules::rule(id) {
         let level = match rule.level {
             cap_schema::Level::Error => "error",
@@ -24,10 +32,21 @@ pub(super) fn explain(id: &str) -> ExitCode {
         }
         return ExitCode::SUCCESS;
     }
-    let near: Vec<&str> =
-        rules::rules().iter().map(|r| r.id).filter(|known| known.contains(id)).take(10).collect();
+    if let Some(rule) = Rule::by_id(id) {
+        say(&format!(
+            "{} (of translation: {}, for the duty officer: {})\n  {}\n  source: {}",
+            rule.id(),
+            rule.action(),
+            rule.severity(),
+            rule.text(),
+            rule.source()
+        ));
+        return ExitCode::SUCCESS;
+    }
+    let known = rules::rules().iter().map(|r| r.id).chain(Rule::ALL.iter().map(|r| r.id()));
+    let near: Vec<&str> = known.filter(|known| known.contains(id)).take(10).collect();
     let hint = if near.is_empty() {
-        "docs/rules.md lists them all".to_owned()
+        "docs/rules.md and docs/translation-rules.md list them all".to_owned()
     } else {
         format!("did you mean {}?", near.join(", "))
     };

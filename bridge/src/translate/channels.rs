@@ -10,7 +10,7 @@ use cap_schema::{
 use capbridge_adapters::class::Class;
 
 use super::codes::Event;
-use super::report::{Action, Report, Severity};
+use super::report::{Report, Rule};
 use super::{Request, Target, language, text};
 
 /// The public channels of IPAWS, in the order in which they are blocked.
@@ -67,11 +67,11 @@ pub(super) fn open(
         } else {
             Some("only actual public messages about places in the US are on the air")
         };
-        let (action, detail) = match shut {
-            Some(why) => (Action::Dropped, format!("{channel} stays shut although a rule names it: {why}")),
-            None => (Action::Derived, format!("{channel} is open: a rule names it")),
+        let (rule, detail) = match shut {
+            Some(why) => (Rule::ChannelShut, format!("{channel} stays shut although a rule names it: {why}")),
+            None => (Rule::ChannelOpen, format!("{channel} is open: a rule names it")),
         };
-        report.add("info/parameter", action, &detail, Severity::Alarm);
+        report.add(rule, "info/parameter", &detail);
         if shut.is_none() {
             open.channels.push(channel);
         }
@@ -148,7 +148,7 @@ pub(super) fn parameters(target: Target, open: &Open, info: &mut Info<'static>, 
     for channel in CHANNELS.into_iter().filter(|c| !open.has(c)) {
         info.parameter.push(NamedValue::new("BLOCKCHANNEL", channel));
         let detail = format!("{channel} is blocked");
-        report.add("info/parameter", Action::Derived, &detail, Severity::Note);
+        report.add(Rule::ChannelBlocked, "info/parameter", &detail);
     }
     if let (Some(handling), true) = (&open.handling, open.has("CMAS")) {
         wireless(info, handling, report);
@@ -167,7 +167,7 @@ fn wireless(info: &mut Info<'static>, handling: &str, report: &mut Report) {
         if short.len() < whole.len() {
             let rest = whole.get(short.len()..).unwrap_or("").trim();
             let detail = format!("{name} at {limit} characters, without: {rest}");
-            report.add("info/parameter", Action::Cut, &detail, Severity::Warning);
+            report.add(Rule::WirelessText, "info/parameter", &detail);
         }
         info.parameter.push(NamedValue::new(name, short));
     }
@@ -187,7 +187,7 @@ pub(super) fn limits(
             let language = info.language.as_deref().unwrap_or("");
             let detail = format!("{language}: WEA takes English and Spanish only");
             if !taken {
-                report.add("info", Action::Dropped, &detail, Severity::Warning);
+                report.add(Rule::ChannelLanguage, "info", &detail);
             }
             taken
         });
@@ -199,7 +199,7 @@ pub(super) fn limits(
             let last = request.at.as_second() + longest;
             if end.seconds() > last {
                 let detail = format!("{} hours from the time of issue, the channel's limit", longest / 3_600);
-                report.add("info/expires", Action::Cut, &detail, Severity::Alarm);
+                report.add(Rule::ChannelExpires, "info/expires", &detail);
                 info.expires = Some(Time::from_instant(Instant::from_seconds(last), 0));
             }
         }
@@ -228,7 +228,7 @@ fn shorten_to(slot: &mut Option<Cow<'static, str>>, field: &str, limit: usize, r
     if short.len() < whole.len() {
         let rest = whole.get(short.len()..).unwrap_or("").trim();
         let detail = format!("EAS takes {EAS_CHARS} characters in all, without: {rest}");
-        report.add(field, Action::Cut, &detail, Severity::Alarm);
+        report.add(Rule::ChannelText, field, &detail);
         *slot = Some(Cow::Owned(short));
     }
 }

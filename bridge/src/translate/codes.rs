@@ -8,17 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cap_schema::{Code, Info, NamedValue};
 
-use super::report::{Action, Report, Severity};
+use super::report::{Report, Row, Rule};
 use super::{NotSent, Request, Target};
 
 /// The valueName of CAP-CP event codes that we write.
 pub const CAP_CP_EVENT: &str = "profile:CAP-CP:Event:0.4";
 /// Any version of it.
 const CAP_CP_EVENT_PREFIX: &str = "profile:CAP-CP:Event:";
-/// The code where no table has one: a civil emergency message.
-const FALLBACK_SAME: &str = "CEM";
-/// The code where no table has one.
-const FALLBACK_CAP_CP: &str = "other";
 
 /// A CAP-CP event code.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -138,6 +134,11 @@ pub struct Event {
     pub cbrne: bool,
 }
 
+fn by_row(table: &'static str, key: &str, code: &str, report: &mut Report) {
+    let row = Row { table, key: key.to_owned() };
+    report.by_row(Rule::CodeByTable, row, "eventCode", &format!("{key} → {code}"));
+}
+
 fn values<'i>(infos: &[&'i Info<'_>], wanted: impl Fn(&str) -> bool) -> BTreeSet<&'i str> {
     infos.iter().flat_map(|i| &i.event_code).filter(|c| wanted(&c.value_name)).map(|c| &*c.value).collect()
 }
@@ -164,48 +165,32 @@ pub(super) fn event(
     // A code of weather radio or of Canada says as much as the CAP-CP code that it stands for.
     let radio = other.iter().find_map(|c| codes.radio.get(*c).map(|row| (*c, row.as_str())));
     if let (None, None, Some((code, row))) = (cap_cp, same, radio) {
-        let detail = format!("{code} → {row} (row {code} of events_same_radio)");
-        report.add("eventCode", Action::Mapped, &detail, Severity::Note);
+        by_row("events_same_radio", code, row, report);
         cap_cp = Some(row);
     }
-    let (same_code, how_same) = match (same, cap_cp.and_then(|c| codes.cap_cp(c))) {
+    let in_table = cap_cp.and_then(|code| Some((code, codes.cap_cp(code)?)));
+    let (same_code, row_same) = match (same, in_table) {
         (Some(code), _) => (code.to_owned(), None),
-        (None, Some(row)) => (
-            row.same.clone(),
-            Some(format!(
-                "{} → {} (row {} of events_capcp)",
-                cap_cp.unwrap_or(""),
-                row.same,
-                cap_cp.unwrap_or("")
-            )),
-        ),
-        (None, None) => (FALLBACK_SAME.to_owned(), None),
+        (None, Some((code, row))) => (row.same.clone(), Some(("events_capcp", code))),
+        (None, None) => (request.settings.fallback_same.clone(), None),
     };
-    let (cap_cp_code, how_cap_cp) = match (cap_cp, same.and_then(|s| codes.same(s))) {
+    let (cap_cp_code, row_cap_cp) = match (cap_cp, same.and_then(|s| Some((s, codes.same(s)?)))) {
         (Some(code), _) => (code.to_owned(), None),
-        (None, Some(row)) => (
-            row.capcp.clone(),
-            Some(format!(
-                "{} → {} (row {} of events_same)",
-                same.unwrap_or(""),
-                row.capcp,
-                same.unwrap_or("")
-            )),
-        ),
-        (None, None) => (FALLBACK_CAP_CP.to_owned(), None),
+        (None, Some((code, row))) => (row.capcp.clone(), Some(("events_same", code))),
+        (None, None) => (request.settings.fallback_cap_cp.clone(), None),
     };
-    let (code, how) = match request.target {
-        Target::Ipaws => (&same_code, how_same),
-        Target::CapCp | Target::MasasEntry => (&cap_cp_code, how_cap_cp),
+    let (code, row, present) = match request.target {
+        Target::Ipaws => (&same_code, row_same, same.is_some()),
+        Target::CapCp | Target::MasasEntry => (&cap_cp_code, row_cap_cp, cap_cp.is_some()),
     };
-    match (how, cap_cp.is_none() && same.is_none()) {
-        (Some(how), _) => report.add("eventCode", Action::Mapped, &how, Severity::Note),
-        (None, false) => {
-            report.add("eventCode", Action::Kept, &format!("{code} was in the message"), Severity::Note)
-        }
-        (None, true) => {
-            let detail = format!("no code that a table knows: fallback {code}");
-            report.add("eventCode", Action::Derived, &detail, Severity::Alarm);
+    match row {
+        Some((table, key)) => by_row(table, key, code, report),
+        None if present => report.add(Rule::CodePresent, "eventCode", code),
+        None => {
+            let named: Vec<&str> = cap_cp.into_iter().chain(other.iter().copied()).collect();
+            let named = if named.is_empty() { "no code" } else { &named.join(" ") };
+            let detail = format!("{named}: {code}");
+            report.add(Rule::CodeFallback, "eventCode", &detail);
         }
     }
     let row = codes.cap_cp(&cap_cp_code);
@@ -249,12 +234,7 @@ impl Event {
         if name.is_empty() || info.event.eq_ignore_ascii_case(name) {
             return;
         }
-        report.add(
-            &format!("{at}/event"),
-            Action::Mapped,
-            &format!("{} → {name}", info.event),
-            Severity::Note,
-        );
+        report.add(Rule::EventName, &format!("{at}/event"), &format!("{} → {name}", info.event));
         info.event = Cow::Owned(name.clone());
     }
 
@@ -274,7 +254,7 @@ impl Event {
                 codes.push(code);
             } else if code != ours {
                 let detail = format!("{} {} is not a code of the target", code.value_name, code.value);
-                report.add(&format!("{at}/eventCode"), Action::Dropped, &detail, Severity::Warning);
+                report.add(Rule::CodeReplaced, &format!("{at}/eventCode"), &detail);
             }
         }
         info.event_code = codes;

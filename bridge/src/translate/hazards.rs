@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use cap_schema::{Info, NamedValue};
 
-use super::report::{Action, Report, Severity};
+use super::report::{Report, Rule};
 
 /// UN (or NA) numbers have four digits.
 const UN_NUMBER: &str = "capbridge:unNumber";
@@ -25,7 +25,7 @@ pub(super) fn add(info: &mut Info<'static>, at: &str, report: &mut Report) {
             continue;
         }
         let detail = format!("{name} {value} stands in the text");
-        report.add(&format!("{at}/parameter"), Action::Derived, &detail, Severity::Note);
+        report.add(Rule::HazardFact, &format!("{at}/parameter"), &detail);
         info.parameter.push(fact);
     }
 }

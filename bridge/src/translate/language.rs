@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use cap_schema::{Info, NamedValue};
 
 use super::codes::Event;
-use super::report::{Action, Report, Severity};
+use super::report::{Report, Rule};
 use super::{Request, Target};
 
 /// The notice of a block that has no text of its own in French.
@@ -38,7 +38,7 @@ pub(super) fn agree(target: Target, infos: &mut [Info<'static>], report: &mut Re
         for (index, info) in infos.iter_mut().enumerate().filter(|(_, i)| i.category != first) {
             info.category.clone_from(&first);
             let field = format!("info[{}]/category", index + 1);
-            report.add(&field, Action::Mapped, "that of the first info: IPAWS takes one", Severity::Warning);
+            report.add(Rule::OneCategory, &field, "that of the first info");
         }
         return;
     }
@@ -62,7 +62,7 @@ pub(super) fn agree(target: Target, infos: &mut [Info<'static>], report: &mut Re
         info.expires.clone_from(&twin.expires);
         if was != *info {
             let detail = "its values differ from those of the other language: the first block counts";
-            report.add(&format!("info[{}]", index + 1), Action::Mapped, detail, Severity::Alarm);
+            report.add(Rule::LanguageAgrees, &format!("info[{}]", index + 1), detail);
         }
     }
 }
@@ -98,9 +98,8 @@ pub(super) fn complete(
     french.parameter.push(NamedValue::new(ADDED, "fr-CA"));
     infos.push(french);
     report.add(
+        Rule::FrenchAdded,
         "info",
-        Action::Derived,
         "fr-CA: official event name and a notice; the text is in English only",
-        Severity::Warning,
     );
 }

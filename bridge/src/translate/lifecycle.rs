@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use cap_schema::{Alert, Certainty, Code, Info, MsgType, ResponseType, Severity as CapSeverity, Urgency};
 
-use super::report::{Action, Report, Severity};
+use super::report::{Report, Rule};
 use super::{NotSent, Request, Target, identity};
 
 /// The msgType of the new message.
@@ -21,7 +21,7 @@ pub(super) fn kind(request: &Request<'_>, report: &mut Report) -> Result<MsgType
                 return Err(NotSent::NothingToEnd);
             }
             let detail = "Update becomes Cancel: all its infos say that the alert has ended";
-            report.add("msgType", Action::Mapped, detail, Severity::Note);
+            report.add(Rule::Ended, "msgType", detail);
             return Ok(MsgType::Cancel);
         }
         MsgType::Alert => {}
@@ -29,17 +29,13 @@ pub(super) fn kind(request: &Request<'_>, report: &mut Report) -> Result<MsgType
         MsgType::Cancel if has_none => return Err(NotSent::NothingToEnd),
         // The destination refuses an Update of something that it does not have (IPAWS 207, 307).
         MsgType::Update if has_none => {
-            report.add(
-                "msgType",
-                Action::Mapped,
-                "Update becomes Alert: the destination has nothing of its chain",
-                Severity::Warning,
-            );
+            let detail = "Update becomes Alert: the destination has nothing of its chain";
+            report.add(Rule::FirstMessage, "msgType", detail);
             return Ok(MsgType::Alert);
         }
         MsgType::Update | MsgType::Cancel => {}
     }
-    report.add("msgType", Action::Kept, kind_name(kind), Severity::Note);
+    report.add(Rule::KindKept, "msgType", kind_name(kind));
     Ok(kind)
 }
 
@@ -63,11 +59,7 @@ fn kind_name(kind: MsgType) -> &'static str {
 /// References to our own messages: all that the destination has of the chain, oldest first.
 pub(super) fn references(request: &Request<'_>, kind: MsgType, report: &mut Report) -> Option<String> {
     if kind == MsgType::Alert {
-        report.dropped_if(
-            request.alert.references.is_some(),
-            "references",
-            "a first message at the destination refers to nothing",
-        );
+        report.add_if(request.alert.references.is_some(), Rule::NoReferences, "references", "");
         return None;
     }
     let ours: Vec<String> = match request.issued {
@@ -76,12 +68,8 @@ pub(super) fn references(request: &Request<'_>, kind: MsgType, report: &mut Repo
             request.alert.references().iter().map(|r| identity::derived(request, r).to_string()).collect()
         }
     };
-    report.add(
-        "references",
-        Action::Mapped,
-        &format!("to our {} message(s) of the chain", ours.len()),
-        Severity::Note,
-    );
+    let detail = format!("to our {} message(s) of the chain", ours.len());
+    report.add(Rule::References, "references", &detail);
     Some(ours.join(" "))
 }
 

@@ -1,11 +1,12 @@
 //! Areas over the border: geometry first, unchanged; codes of the far side computed from it.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use cap_schema::{Area, Info, NamedValue, Point};
 
 use super::geography::{CodeSystem, Located};
-use super::report::{Action, Report, Severity};
+use super::report::{Report, Row, Rule};
 use super::{NotSent, Request, Target, shapes};
 
 /// The valueName of CAP-CP location codes that we write (what is on the air in 2026).
@@ -65,7 +66,7 @@ pub(super) fn place(
 /// The area of an info that has none: both profiles want one.
 fn nowhere(info: &Info<'_>, report: &mut Report) -> Area<'static> {
     let french = info.language.as_deref().is_some_and(|l| l.to_ascii_lowercase().starts_with("fr"));
-    report.add("area", Action::Derived, "the original names no place: an area that says so", Severity::Alarm);
+    report.add(Rule::AreaNotStated, "area", "the original names no place: an area that says so");
     Area {
         area_desc: Cow::Borrowed(if french { "non précisé" } else { "not stated" }),
         geocode: vec![NamedValue::new(CAP_CP_LOCATION, "none")],
@@ -88,7 +89,7 @@ fn join(areas: Vec<Area<'static>>, hits: &[bool], report: &mut Report) -> Vec<Ar
             continue;
         };
         let detail = format!("{} has no SAME code: now part of {}", area.area_desc, home.area_desc);
-        report.add("area", Action::Mapped, &detail, Severity::Note);
+        report.add(Rule::AreaJoined, "area", &detail);
         home.area_desc = Cow::Owned(format!("{}; {}", home.area_desc, area.area_desc));
         home.polygon.extend(area.polygon);
         home.circle.extend(area.circle);
@@ -100,7 +101,7 @@ fn join(areas: Vec<Area<'static>>, hits: &[bool], report: &mut Report) -> Vec<Ar
     }
     for area in alone {
         let detail = format!("{} has no SAME code and other heights", area.area_desc);
-        report.add("area", Action::Dropped, &detail, Severity::Alarm);
+        report.add(Rule::AreaAlone, "area", &detail);
     }
     with.into_iter().map(|(area, _)| area).collect()
 }
@@ -120,30 +121,36 @@ fn one(request: &Request<'_>, area: &mut Area<'static>, report: &mut Report) -> 
         .collect();
     let has_shape = !area.polygon.is_empty() || !area.circle.is_empty();
     let mut near = Vec::new();
-    let mut approximate = false;
-    let (codes, how) = if !already.is_empty() {
-        (already, "codes of the far side were in the message".to_owned())
+    let (rule, codes) = if !already.is_empty() {
+        (Rule::PlacePresent, already)
     } else if has_shape {
         let located = shapes_of(request, area);
         // US counties always have their boundaries; Canadian divisions only with an operator's file.
         let exact = request.target == Target::Ipaws || located.exact;
-        approximate = !exact;
-        let exact = if exact { "exact" } else { "approximate: no boundary file" };
-        if !located.partial.is_empty() {
-            let detail = format!("touched a little or nearest: {}", located.partial.join(", "));
-            report.add("area/geocode", Action::Derived, &detail, Severity::Warning);
-        }
+        report.add_if(
+            !located.partial.is_empty(),
+            Rule::PlacePartial,
+            "area/geocode",
+            &located.partial.join(", "),
+        );
         near.clone_from(&located.sgc);
-        (far_codes(request.target, located), format!("by intersecting the shapes with boundaries ({exact})"))
+        let codes = far_codes(request.target, located);
+        let rule = match (codes.is_empty(), exact) {
+            (true, _) => Rule::NoCodes,
+            (false, true) => Rule::CodesOfShapes,
+            (false, false) => Rule::CodesApproximate,
+        };
+        (rule, codes)
     } else if request.settings.notify_neighbours {
-        (neighbours(request, area), "neighbours by the border-pair table".to_owned())
+        (Rule::Neighbours, neighbours(request, area, report))
     } else {
-        (Vec::new(), "places named by code only do not spread over the border".to_owned())
+        (Rule::NoNeighbours, Vec::new())
     };
-    let detail = if codes.is_empty() { how } else { format!("{far} {}: {how}", codes.join(" ")) };
-    let severity = if codes.is_empty() || approximate { Severity::Warning } else { Severity::Note };
-    report.add("area/geocode", Action::Derived, &detail, severity);
-    report.kept_if(has_shape, "area/polygon, area/circle", "never widened");
+    let detail = if codes.is_empty() { String::new() } else { format!("{far} {}", codes.join(" ")) };
+    if rule != Rule::Neighbours {
+        report.add(rule, "area/geocode", &detail);
+    }
+    report.add_if(has_shape, Rule::ShapeKept, "area/polygon, area/circle", "");
     let hit = !codes.is_empty();
     let mut geocodes: Vec<NamedValue<'static>> =
         codes.into_iter().map(|c| NamedValue::new(far, Cow::Owned(c))).collect();
@@ -176,7 +183,7 @@ fn is_place(request: &Request<'_>, value: &str, report: &mut Report) -> bool {
     let known = six && (marine || request.tables.boundaries.locate_code(CodeSystem::Same, value).is_some());
     if !known {
         let detail = format!("SAME {value} is no place in the US");
-        report.add("area/geocode", Action::Dropped, &detail, Severity::Warning);
+        report.add(Rule::NotAPlace, "area/geocode", &detail);
     }
     known
 }
@@ -205,24 +212,30 @@ fn far_codes(target: Target, located: Located) -> Vec<String> {
     }
 }
 
-fn neighbours(request: &Request<'_>, area: &Area<'_>) -> Vec<String> {
+/// The places over the border from those that the area names by code, each by its row of the table.
+fn neighbours(request: &Request<'_>, area: &Area<'_>, report: &mut Report) -> Vec<String> {
     let boundaries = &request.tables.boundaries;
-    let mut codes: Vec<String> = area
-        .geocode
-        .iter()
-        .flat_map(|g| match request.target {
-            Target::Ipaws if g.value_name.contains("CAP-CP:Location") => {
-                let division = g.value.get(..4).unwrap_or(&g.value);
-                boundaries.neighbours_of_sgc(division)
+    let mut all = BTreeSet::new();
+    for code in &area.geocode {
+        let near = match request.target {
+            Target::Ipaws if code.value_name.contains("CAP-CP:Location") => {
+                // A subdivision has the neighbours of its division.
+                boundaries.neighbours_of_sgc(code.value.get(..4).unwrap_or(&code.value))
             }
-            Target::CapCp | Target::MasasEntry if g.value_name == "SAME" => {
-                boundaries.neighbours_of_same(&g.value)
+            Target::CapCp | Target::MasasEntry if code.value_name == "SAME" => {
+                boundaries.neighbours_of_same(&code.value)
             }
             Target::Ipaws | Target::CapCp | Target::MasasEntry => Vec::new(),
-        })
-        .map(str::to_owned)
-        .collect();
-    codes.sort();
-    codes.dedup();
-    codes
+        };
+        if near.is_empty() {
+            let detail = format!("{} has none in the table", code.value);
+            report.add(Rule::NoNeighbours, "area/geocode", &detail);
+            continue;
+        }
+        let row = Row { table: "border_pairs", key: code.value.to_string() };
+        let detail = format!("{} → {}", code.value, near.join(" "));
+        report.by_row(Rule::Neighbours, row, "area/geocode", &detail);
+        all.extend(near.into_iter().map(str::to_owned));
+    }
+    all.into_iter().collect()
 }

@@ -1,13 +1,21 @@
 //! What a translation did to each field, for a duty officer and for machines.
 
-use std::fmt::Write;
+mod rule;
+#[cfg(test)]
+pub(in crate::translate) mod tests;
 
-use serde::{Deserialize, Serialize};
+use std::fmt::{self, Write};
+
+use serde::Serialize;
 
 use super::Target;
+pub use rule::Rule;
+
+/// The JSON schema of a report, as published.
+pub const SCHEMA: &str = include_str!("../../../docs/report.schema.json");
 
 /// What was done to a field.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
     /// As in the original.
@@ -22,8 +30,20 @@ pub enum Action {
     Dropped,
 }
 
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Action::Kept => "kept",
+            Action::Mapped => "mapped",
+            Action::Derived => "derived",
+            Action::Cut => "cut",
+            Action::Dropped => "dropped",
+        })
+    }
+}
+
 /// How much a duty officer should care.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Nothing of the meaning changed.
@@ -34,21 +54,44 @@ pub enum Severity {
     Alarm,
 }
 
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Severity::Note => "note",
+            Severity::Warning => "warning",
+            Severity::Alarm => "alarm",
+        })
+    }
+}
+
 /// One field.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Line {
     /// The field, such as `info[1]/eventCode`.
     pub field: String,
     /// What was done.
     pub action: Action,
-    /// How and why: values, the row of the table.
+    /// By which rule.
+    pub rule: Rule,
+    /// By which row of a table, where a table decides.
+    pub row: Option<Row>,
+    /// Values of this message; empty where the rule says it all.
     pub detail: String,
     /// How much it matters.
     pub severity: Severity,
 }
 
+/// A row of a table that comes with the program (`bridge/data`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Row {
+    /// The table's name.
+    pub table: &'static str,
+    /// The first cell of the row.
+    pub key: String,
+}
+
 /// The report of one translation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Report {
     /// Version of this shape.
     pub v: u8,
@@ -63,22 +106,28 @@ impl Report {
         Report { v: 1, target: target.as_str().to_owned(), lines: Vec::new() }
     }
 
-    pub(super) fn add(&mut self, field: &str, action: Action, detail: &str, severity: Severity) {
-        let line = Line { field: field.to_owned(), action, detail: detail.to_owned(), severity };
+    /// Says what a rule did to a field.
+    pub(super) fn add(&mut self, rule: Rule, field: &str, detail: &str) {
+        self.push(rule, None, field, detail);
+    }
+
+    /// The same, where it was done.
+    pub(super) fn add_if(&mut self, done: bool, rule: Rule, field: &str, detail: &str) {
+        if done {
+            self.push(rule, None, field, detail);
+        }
+    }
+
+    /// What a row of a table did to a field.
+    pub(super) fn by_row(&mut self, rule: Rule, row: Row, field: &str, detail: &str) {
+        self.push(rule, Some(row), field, detail);
+    }
+
+    fn push(&mut self, rule: Rule, row: Option<Row>, field: &str, detail: &str) {
+        let (action, severity) = (rule.action(), rule.severity());
+        let line = Line { field: field.to_owned(), action, rule, row, detail: detail.to_owned(), severity };
         if !self.lines.contains(&line) {
             self.lines.push(line);
-        }
-    }
-
-    pub(super) fn dropped_if(&mut self, dropped: bool, field: &str, why: &str) {
-        if dropped {
-            self.add(field, Action::Dropped, why, Severity::Note);
-        }
-    }
-
-    pub(super) fn kept_if(&mut self, kept: bool, field: &str, why: &str) {
-        if kept {
-            self.add(field, Action::Kept, why, Severity::Note);
         }
     }
 
@@ -91,20 +140,28 @@ impl Report {
     pub fn to_words(&self) -> String {
         let mut words = format!("translated for {}:\n", self.target);
         for line in &self.lines {
-            let action = match line.action {
-                Action::Kept => "kept",
-                Action::Mapped => "mapped",
-                Action::Derived => "derived",
-                Action::Cut => "cut",
-                Action::Dropped => "dropped",
-            };
             let mark = match line.severity {
                 Severity::Note => "  ",
                 Severity::Warning => "! ",
                 Severity::Alarm => "!!",
             };
+            let why = if line.detail.is_empty() { line.rule.text() } else { line.detail.as_str() };
             // Writing to a String does not fail.
-            let _ = writeln!(words, "{mark} {:<28} {action:<8} {}", line.field, line.detail);
+            let _ = match &line.row {
+                Some(row) => writeln!(
+                    words,
+                    "{mark} {:<28} {:<8} {why} [{}: row {} of {}]",
+                    line.field,
+                    line.action.to_string(),
+                    line.rule.id(),
+                    row.key,
+                    row.table
+                ),
+                None => {
+                    let (action, rule) = (line.action.to_string(), line.rule.id());
+                    writeln!(words, "{mark} {:<28} {action:<8} {why} [{rule}]", line.field)
+                }
+            };
         }
         words
     }

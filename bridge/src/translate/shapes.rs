@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use cap_schema::{Area, GeometryError, Point, Polygon};
 
 use super::Target;
-use super::report::{Action, Report, Severity};
+use super::report::{Report, Rule};
 
 /// Points of all polygons of an info that IPAWS takes (ipaws page 4.1, rule 13).
 pub(super) const IPAWS_POINTS: usize = 200;
@@ -40,17 +40,17 @@ pub(super) fn repair(target: Target, area: &mut Area<'static>, report: &mut Repo
     let upside_down = area.ceiling.is_some() && !matches!((low, high), (Some(l), Some(h)) if l <= h);
     if upside_down {
         area.ceiling = None;
-        report.add("area/ceiling", Action::Dropped, "below altitude, or no number", Severity::Warning);
+        report.add(Rule::Height, "area/ceiling", "below altitude, or no number");
     }
     if area.altitude.is_some() && low.is_none() {
         area.altitude = None;
-        report.add("area/altitude", Action::Dropped, "no number", Severity::Warning);
+        report.add(Rule::Height, "area/altitude", "no number");
     }
 }
 
 fn unreadable(field: &str, error: &GeometryError, report: &mut Report) {
     let detail = format!("it says no place: {error}");
-    report.add(field, Action::Dropped, &detail, Severity::Alarm);
+    report.add(Rule::ShapeUnreadable, field, &detail);
 }
 
 fn repaired(
@@ -71,7 +71,7 @@ fn repaired(
         let first = pairs.first().copied();
         pairs.extend(first);
         changed = true;
-        report.add("area/polygon", Action::Mapped, "the first point closes the ring", Severity::Warning);
+        report.add(Rule::RingClosed, "area/polygon", "");
     }
     if pairs.len() < LEAST_POINTS {
         unreadable("area/polygon", &GeometryError::TooFew { count: pairs.len() }, report);
@@ -80,7 +80,7 @@ fn repaired(
     if !changed {
         return Some(polygon);
     }
-    report.add("area/polygon", Action::Mapped, "doubled points or white space taken away", Severity::Note);
+    report.add(Rule::PointsDoubled, "area/polygon", "");
     Some(Polygon::new(pairs.join(" ")))
 }
 
@@ -111,7 +111,7 @@ pub(super) fn simplify(areas: &mut [Area<'static>], limit: usize, report: &mut R
         *polygon = inside(polygon, keep, &mut budget)?;
     }
     let detail = format!("{total} points: simplified inside the original to at most {limit}");
-    report.add("area/polygon", Action::Cut, &detail, Severity::Warning);
+    report.add(Rule::ShapeSimplified, "area/polygon", &detail);
     Some(())
 }
 
@@ -175,6 +175,7 @@ fn cross(a: Point, b: Point, c: Point) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::report::Severity;
     use super::*;
 
     fn area(polygon: &str) -> Area<'static> {

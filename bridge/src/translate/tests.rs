@@ -3,6 +3,7 @@
 mod corpus;
 mod properties;
 
+use super::report::{Action, Severity};
 use super::*;
 use cap_schema::{Limits, Profile};
 

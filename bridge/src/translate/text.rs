@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use cap_schema::{Code, Info, Instant, MsgType, Time, TimeForm};
 
-use super::report::{Action, Report, Severity};
+use super::report::{Report, Rule};
 use super::{NotSent, Request, Target};
 
 /// Parameters that cross the border, by the beginning of their valueName. Everything else stays (reliability page 9,
@@ -61,11 +61,11 @@ pub(super) fn times(
             (_, Some(instant)) => {
                 let offset = time.offset_minutes().unwrap_or(0);
                 let written = Time::from_instant(instant, offset);
-                report.add(&field, Action::Mapped, &format!("{time} → {written}"), Severity::Note);
+                report.add(Rule::TimeForm, &field, &format!("{time} → {written}"));
                 *slot = Some(written);
             }
             (_, None) => {
-                report.add(&field, Action::Dropped, &format!("{time} is not an instant"), Severity::Warning);
+                report.add(Rule::TimeUnreadable, &field, &format!("{time} is not an instant"));
                 *slot = None;
             }
         }
@@ -75,7 +75,7 @@ pub(super) fn times(
         Some(expires) if ends(request, expires) => {
             info.expires = Some(Time::from_instant(Instant::from_seconds(now + CANCEL_SECS), 0));
             let detail = "a Cancel that ends at once: in force for one hour";
-            report.add(&format!("{at}/expires"), Action::Derived, detail, Severity::Note);
+            report.add(Rule::CancelInForce, &format!("{at}/expires"), detail);
             Ok(())
         }
         Some(expires) if expires.seconds() <= now => Err(NotSent::Expired),
@@ -84,7 +84,7 @@ pub(super) fn times(
             let secs = request.settings.default_expiry_secs;
             info.expires = Some(Time::from_instant(Instant::from_seconds(now + secs), 0));
             let detail = format!("the original does not say: {} minutes from now", secs / 60);
-            report.add(&format!("{at}/expires"), Action::Derived, &detail, Severity::Warning);
+            report.add(Rule::ExpiresDefault, &format!("{at}/expires"), &detail);
             Ok(())
         }
     }
@@ -105,11 +105,7 @@ pub(super) fn minimise(target: Target, info: &mut Info<'static>, at: &str, repor
     let field = format!("{at}/parameter");
     info.parameter.retain(|p| {
         let listed = PARAMETERS.iter().any(|known| p.value_name.starts_with(known));
-        report.dropped_if(
-            !listed,
-            &field,
-            &format!("{} is not on the list of what crosses the border", p.value_name),
-        );
+        report.add_if(!listed, Rule::Parameter, &field, &p.value_name);
         listed
     });
     for resource in &mut info.resource {
@@ -122,28 +118,16 @@ pub(super) fn minimise(target: Target, info: &mut Info<'static>, at: &str, repor
             // size and digest were those of the embedded file.
             resource.digest = None;
         }
-        report.dropped_if(
-            embedded,
-            &format!("{at}/resource/derefUri"),
-            "embedded files stay with the original",
-        );
+        report.add_if(embedded, Rule::EmbeddedFile, &format!("{at}/resource/derefUri"), "");
     }
     info.resource.retain(|r| {
         let linked = r.uri.as_deref().is_some_and(|u| is_public_link(u, target));
-        report.dropped_if(
-            !linked,
-            &format!("{at}/resource"),
-            &format!("{} has no address that the destination takes", r.resource_desc),
-        );
+        let detail = format!("{} has no address that the destination takes", r.resource_desc);
+        report.add_if(!linked, Rule::Link, &format!("{at}/resource"), &detail);
         linked
     });
     if info.web.as_deref().is_some_and(|w| !is_public_link(w, target)) {
-        report.add(
-            &format!("{at}/web"),
-            Action::Dropped,
-            "not an address that the destination takes",
-            Severity::Note,
-        );
+        report.add(Rule::Link, &format!("{at}/web"), "");
         info.web = None;
     }
     info.extensions.clear();

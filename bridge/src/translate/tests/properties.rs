@@ -8,6 +8,7 @@ use cap_schema::{
 };
 use proptest::prelude::*;
 
+use super::Action;
 use crate::translate::*;
 
 static TABLES: LazyLock<Tables> = LazyLock::new(|| Tables::builtin().unwrap());

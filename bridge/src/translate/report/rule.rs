@@ -1,0 +1,193 @@
+//! Every rule by which a translation keeps, maps, derives, cuts or drops a field: what it does, how much a duty officer
+//! should care, and where it comes from.
+//!
+//! Owns the ids, which scripts may rely on. Must not decide anything: the rules are used where the work is done.
+//! `capbridge explain` and `docs/translation-rules.md` show this list.
+
+use serde::{Serialize, Serializer};
+
+use super::{Action, Severity};
+
+macro_rules! rules {
+    ($($(#[doc = $text:literal])+ $variant:ident: $id:literal, $action:ident, $severity:ident, $source:literal;)+) => {
+        /// A rule of translation.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Rule {
+            $($(#[doc = $text])+ $variant,)+
+        }
+
+        impl Rule {
+            /// All of them.
+            pub const ALL: &[Rule] = &[$(Rule::$variant),+];
+
+            /// The name that reports use.
+            pub fn id(self) -> &'static str {
+                match self { $(Rule::$variant => $id),+ }
+            }
+
+            /// What it does to a field.
+            pub fn action(self) -> Action {
+                match self { $(Rule::$variant => Action::$action),+ }
+            }
+
+            /// How much a duty officer should care.
+            pub fn severity(self) -> Severity {
+                match self { $(Rule::$variant => Severity::$severity),+ }
+            }
+
+            /// What it says.
+            pub fn text(self) -> &'static str {
+                match self { $(Rule::$variant => concat!($($text),+)),+ }.trim()
+            }
+
+            /// Where it comes from.
+            pub fn source(self) -> &'static str {
+                match self { $(Rule::$variant => $source),+ }
+            }
+        }
+    };
+}
+
+rules! {
+    /// The identifier is derived from the original's key and the target: the same on every instance and every retry.
+    Identifier: "identity.identifier", Derived, Note, "design: a translation is a new message";
+    /// The bridge issues a message of its own.
+    Sender: "identity.sender", Derived, Note, "design: a translation is a new message";
+    /// The message is of the time of issue.
+    Sent: "identity.sent", Derived, Note, "IPAWS status 303: sent within 5 minutes of the post";
+    /// The sender's name says that the bridge speaks for the original's.
+    SenderName: "identity.sender-name", Mapped, Note, "CAP-CP rule 14; IPAWS NWEM: COG id, COG name, agency";
+    /// The code is that of the target profile; codes of the original describe the original.
+    ProfileCode: "identity.profile-code", Dropped, Note, "CAP-CP rule 3; IPAWS profile: code IPAWSv1.0";
+    /// The status is as it was.
+    StatusKept: "class.kept", Kept, Note, "CAP 1.2 status";
+    /// A message says no more of itself than its class allows: the status is lowered, never raised.
+    StatusLowered: "class.lowered", Mapped, Warning, "design: class only goes down";
+    /// The scope is as it was.
+    ScopeKept: "scope.kept", Kept, Note, "CAP 1.2 scope";
+    /// Public is narrowed to Restricted where IPAWS does not take it as public.
+    ScopeNarrowed: "scope.narrowed", Mapped, Warning, "IPAWS profile: Public means Actual and places in the US";
+    /// A restricted message whose original gives no restriction says so.
+    RestrictionDerived: "scope.restriction", Derived, Alarm, "CAP 1.2 restriction";
+    /// The kind of message is as it was.
+    KindKept: "lifecycle.kept", Kept, Note, "CAP 1.2 msgType";
+    /// An Update of something that the destination does not have becomes an Alert.
+    FirstMessage: "lifecycle.first-message", Mapped, Warning, "IPAWS status 207 and 307; CAP-CP rule 12";
+    /// An Update whose infos all say that the alert has ended becomes a Cancel.
+    Ended: "lifecycle.ended", Mapped, Note, "layer EC-MSC-SMC, Alert_Location_Status: ended, transitioned_out";
+    /// References are to the messages that the bridge issued for the referenced ones, oldest first.
+    References: "lifecycle.references", Mapped, Note, "CAP-CP rule 12; IPAWS profile: all that are still active";
+    /// A first message at the destination refers to nothing.
+    NoReferences: "lifecycle.no-references", Dropped, Note, "IPAWS status 307";
+    /// A message without info, where the target wants one, gets that of the message to which it refers.
+    InfoOfPrevious: "lifecycle.info-of-previous", Derived, Note, "CAP-CP rule 5: a Cancel has an info";
+    /// A Cancel that ends at once is news for a while.
+    CancelInForce: "lifecycle.cancel-in-force", Derived, Note, "MASAS: an entry ends by its expiry; its tool gives a Cancel one hour";
+    /// An info that is over at the time of issue goes alone.
+    InfoOver: "lifecycle.info-over", Dropped, Warning, "CAP 1.2 expires";
+    /// A code of the target that the message already carries comes first.
+    CodePresent: "codes.present", Kept, Note, "design: a code in the message, then the table, then a fallback";
+    /// The event code of the target by the row of a table.
+    CodeByTable: "codes.table", Mapped, Note, "tables events_capcp, events_same, events_same_radio";
+    /// No table knows a code of the message: the configured fallback.
+    CodeFallback: "codes.fallback", Derived, Alarm, "setting translation.fallback_same or translation.fallback_capcp";
+    /// A code under the target's name that is not the one chosen for it.
+    CodeReplaced: "codes.replaced", Dropped, Warning, "IPAWS profile and CAP-CP rule 2: one event a message";
+    /// The event has the name that the target's table gives to its code.
+    EventName: "codes.name", Mapped, Note, "CAP-CP rule 7; 47 CFR 11.31(e)";
+    /// Shapes are the same text, never widened.
+    ShapeKept: "places.shape", Kept, Note, "design: geometry is never widened";
+    /// Codes of places on the far side that the shapes overlap, decided on boundaries.
+    CodesOfShapes: "places.codes", Derived, Note, "boundaries: overlap of at least 0.5 square kilometres";
+    /// Codes of places on the far side, without their boundaries.
+    CodesApproximate: "places.codes-approximate", Derived, Warning, "table ca_census_divisions: centroids and radii";
+    /// The shapes touch no place on the far side.
+    NoCodes: "places.no-codes", Derived, Warning, "boundaries: overlap of at least 0.5 square kilometres";
+    /// Places that the shapes touch too little to count, or that are taken because they are nearest.
+    PlacePartial: "places.partial", Derived, Warning, "boundaries: under 0.5 square kilometres, or nearest within 2 km over a river";
+    /// Codes of the far side that the area already carries.
+    PlacePresent: "places.present", Kept, Note, "design: a code in the message comes first";
+    /// Places named by code only do not spread over the border.
+    NoNeighbours: "places.code-only", Derived, Warning, "design: geocodes are not spread by intersection";
+    /// Neighbours over the border, where the route says to notify them.
+    Neighbours: "places.neighbours", Derived, Note, "table border_pairs; setting notify_neighbours of the route";
+    /// A code under the target's name that names no place there.
+    NotAPlace: "places.not-a-place", Dropped, Warning, "SAME and CLC codes look alike: location codes are keyed by country and code";
+    /// An area without code of the far side joins one that has: no shape is lost.
+    AreaJoined: "places.joined", Mapped, Note, "IPAWS profile: each area of a public message has a SAME code";
+    /// An area without code of the far side that cannot join another, because their heights differ.
+    AreaAlone: "places.alone", Dropped, Alarm, "IPAWS profile: each area of a public message has a SAME code";
+    /// An info that names no place gets an area that says so.
+    AreaNotStated: "places.not-stated", Derived, Alarm, "CAP-CP rule 10; IPAWS profile: at least one area";
+    /// The first point closes an open ring.
+    RingClosed: "shapes.closed", Mapped, Warning, "CAP 1.2 polygon: first and last point are the same";
+    /// Doubled points and white space are taken away.
+    PointsDoubled: "shapes.doubled", Mapped, Note, "IPAWS profile: no doubled points";
+    /// A shape that says no place.
+    ShapeUnreadable: "shapes.unreadable", Dropped, Alarm, "CAP 1.2 polygon and circle";
+    /// More points than the target takes: simplified inside the original.
+    ShapeSimplified: "shapes.simplified", Cut, Warning, "IPAWS profile: at most 200 points";
+    /// Altitude or ceiling that is no number, or a ceiling below the altitude.
+    Height: "shapes.height", Dropped, Warning, "CAP 1.2 altitude and ceiling";
+    /// The language by table.
+    Language: "language.mapped", Mapped, Note, "en-CA and en-US by table; others stay";
+    /// Where the languages of one info disagree in what is not text, the first counts.
+    LanguageAgrees: "language.first-counts", Mapped, Alarm, "CAP-CP rule 6";
+    /// All infos have the categories of the first.
+    OneCategory: "language.one-category", Mapped, Warning, "IPAWS profile: one set of categories";
+    /// Missing French gets the official event name and a notice, never a machine's guess at safety text.
+    FrenchAdded: "language.french-added", Derived, Warning, "CAP-CP rule 6; design: no machine translation of safety text";
+    /// What an earlier translation added in place of a missing language goes again.
+    LanguageTakenAway: "language.taken-away", Dropped, Note, "parameter capbridge:addedLanguage";
+    /// A time in the form of CAP 1.2, the same instant.
+    TimeForm: "text.time", Mapped, Note, "CAP 1.2 3.3.2";
+    /// A time that is no instant.
+    TimeUnreadable: "text.time-unreadable", Dropped, Warning, "CAP 1.2 3.3.2";
+    /// The end that an original without expires gets.
+    ExpiresDefault: "text.expires-default", Derived, Warning, "setting translation.default_expiry_secs; IPAWS profile: expires in each info";
+    /// A named person's or desk's contact.
+    Contact: "privacy.contact", Dropped, Note, "minimisation: not on the list of the route's purpose";
+    /// A note, other than the name of an exercise.
+    Note: "privacy.note", Dropped, Note, "minimisation: not on the list of the route's purpose";
+    /// The note that names the exercise, or that the route's purpose lets through.
+    NoteKept: "privacy.note-kept", Kept, Note, "CAP 1.2 note: names the exercise";
+    /// Recipients are not told of each other.
+    Addresses: "privacy.addresses", Dropped, Note, "minimisation: never crosses";
+    /// A parameter that is not on the list of what crosses.
+    Parameter: "privacy.parameter", Dropped, Note, "minimisation: not on the list of the route's purpose";
+    /// Embedded files stay with the original.
+    EmbeddedFile: "privacy.embedded-file", Dropped, Note, "CAP 1.2: a forwarder strips derefUri; minimisation";
+    /// An address that the destination does not take.
+    Link: "privacy.link", Dropped, Note, "CAP 1.2 web and uri; IPAWS profile: no query";
+    /// A signature of the original does not sign this message.
+    Signature: "privacy.signature", Dropped, Note, "design: a translation is a new message";
+    /// A public channel that no rule opens.
+    ChannelBlocked: "channels.blocked", Derived, Note, "design: public channels are blocked unless a rule opens them";
+    /// A public channel that a rule opens.
+    ChannelOpen: "channels.open", Derived, Alarm, "setting open_channels of the route";
+    /// A public channel that a rule opens and that this message may not use.
+    ChannelShut: "channels.shut", Dropped, Alarm, "IPAWS channel rules";
+    /// A language that an open channel does not take.
+    ChannelLanguage: "channels.language", Dropped, Warning, "IPAWS WEA: en-US and es-US";
+    /// Longer in force than an open channel takes.
+    ChannelExpires: "channels.expires", Cut, Alarm, "IPAWS: WEA 24 hours, EAS and NWEM 99.5 hours";
+    /// A text cut at a word to what an open channel takes.
+    ChannelText: "channels.text", Cut, Alarm, "IPAWS EAS and NWEM: 1,800 characters in all";
+    /// A wireless text cut at a word.
+    WirelessText: "channels.wireless-text", Cut, Warning, "IPAWS WEA: 90 and 360 characters";
+    /// UN and ERG guide numbers that stand in the text.
+    HazardFact: "facts.hazard", Derived, Note, "facts from the text only; nothing is looked up";
+}
+
+impl Rule {
+    /// The rule of that id.
+    pub fn by_id(id: &str) -> Option<Rule> {
+        Rule::ALL.iter().copied().find(|rule| rule.id() == id)
+    }
+}
+
+impl Serialize for Rule {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.id())
+    }
+}

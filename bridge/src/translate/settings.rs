@@ -1,0 +1,51 @@
+//! What a translation is allowed and told to do: who issues, what a route allows, what an operator sets.
+//!
+//! Owns defaults and their meaning. Must not decide anything about a message.
+
+use capbridge_adapters::class::Class;
+
+/// Who issues, and what a rule allows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Name of the bridge: part of identifiers and of the trace.
+    pub bridge_name: String,
+    /// CAP `sender` of what is issued.
+    pub sender: String,
+    /// CAP `source`, at most 30 characters.
+    pub source_name: String,
+    /// CAP `senderName`, before the original's.
+    pub sender_name: String,
+    /// Public channels of IPAWS that are opened. Nothing is opened by default.
+    pub open_channels: Vec<String>,
+    /// Translate also what touches nothing on the far side.
+    pub untouched: bool,
+    /// Serve alerts that name places by code only through the border-pair table.
+    pub notify_neighbours: bool,
+    /// The class of the original: the new message says no more of itself.
+    pub class: Class,
+    /// How long a message is in force whose original does not say, seconds.
+    pub default_expiry_secs: i64,
+    /// The SAME code where no table knows a code of the message.
+    pub fallback_same: String,
+    /// The CAP-CP code where no table knows a code of the message.
+    pub fallback_cap_cp: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            bridge_name: "capbridge".into(),
+            sender: "capbridge@localhost.invalid".into(),
+            source_name: "capbridge".into(),
+            sender_name: "capbridge".into(),
+            open_channels: Vec::new(),
+            untouched: false,
+            notify_neighbours: false,
+            class: Class::Live,
+            default_expiry_secs: 7_200,
+            // A civil emergency message.
+            fallback_same: "CEM".into(),
+            fallback_cap_cp: "other".into(),
+        }
+    }
+}
