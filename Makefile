@@ -1,12 +1,13 @@
 # capbridge: the commands of a working day. `make demo` and `make test` need Rust, a C compiler and make.
 CARGO ?= cargo
-.PHONY: demo test check setup fmt clippy docs deny units bench help
+.PHONY: demo test check setup fmt clippy docs deny units bench fuzz help
 
 help:
 	@echo "make demo   the main job between simulators, under a minute after the build"
 	@echo "make test   everything: make check, unit, integration and documentation tests"
 	@echo "make check  format, lints, documentation, licences"
 	@echo "make bench  benchmarks; figures in target/bench/summary.json"
+	@echo "make fuzz   each fuzz target for FUZZ_SECONDS (60); ends by itself"
 
 demo:
 	$(CARGO) build --locked --bins
@@ -40,3 +41,6 @@ setup:
 
 bench: setup
 	$(CARGO) bench --locked --workspace
+
+fuzz:
+	sh scripts/fuzz.sh $(or $(FUZZ_SECONDS),60)
