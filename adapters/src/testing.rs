@@ -46,6 +46,8 @@ pub(crate) enum Answer {
     Reply(u16, Vec<(&'static str, String)>, Vec<u8>),
     /// Takes the request and never answers.
     Silence,
+    /// A reply with status 200 that comes late.
+    Late(Duration, String),
 }
 
 impl Answer {
@@ -134,6 +136,10 @@ async fn serve(listener: TcpListener, script: Arc<Script>, got: Arc<Mutex<Vec<Go
 async fn answered(answer: Answer) -> Response<Full<Bytes>> {
     match answer {
         Answer::Silence => std::future::pending().await,
+        Answer::Late(by, body) => {
+            tokio::time::sleep(by).await;
+            Response::new(Full::new(Bytes::from(body)))
+        }
         Answer::Reply(code, headers, body) => {
             let mut reply = Response::new(Full::new(Bytes::from(body)));
             *reply.status_mut() = StatusCode::from_u16(code).unwrap();

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::shape::{Shape, shapes};
-use super::{ATOM, FeedError, cut};
+use super::{ATOM, FeedError};
 use crate::tree::{Element, Node, XML};
 
 const APP: &str = "http://www.w3.org/2007/app";
@@ -128,14 +128,6 @@ impl Entry {
             [entry] => Ok(read(entry)),
             _ => Err(FeedError::NotOne { entries: entries.len() }),
         }
-    }
-
-    /// Reads every entry of a feed that can be read.
-    ///
-    /// # Errors
-    /// As `cut`.
-    pub fn read_all(bytes: &[u8]) -> Result<Vec<Entry>, FeedError> {
-        Ok(cut(bytes)?.entries.iter().filter_map(|entry| Entry::read(entry).ok()).collect())
     }
 
     /// The terms of a scheme, in order.

@@ -3,6 +3,8 @@
 //! Owns the plan of polling. The feed has no history, so silence longer than its window may have lost alerts, and that
 //! is told. Each alert is cut out by byte range and handed over as a document of its own: its signature holds only so.
 
+mod order;
+
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -116,14 +118,18 @@ impl IpawsSource {
         let found = parts(&body, "alerts", "alert");
         let found = found.map_err(|cause| SourceError::NotAFeed { url: shown.clone(), cause })?;
         let mut page = HashSet::new();
+        let mut fresh = Vec::new();
         for range in &found.found {
             let raw = body.slice(range.clone());
             let digest = digest(&raw);
-            if !position.seen.contains(&digest) {
-                self.hand_over(cx, raw, &shown).await?;
-                position.seen.insert(digest.clone());
+            if page.insert(digest.clone()) && !position.seen.contains(&digest) {
+                fresh.push(raw);
             }
-            page.insert(digest);
+        }
+        for raw in order::by_sent(fresh) {
+            let digest = digest(&raw);
+            self.hand_over(cx, raw, &shown).await?;
+            position.seen.insert(digest);
         }
         if !found.complete {
             return Err(SourceError::NotAFeed { url: shown, cause: FeedError::BreaksOff });

@@ -1,24 +1,24 @@
 //! Writes CAP to a hub: a new alert is posted, what follows it replaces it.
 
+mod lookup;
+
+use std::time::Duration;
+
 use bytes::Bytes;
 use cap_schema::MsgType;
-use url::Url;
 
-use super::client::{FeedQuery, Hub};
+use super::client::Hub;
 use super::settings::{HubKind, MasasEndpointSettings};
-use super::{CAP_TYPE, CAP_TYPE_IANA};
 use crate::atom::Entry;
 use crate::class::Class;
 use crate::endpoint::{
     BodyForm, DeliveryError, Endpoint, EndpointContext, Message, Profile, Receipt, Refusal, Wants,
 };
-use crate::http::{HttpClient, HttpError, Reply};
+use crate::http::{HttpError, Reply};
 use crate::settings::{Faults, Files};
 use crate::tree::Element;
 
 const PROTOCOL: &str = "masas";
-/// How many of our own entries are looked through for a post whose answer was lost.
-const LOOKED_THROUGH: usize = 50;
 const FEED_BYTES: usize = 32 << 20;
 const CAP_BYTES: usize = 6 << 20;
 
@@ -29,6 +29,8 @@ pub struct MasasEndpoint {
     pub(super) kind: Option<HubKind>,
     pub(super) own_account: Option<String>,
     pub(super) sender: Option<String>,
+    /// The time for everything that one attempt does.
+    pub(super) attempt: Duration,
 }
 
 impl MasasEndpoint {
@@ -51,6 +53,19 @@ impl Endpoint for MasasEndpoint {
 
     async fn deliver(&self, cx: &EndpointContext, message: &Message) -> Result<Receipt, DeliveryError> {
         self.check_status(&message.body)?;
+        match tokio::time::timeout(self.attempt, self.send(cx, message)).await {
+            Ok(result) => result,
+            // Whatever was under way: a look-up that did not end tells nothing, and a post may have arrived.
+            Err(_) => {
+                let limit_ms = u64::try_from(self.attempt.as_millis()).unwrap_or(u64::MAX);
+                Err(transport(HttpError::Timeout { limit_ms, sent: true }, true))
+            }
+        }
+    }
+}
+
+impl MasasEndpoint {
+    async fn send(&self, cx: &EndpointContext, message: &Message) -> Result<Receipt, DeliveryError> {
         let kept = message.prior.iter().rev().find_map(|p| p.location.as_deref());
         match (message.msg_type, kept) {
             (MsgType::Alert, _) => self.post(cx, message, None).await,
@@ -67,9 +82,7 @@ impl Endpoint for MasasEndpoint {
             }
         }
     }
-}
 
-impl MasasEndpoint {
     /// A real alert belongs at no hub but one for operations, whatever routing says.
     fn check_status(&self, cap: &Bytes) -> Result<(), DeliveryError> {
         let Ok(alert) = Element::read(cap) else { return Err(unfit("the message is not XML".to_owned())) };
@@ -95,14 +108,10 @@ impl MasasEndpoint {
     ) -> Result<Receipt, DeliveryError> {
         let mut notes: Vec<String> = note.map(str::to_owned).into_iter().collect();
         if message.maybe_delivered {
-            match self.find_own(&cx.http, message).await {
-                Ok(Some(found)) => {
-                    notes.push("an earlier attempt had arrived".to_owned());
-                    return Ok(Receipt { notes, ..self.receipt(&found, None) });
-                }
-                Ok(None) => {}
-                // Posting again now could put the alert on the map twice.
-                Err(cause) => return Err(transport(cause, true)),
+            // What was not found out ends the attempt: posting again now could put the alert on the map twice.
+            if let Some(found) = self.find_own(&cx.http, message).await? {
+                notes.push("an earlier attempt had arrived".to_owned());
+                return Ok(Receipt { notes, ..self.receipt(&found, None) });
             }
         }
         let reply = self.hub.post_cap(&cx.http, message.body.clone()).await.map_err(|c| {
@@ -178,30 +187,6 @@ impl MasasEndpoint {
     fn receipt(&self, entry: &Entry, status_code: Option<u16>) -> Receipt {
         let location = entry.linked("edit-media").find_map(|l| self.hub.own(&l.href)).map(String::from);
         Receipt { status_code, location, remote_id: entry.id.clone(), ..Receipt::default() }
-    }
-
-    /// Looks for the message among our entries that are in force: their enclosures hold its identifier.
-    async fn find_own(&self, http: &HttpClient, message: &Message) -> Result<Option<Entry>, HttpError> {
-        let query = FeedQuery { author: self.own_account.clone(), ..FeedQuery::default() };
-        let reply = self.hub.get(http, self.hub.feed_url(&query), FEED_BYTES).await?;
-        if !reply.is_success() {
-            return Ok(None);
-        }
-        let mut entries = Entry::read_all(reply.whole()?).unwrap_or_default();
-        entries.sort_by_key(|entry| std::cmp::Reverse(entry.published));
-        for entry in entries.into_iter().take(LOOKED_THROUGH) {
-            let is_cap = |l: &&crate::atom::Link| l.is_type(CAP_TYPE) || l.is_type(CAP_TYPE_IANA);
-            let urls: Vec<Url> =
-                entry.linked("enclosure").filter(is_cap).filter_map(|l| self.hub.own(&l.href)).collect();
-            for url in urls {
-                let reply = self.hub.get(http, url, CAP_BYTES).await?;
-                if reply.is_success() && reference(&reply.body).as_deref() == Some(message.reference.as_str())
-                {
-                    return Ok(Some(entry));
-                }
-            }
-        }
-        Ok(None)
     }
 }
 

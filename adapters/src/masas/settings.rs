@@ -181,6 +181,13 @@ pub struct MasasEndpointSettings {
     sender: Option<String>,
     #[serde(default = "timeout_secs")]
     timeout_secs: u64,
+    #[serde(default = "attempt_secs")]
+    attempt_secs: u64,
+}
+
+/// Less than a worker's lease (60 s) together with the wait for a slot (5 s).
+fn attempt_secs() -> u64 {
+    40
 }
 
 impl MasasEndpointSettings {
@@ -188,10 +195,18 @@ impl MasasEndpointSettings {
         let mut faults = Faults::default();
         let hub = hub(&mut faults, files, &self.hub_url, self.secret_file.as_ref(), self.timeout_secs);
         let kind = kind(&mut faults, hub.as_ref().map(Hub::base), self.hub);
+        if !(1..=50).contains(&self.attempt_secs) || self.attempt_secs < self.timeout_secs {
+            let problem = "is not 1 to 50, or less than timeout_secs";
+            faults.push("attempt_secs", problem, "use 40: a whole attempt, looking for a lost post included");
+        }
         match (hub, faults.is_empty()) {
-            (Some(hub), true) => {
-                Ok(MasasEndpoint { hub, kind, own_account: self.own_account, sender: self.sender })
-            }
+            (Some(hub), true) => Ok(MasasEndpoint {
+                hub,
+                kind,
+                own_account: self.own_account,
+                sender: self.sender,
+                attempt: Duration::from_secs(self.attempt_secs),
+            }),
             (Some(_) | None, _) => Err(faults),
         }
     }

@@ -20,6 +20,7 @@ use super::deduplicate::hex_digest;
 use crate::clock::BridgeClock;
 use crate::config::{RelayTable, Rule};
 use crate::envelope::{AlertKey, Envelope, StoredAlert};
+use crate::patience::Patience;
 use crate::relay::attempt::admit;
 use crate::relay::expiry::give_up_at;
 use crate::rendering::{Around, Making, Renderer};
@@ -167,16 +168,25 @@ impl Router {
     pub async fn run(&self, accepted: &Notify, shutdown: tokio_util::sync::CancellationToken) {
         /// Also looks without being woken: for what another instance accepted or left behind.
         const IDLE: std::time::Duration = std::time::Duration::from_millis(500);
+        let mut patience = Patience::default();
         while !shutdown.is_cancelled() {
             let woken = accepted.notified();
-            match self.route_waiting().await {
-                Ok(0) => {}
-                Ok(_) => continue,
-                Err(error) => error!(error = %ErrorChain(&error), "routing waits for the store"),
-            }
+            let nap = match self.route_waiting().await {
+                Ok(routed) => {
+                    patience.answered();
+                    if routed > 0 {
+                        continue;
+                    }
+                    IDLE
+                }
+                Err(error) => {
+                    error!(error = %ErrorChain(&error), "routing waits for the store");
+                    patience.failed()
+                }
+            };
             tokio::select! {
                 () = woken => {}
-                () = tokio::time::sleep(IDLE) => {}
+                () = tokio::time::sleep(nap) => {}
                 () = shutdown.cancelled() => {}
             }
         }

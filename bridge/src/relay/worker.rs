@@ -24,6 +24,7 @@ use super::{dead_letter, retry};
 use crate::clock::BridgeClock;
 use crate::config::{RelayTable, Rule};
 use crate::envelope::{Lane, StoredAlert};
+use crate::patience::Patience;
 use crate::rendering::{Around, Making, NotRendered, Renderer};
 use crate::store::{AttemptEnd, Claim, Delivery, Event, Rendering, Store, StoreError};
 use crate::telemetry::{ErrorChain, Metrics, chain};
@@ -69,6 +70,7 @@ impl Relay {
     pub async fn run(self: Arc<Self>, lane: Lane, routed: Arc<Notify>, shutdown: CancellationToken) {
         let mut attempts: JoinSet<()> = JoinSet::new();
         let bound = usize::try_from(self.settings.in_flight).unwrap_or(usize::MAX).max(1);
+        let mut patience = Patience::default();
         while !shutdown.is_cancelled() {
             let woken = routed.notified();
             tokio::pin!(woken);
@@ -76,10 +78,18 @@ impl Relay {
             while attempts.try_join_next().is_some() {}
             let room = u32::try_from(bound.saturating_sub(attempts.len())).unwrap_or(BATCH).min(BATCH);
             let claims = match self.claim(lane, room).await {
-                Ok(claims) => claims,
+                Ok(claims) => {
+                    patience.answered();
+                    claims
+                }
                 Err(error) => {
                     error!(error = %ErrorChain(&error), "the relay waits for the store");
-                    Vec::new()
+                    tokio::select! {
+                        () = &mut woken => {}
+                        () = tokio::time::sleep(patience.failed()) => {}
+                        () = shutdown.cancelled() => {}
+                    }
+                    continue;
                 }
             };
             let idle = claims.is_empty();

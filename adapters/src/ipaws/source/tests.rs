@@ -55,6 +55,27 @@ async fn a_9_each_alert_is_a_document_of_its_own_and_a_broken_one_harms_nobody()
     assert_eq!(got[1].target, "/S/rest/public/recent/2026-03-01T11:50:00Z?pin=1234");
 }
 
+// A-7: whatever the order of the feed is.
+#[tokio::test]
+async fn a_7_the_alerts_of_one_poll_come_by_sent_so_that_a_cancel_follows_its_alert() {
+    let alert = |name: &str, kind: &str, sent: &str| {
+        format!(
+            "<alert xmlns=\"urn:oasis:names:tc:emergency:cap:1.2\"><identifier>{name}</identifier>\
+             <sent>2026-03-01T{sent}</sent><msgType>{kind}</msgType></alert>"
+        )
+    };
+    let cancel = alert("1", "Cancel", "11:59:00-00:00");
+    let update = alert("2", "Update", "05:58:00-06:00");
+    let first = alert("3", "Alert", "06:57:00-05:00");
+    let peer = Peer::in_order(vec![feed(&[&cancel, "<alert><sent/></alert>", &update, &first])]).await;
+    let mut bridge = Bridge::at("2026-03-01T12:00:00Z", 0);
+    let tasks = running(source(&peer, ""), &bridge);
+    for expected in [first.as_str(), "<alert><sent/></alert>", &update, &cancel] {
+        assert_eq!(bridge.next().await.raw, expected.as_bytes());
+    }
+    stopped(&bridge, tasks).await;
+}
+
 // A-10: a gap longer than the feed's window is told once.
 #[tokio::test]
 async fn a_10_a_gap_longer_than_the_window_is_told() {

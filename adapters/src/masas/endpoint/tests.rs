@@ -1,9 +1,13 @@
 //! The endpoint against a small hub.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use url::Url;
 
 use super::*;
 use crate::endpoint::Prior;
+use crate::masas::CAP_TYPE;
 use crate::testing::{Answer, InMemory, Peer, Stopped, client};
 
 fn endpoint(peer: &Peer, more: &str) -> MasasEndpoint {
@@ -126,7 +130,7 @@ async fn a_15_a_post_whose_answer_was_lost_is_looked_for_before_it_is_repeated()
     for (sent, expected) in [("t", "GET"), ("other", "POST")] {
         let kept = cap("Actual").replace("<sent>t<", &format!("<sent>{sent}<"));
         let peer = Peer::by(move |got| match (got.method.as_str(), got.target.as_str()) {
-            ("GET", "/hub/feed?author=me") => {
+            ("GET", "/hub/feed?author=me&limit=400") => {
                 Answer::body(200, format!("<feed xmlns='http://www.w3.org/2005/Atom'>{ENTRY}</feed>"))
             }
             ("GET", "/hub/feed/1/content/0") => Answer::body(200, kept.clone()),
@@ -139,6 +143,85 @@ async fn a_15_a_post_whose_answer_was_lost_is_looked_for_before_it_is_repeated()
         assert_eq!(end(&hub, &again).await, taken("/hub/feed/1/content", notes));
         assert_eq!(peer.got().last().unwrap().method.as_str(), expected);
     }
+}
+
+// only a complete look-up that could be read says "not there".
+#[tokio::test]
+async fn a_15_what_a_look_up_could_not_find_out_is_never_posted_again() {
+    let feed = |inside: &str| {
+        Answer::body(200, format!("<feed xmlns='http://www.w3.org/2005/Atom'>{inside}</feed>"))
+    };
+    let cut_off = format!("<feed xmlns='http://www.w3.org/2005/Atom'>{ENTRY}<entry><id>");
+    let gone = Answer::status(404);
+    let cases = [
+        ("the hub refuses the look-up", Answer::status(503), gone.clone()),
+        ("the hub does not know the account", Answer::status(401), gone.clone()),
+        (
+            "an error page behind a status of success",
+            Answer::body(200, "<html>try later</html>"),
+            gone.clone(),
+        ),
+        ("a redirect", Answer::Reply(302, vec![("location", "/login".into())], vec![]), gone.clone()),
+        ("no XML", Answer::body(200, "busy"), gone.clone()),
+        ("the feed breaks off", Answer::body(200, cut_off), Answer::body(200, cap("Actual"))),
+        ("an entry that cannot be read", feed("<entry><id>&nope;</id></entry>"), gone.clone()),
+        ("a full page", feed(&"<entry/>".repeat(400)), gone.clone()),
+        ("an enclosure that is refused", feed(ENTRY), Answer::status(500)),
+        ("an enclosure that is gone", feed(ENTRY), gone),
+        ("an enclosure that is no alert", feed(ENTRY), Answer::body(200, "<html/>")),
+    ];
+    for (what, listed, enclosed) in cases {
+        let peer = Peer::by(move |got| match got.target.as_str() {
+            _ if got.method != "GET" => Answer::body(201, ENTRY),
+            target if target.starts_with("/hub/feed?") => listed.clone(),
+            _ => enclosed.clone(),
+        })
+        .await;
+        let again = Message { maybe_delivered: true, ..message(MsgType::Alert, &[]) };
+        let hub = endpoint(&peer, "own_account = \"me\"");
+        // The feed that breaks off shows somebody else's alert first.
+        let again = Message { reference: "s,ours,t".into(), ..again };
+        assert_eq!(end(&hub, &again).await, End::Later { unknown: true }, "{what}");
+        assert!(peer.got().iter().all(|g| g.method == "GET"), "{what}: it was posted again");
+    }
+}
+
+// an attempt ends in its time, whatever it was doing, and what it did not find out stays unknown.
+#[tokio::test]
+async fn a_27_a_look_up_that_takes_too_long_ends_as_unknown_before_the_lease_does() {
+    let peer = Peer::by(|got| match got.target.as_str() {
+        target if target.starts_with("/hub/feed?") => Answer::body(
+            200,
+            format!("<feed xmlns='http://www.w3.org/2005/Atom'>{}</feed>", ENTRY.repeat(60)),
+        ),
+        _ => Answer::Late(Duration::from_millis(400), cap("Actual").replace("<sent>t<", "<sent>x<")),
+    })
+    .await;
+    let again = Message { maybe_delivered: true, ..message(MsgType::Alert, &[]) };
+    let hub = endpoint(&peer, "timeout_secs = 1\nattempt_secs = 1");
+    let ended = tokio::time::timeout(Duration::from_secs(3), end(&hub, &again)).await;
+    assert_eq!(ended, Ok(End::Later { unknown: true }));
+    assert!(peer.got().iter().all(|g| g.method == "GET"));
+    assert!(peer.got().len() < 10, "{} requests", peer.got().len());
+}
+
+// Only what was published since the message was made can be it, so the look-up stays short at a busy hub.
+#[tokio::test]
+async fn a_look_up_asks_for_what_was_changed_since_the_message_was_made() {
+    let old =
+        ENTRY.replace("</id>", "</id><published>2026-03-01T09:00:00Z</published>").replace("/1/", "/old/");
+    let peer = Peer::by(move |got| match got.target.as_str() {
+        target if target.starts_with("/hub/feed?") => {
+            Answer::body(200, format!("<feed xmlns='http://www.w3.org/2005/Atom'>{old}</feed>"))
+        }
+        _ => Answer::body(201, ENTRY),
+    })
+    .await;
+    let reference = "s,i,2026-03-01T06:30:00-05:00".to_owned();
+    let again = Message { maybe_delivered: true, reference, ..message(MsgType::Alert, &[]) };
+    assert_eq!(end(&endpoint(&peer, ""), &again).await, taken("/hub/feed/1/content", 0));
+    let got: Vec<_> = peer.got().iter().map(|g| format!("{} {}", g.method, g.target)).collect();
+    assert_eq!(got, ["GET /hub/feed?dtsince=2026-03-01T10%3A30%3A00Z&limit=400", "POST /hub/feed"]);
 }
 
 #[tokio::test]

@@ -1,0 +1,94 @@
+//! Looks at the hub for a message whose answer was lost.
+//!
+//! Owns the rule that "not there" is said only after a complete look-up that could be read: a refusal, a feed or an
+//! enclosure that cannot be read, a full page and a broken request are all "not known", because what is not known to be
+//! absent must not be posted again.
+
+use bytes::Bytes;
+use cap_schema::Time;
+use jiff::{SignedDuration, Timestamp};
+use url::Url;
+
+use super::{CAP_BYTES, FEED_BYTES, MasasEndpoint, PROTOCOL, reference, transport};
+use crate::atom::{Entry, Link, cut};
+use crate::endpoint::{DeliveryError, Message, Refusal};
+use crate::http::{HttpClient, Reply};
+use crate::masas::client::FeedQuery;
+use crate::masas::{CAP_TYPE, CAP_TYPE_IANA};
+
+/// Entries of the page that is asked for. A page that comes back full may lack some.
+const PAGE: u32 = 400;
+/// How far the clocks of hub and bridge may differ. Entries that were published longer before `sent` are not ours.
+const CLOCKS: SignedDuration = SignedDuration::from_hours(1);
+
+impl MasasEndpoint {
+    /// Looks for the message among our entries: their enclosures hold its reference. `None`: it is not there.
+    ///
+    /// # Errors
+    /// Whether it is there could not be found out. Temporary, outcome unknown.
+    pub(super) async fn find_own(
+        &self,
+        http: &HttpClient,
+        message: &Message,
+    ) -> Result<Option<Entry>, DeliveryError> {
+        let since = sent_at(message).and_then(|sent| sent.checked_sub(CLOCKS).ok());
+        let query =
+            FeedQuery { since, author: self.own_account.clone(), limit: Some(PAGE), ..FeedQuery::default() };
+        let body = self.fetched(http, self.hub.feed_url(&query), FEED_BYTES).await?;
+        let mut entries = read_whole(&body)?;
+        entries.retain(|entry| match (entry.published, since) {
+            (Some(published), Some(since)) => published >= since,
+            (None, _) | (_, None) => true,
+        });
+        entries.sort_by_key(|entry| std::cmp::Reverse(entry.published));
+        for entry in entries {
+            let is_cap = |l: &&Link| l.is_type(CAP_TYPE) || l.is_type(CAP_TYPE_IANA);
+            let urls: Vec<Url> =
+                entry.linked("enclosure").filter(is_cap).filter_map(|l| self.hub.own(&l.href)).collect();
+            for url in urls {
+                let cap = self.fetched(http, url, CAP_BYTES).await?;
+                let Some(found) = reference(&cap) else { return Err(unreadable("an enclosure is no alert")) };
+                if found == message.reference {
+                    return Ok(Some(entry));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The whole body of a good answer.
+    async fn fetched(&self, http: &HttpClient, url: Url, max_bytes: usize) -> Result<Bytes, DeliveryError> {
+        let reply: Reply =
+            self.hub.get(http, url, max_bytes).await.map_err(|cause| transport(cause, true))?;
+        if reply.status_code != 200 {
+            let cause = Refusal::Status { status_code: reply.status_code, said: reply.said() };
+            return Err(unknown(cause));
+        }
+        Ok(reply.whole().map_err(|cause| transport(cause, true))?.clone())
+    }
+}
+
+/// Every entry of a feed, if it is complete and each can be read.
+fn read_whole(body: &[u8]) -> Result<Vec<Entry>, DeliveryError> {
+    let feed = cut(body).map_err(|error| unreadable(&error.to_string()))?;
+    if !feed.complete {
+        return Err(unreadable("the feed breaks off before its end"));
+    }
+    if feed.entries.len() >= usize::try_from(PAGE).unwrap_or(usize::MAX) {
+        return Err(unreadable("the page is full: there may be more entries"));
+    }
+    feed.entries.iter().map(|entry| Entry::read(entry).map_err(|e| unreadable(&e.to_string()))).collect()
+}
+
+fn sent_at(message: &Message) -> Option<Timestamp> {
+    let sent = message.reference.rsplit(',').next()?;
+    Timestamp::from_second(Time::new(sent).instant()?.seconds()).ok()
+}
+
+fn unreadable(said: &str) -> DeliveryError {
+    unknown(Refusal::UnreadableReply { protocol: PROTOCOL, said: format!("looking for our entry: {said}") })
+}
+
+fn unknown(cause: Refusal) -> DeliveryError {
+    DeliveryError::Temporary { retry_after: None, outcome_unknown: true, cause }
+}
