@@ -128,7 +128,7 @@ pub struct Translated {
 pub enum NotSent {
     /// System and Draft messages stay.
     Internal,
-    /// Ack and Error are between a sender and its recipient.
+    /// Ack, and Error about a message of another, are between a sender and its recipient.
     Answer,
     /// It is over at the time of issue.
     Expired,
@@ -150,7 +150,9 @@ impl fmt::Display for NotSent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             NotSent::Internal => "status System or Draft never leaves",
-            NotSent::Answer => "Ack and Error stay between a sender and its recipient",
+            NotSent::Answer => {
+                "Ack, and Error about another's message, stay between a sender and its recipient"
+            }
             NotSent::Expired => "it is no longer in force at the time of issue",
             NotSent::Untouched => "it touches nothing on the far side of the border",
             NotSent::SeveralEvents => {
@@ -187,7 +189,7 @@ pub fn translate(request: &Request<'_>) -> Result<Translated, NotSent> {
         msg_type: Code::Known(kind),
         source: Some(Cow::Owned(text::cut(&request.settings.source_name, 30))),
         incidents: Some(Cow::Owned(identity::incident(&original.identifier))),
-        references: lifecycle::references(request, kind, &mut report).map(Cow::Owned),
+        references: lifecycle::references(request, &reference, kind, &mut report).map(Cow::Owned),
         info: infos,
         ..Alert::default()
     };
@@ -326,7 +328,8 @@ fn infos(request: &Request<'_>, kind: MsgType, report: &mut Report) -> Result<In
         return Err(NotSent::Expired);
     }
     channels::limits(request, &open, &mut infos, report);
-    if kind == MsgType::Cancel && request.alert.info.is_empty() {
+    let calls_wrong = request.alert.msg_type == Code::Known(MsgType::Error);
+    if kind == MsgType::Cancel && (request.alert.info.is_empty() || calls_wrong) {
         infos.iter_mut().for_each(lifecycle::end_info);
     }
     language::agree(request.target, &mut infos, report);

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use cap_schema::{Alert, Certainty, Code, Info, MsgType, ResponseType, Severity as CapSeverity, Urgency};
 
+use crate::envelope::Reference;
+
 use super::report::{Report, Rule};
 use super::{NotSent, Request, Target, identity};
 
@@ -25,6 +27,15 @@ pub(super) fn kind(request: &Request<'_>, report: &mut Report) -> Result<MsgType
             return Ok(MsgType::Cancel);
         }
         MsgType::Alert => {}
+        // Receivers give Error no effect (ipaws page 4.3), so the message that its sender calls wrong must end.
+        MsgType::Error if !has_none && speaks_of_its_own(request.alert) => {
+            report.add(
+                Rule::ErrorEnds,
+                "msgType",
+                "Error becomes Cancel: the sender rejects its own message",
+            );
+            return Ok(MsgType::Cancel);
+        }
         MsgType::Ack | MsgType::Error => return Err(NotSent::Answer),
         MsgType::Cancel if has_none => return Err(NotSent::NothingToEnd),
         // The destination refuses an Update of something that it does not have (IPAWS 207, 307).
@@ -37,6 +48,12 @@ pub(super) fn kind(request: &Request<'_>, report: &mut Report) -> Result<MsgType
     }
     report.add(Rule::KindKept, "msgType", kind_name(kind));
     Ok(kind)
+}
+
+/// Every reference is to a message of the same sender.
+fn speaks_of_its_own(alert: &Alert<'_>) -> bool {
+    let references = alert.references();
+    !references.is_empty() && references.iter().all(|r| r.sender == alert.sender)
 }
 
 /// Every info says that its places are out of the alert.
@@ -56,18 +73,33 @@ fn kind_name(kind: MsgType) -> &'static str {
     kind.as_str()
 }
 
-/// References to our own messages: all that the destination has of the chain, oldest first.
-pub(super) fn references(request: &Request<'_>, kind: MsgType, report: &mut Report) -> Option<String> {
+/// References to our own messages: all that the destination has of the chain, oldest first, each once.
+pub(super) fn references(
+    request: &Request<'_>,
+    own: &Reference,
+    kind: MsgType,
+    report: &mut Report,
+) -> Option<String> {
     if kind == MsgType::Alert {
         report.add_if(request.alert.references.is_some(), Rule::NoReferences, "references", "");
         return None;
     }
-    let ours: Vec<String> = match request.issued {
-        Some(issued) => issued.iter().map(|(_, ours)| ours.to_string()).collect(),
-        None => {
-            request.alert.references().iter().map(|r| identity::derived(request, r).to_string()).collect()
-        }
+    let all: Vec<Reference> = match request.issued {
+        Some(issued) => issued.iter().map(|(_, ours)| ours.clone()).collect(),
+        None => request.alert.references().iter().map(|r| identity::derived(request, r)).collect(),
     };
+    // Lists that accumulate name the same message again, and real ones name themselves (cap page 1.8).
+    let mut ours: Vec<String> = Vec::with_capacity(all.len());
+    for reference in all.iter().filter(|reference| reference.identifier != own.identifier) {
+        let text = reference.to_string();
+        if !ours.contains(&text) {
+            ours.push(text);
+        }
+    }
+    let strangers = request.alert.references().into_iter().filter(|r| r.sender != request.alert.sender);
+    for stranger in strangers {
+        report.add(Rule::SenderPart, "references", &stranger.to_string());
+    }
     let detail = format!("to our {} message(s) of the chain", ours.len());
     report.add(Rule::References, "references", &detail);
     Some(ours.join(" "))

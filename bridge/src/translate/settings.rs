@@ -23,6 +23,9 @@ pub struct Settings {
     pub notify_neighbours: bool,
     /// The class of the original: the new message says no more of itself.
     pub class: Class,
+    /// 0, or how often the identity at the destinations changed (a COG or its key): part of derived identifiers, so that
+    /// what is in force can be issued again.
+    pub edition: u32,
     /// How long a message is in force whose original does not say, seconds.
     pub default_expiry_secs: i64,
     /// The SAME code where no table knows a code of the message.
@@ -42,6 +45,7 @@ impl Default for Settings {
             untouched: false,
             notify_neighbours: false,
             class: Class::Live,
+            edition: 0,
             default_expiry_secs: 7_200,
             // A civil emergency message.
             fallback_same: "CEM".into(),

@@ -1,6 +1,7 @@
 //! Both ways with the examples of the issue.
 
 mod corpus;
+mod lifecycle;
 mod properties;
 
 use super::report::{Action, Severity};
@@ -169,45 +170,6 @@ fn an_entry_is_written_with_status_icon_and_both_languages() {
     ] {
         assert!(made.xml.contains(expected), "{expected} is not in {}", made.xml);
     }
-}
-
-const EARLIER: &str =
-    "<references>em@lambton.example.test,LAMBTON-0,2026-03-01T11:00:00-05:00</references></alert>";
-
-/// The alert as a later message of a chain.
-fn later(text: &str, kind: &str) -> String {
-    let references = EARLIER.trim_end_matches("</alert>");
-    text.replace("<msgType>Alert", &format!("<msgType>{kind}"))
-        .replace("</code><info>", &format!("</code>{references}<info>"))
-}
-
-#[test]
-fn an_update_that_says_ended_becomes_a_cancel_at_ipaws_alone() {
-    let ended = "<parameter><valueName>layer:EC-MSC-SMC:1.1:Alert_Location_Status</valueName><value>ended</value></parameter><area>";
-    let text = later(SARNIA, "Update").replace("<area>", ended);
-    let cases = [
-        (text.clone(), Target::Ipaws, "<msgType>Cancel</msgType>"),
-        (text.clone(), Target::CapCp, "<msgType>Update</msgType>"),
-        // One of two infos is still in force.
-        (
-            text.replacen("<value>ended</value>", "<value>active</value>", 1),
-            Target::Ipaws,
-            "<msgType>Update</msgType>",
-        ),
-    ];
-    for (text, target, expected) in cases {
-        let made = made(&text, target, AT).unwrap();
-        assert!(made.xml.contains(expected), "{expected} is not in {}", made.xml);
-        assert!(made.xml.contains("<references>capbridge@localhost.invalid,capbridge-"), "{}", made.xml);
-    }
-}
-
-#[test]
-fn a_cancel_that_ends_at_once_is_news_for_an_hour() {
-    let text = later(SARNIA, "Cancel").replace("2026-03-01T18:00:00-05:00", "2026-03-01T12:02:05-05:00");
-    let soon = made(&text, Target::Ipaws, AT).unwrap();
-    assert!(soon.xml.contains("<expires>2026-03-01T18:03:00-00:00</expires>"), "{}", soon.xml);
-    assert_eq!(made(&text, Target::Ipaws, "2026-03-01T19:00:00Z").err(), Some(NotSent::Expired));
 }
 
 #[test]

@@ -75,6 +75,10 @@ rules! {
     FirstMessage: "lifecycle.first-message", Mapped, Warning, "IPAWS status 207 and 307; CAP-CP rule 12";
     /// An Update whose infos all say that the alert has ended becomes a Cancel.
     Ended: "lifecycle.ended", Mapped, Note, "layer EC-MSC-SMC, Alert_Location_Status: ended, transitioned_out";
+    /// A reference that names another sender means the sender's own message of that identifier.
+    SenderPart: "lifecycle.sender-part", Mapped, Warning, "NAAD sample 9: the sender part of references is wrong";
+    /// An Error of a sender about its own message ends it, because receivers give Error no effect.
+    ErrorEnds: "lifecycle.error-ends", Mapped, Warning, "CAP 1.2 msgType; IPAWS ignores Ack and Error";
     /// References are to the messages that the bridge issued for the referenced ones, oldest first.
     References: "lifecycle.references", Mapped, Note, "CAP-CP rule 12; IPAWS profile: all that are still active";
     /// A first message at the destination refers to nothing.
