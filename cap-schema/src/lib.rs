@@ -6,6 +6,7 @@
 
 mod alert;
 mod area;
+pub mod build;
 mod code;
 mod document;
 mod finding;

@@ -11,6 +11,10 @@ mod time;
 
 use std::fmt;
 
+pub(crate) use geometry::is_crossed;
+pub(crate) use resource::{is_media_type, sha1};
+pub(crate) use text::is_language;
+
 use serde::{Deserialize, Serialize};
 
 use crate::alert::Alert;

@@ -81,6 +81,11 @@ fn height(area: &Area<'_>, out: &mut Findings, path: impl Fn(&str) -> String) {
     }
 }
 
+/// Whether two sides of a ring cross, as far as the rule looks for it.
+pub(crate) fn is_crossed(points: &[Point]) -> bool {
+    crosses_itself(points, &mut BUDGET.clone())
+}
+
 /// Sides in a leaf of the tree of boxes.
 const LEAF: usize = 4;
 

@@ -87,7 +87,8 @@ fn packed(text: &str) -> Cow<'_, str> {
     Cow::Owned(packed)
 }
 
-fn sha1(bytes: &[u8]) -> String {
+/// The SHA-1 of a file, in hexadecimal digits.
+pub(crate) fn sha1(bytes: &[u8]) -> String {
     use std::fmt::Write;
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY, bytes);
     digest.as_ref().iter().fold(String::with_capacity(40), |mut hex, byte| {
@@ -97,7 +98,7 @@ fn sha1(bytes: &[u8]) -> String {
 }
 
 /// RFC 2046 and 6838: type/subtype, parameters allowed.
-fn is_media_type(text: &str) -> bool {
+pub(crate) fn is_media_type(text: &str) -> bool {
     let essence = text.split(';').next().unwrap_or("").trim_end();
     let Some((kind, sub)) = essence.split_once('/') else { return false };
     let name = |b: u8| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&b);
