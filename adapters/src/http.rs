@@ -15,6 +15,8 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use jiff::Timestamp;
 use rustls::pki_types::CertificateDer;
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
 use url::Url;
 
 use crate::settings::Faults;
@@ -95,6 +97,7 @@ const AGENT: HeaderValue = HeaderValue::from_static(concat!("capbridge/", env!("
 #[derive(Clone)]
 pub struct HttpClient {
     client: Client<Connector, Outgoing>,
+    connector: Connector,
     guard: Arc<Guard>,
 }
 
@@ -116,8 +119,25 @@ impl HttpClient {
             .pool_idle_timeout(POOL_IDLE)
             .pool_timer(TokioTimer::new())
             .http1_max_buf_size(HEAD_BYTES)
-            .build(connector);
-        Ok(HttpClient { client, guard })
+            .build(connector.clone());
+        Ok(HttpClient { client, connector, guard })
+    }
+
+    /// A connection for another protocol than HTTP, under the same rules: the host is resolved once, all its addresses
+    /// are checked, a checked one is dialled, in 3 s. The caller promises to send nothing of worth before `secure`.
+    ///
+    /// # Errors
+    /// The address is refused, or there is no connection.
+    pub async fn dial(&self, host: &str, port: u16) -> Result<TcpStream, HttpError> {
+        self.connector.socket(host, port, true).await
+    }
+
+    /// TLS on such a connection, with the roots of this client. The certificate must be good for `host`.
+    ///
+    /// # Errors
+    /// `Tls`.
+    pub async fn secure(&self, host: &str, socket: TcpStream) -> Result<TlsStream<TcpStream>, HttpError> {
+        self.connector.session(host, socket).await
     }
 
     /// Whether the configuration names the host of this URL as private. Rules of politeness towards public services

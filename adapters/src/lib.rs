@@ -5,12 +5,14 @@
 
 pub mod atom;
 pub mod class;
+pub mod email;
 pub mod endpoint;
 pub mod http;
 pub mod ipaws;
 pub mod masas;
 pub mod passage;
 pub mod registry;
+pub mod relayed;
 pub mod settings;
 pub mod source;
 #[cfg(test)]

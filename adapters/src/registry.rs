@@ -45,6 +45,8 @@ impl SourceKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EndpointKind {
+    /// An e-mail address.
+    Email,
     /// IPAWS-OPEN.
     Ipaws,
     /// A MASAS hub.
@@ -55,11 +57,13 @@ pub enum EndpointKind {
 
 impl EndpointKind {
     /// Every kind.
-    pub const ALL: [EndpointKind; 3] = [EndpointKind::Ipaws, EndpointKind::Masas, EndpointKind::Webhook];
+    pub const ALL: [EndpointKind; 4] =
+        [EndpointKind::Email, EndpointKind::Ipaws, EndpointKind::Masas, EndpointKind::Webhook];
 
     /// The name of its table.
     pub fn as_str(self) -> &'static str {
         match self {
+            EndpointKind::Email => "email",
             EndpointKind::Ipaws => "ipaws",
             EndpointKind::Masas => "masas",
             EndpointKind::Webhook => "webhook",

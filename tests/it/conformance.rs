@@ -5,6 +5,7 @@
 
 mod bridge;
 mod corpus;
+mod email;
 mod ipaws;
 mod masas;
 mod webhook;

@@ -19,19 +19,19 @@ use tokio::process::Command;
 const COG: u32 = 120_082;
 
 /// A file of this folder.
-fn script(name: &str) -> PathBuf {
+pub(crate) fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("it/drivers").join(name)
 }
 
 /// The Python environment with zeep; made here if `make setup` has not made it.
-async fn python() -> PathBuf {
+pub(crate) async fn python() -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("drivers");
     let made = Command::new("sh").arg(script("setup.sh")).arg(&folder).output().await.unwrap();
     assert!(made.status.success(), "setup.sh failed: {}", said(&made));
     folder.join("bin/python")
 }
 
-fn said(output: &Output) -> String {
+pub(crate) fn said(output: &Output) -> String {
     String::from_utf8_lossy(&[&output.stdout[..], &output.stderr[..]].concat()).into_owned()
 }
 

@@ -12,6 +12,7 @@ mod conformance;
 mod crash;
 mod demo;
 mod drivers;
+mod email;
 mod relay;
 mod stage;
 mod tidy;

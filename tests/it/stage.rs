@@ -55,7 +55,10 @@ pub struct Stage {
     pub responder: Running<Responder>,
     pub redis: Option<Redis>,
     pub folder: tempfile::TempDir,
+    /// Lines after the route to the responder.
     pub extra: String,
+    /// Lines of `[network]`.
+    pub network: String,
 }
 
 /// A message of a chain: `turn` 0 is the Alert, 1 and 2 are Updates, 3 is a Cancel without info.
@@ -109,7 +112,7 @@ impl Stage {
             On::Embedded => None,
             On::Redis => Some(Redis::start().await.unwrap()),
         };
-        Stage { feed, responder, redis, folder, extra: String::new() }
+        Stage { feed, responder, redis, folder, extra: String::new(), network: String::new() }
     }
 
     pub async fn bridge(&self) -> Program {
@@ -131,7 +134,8 @@ listen = "127.0.0.1:0"
 [log]
 format = "json"
 [network]
-allow_private = ["127.0.0.0/8"]
+allow_private = ["127.0.0.0/8", "::1"]
+{network}
 [relay]
 lease_secs = 20
 [source.feed]
@@ -156,6 +160,7 @@ class = "live"
             feed = self.feed.url(),
             responder = self.responder.url(),
             extra = self.extra,
+            network = self.network,
         )
     }
 

@@ -98,6 +98,15 @@ impl Connector {
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let tls = uri.scheme_str() == Some("https");
         let port = uri.port_u16().unwrap_or(if tls { 443 } else { 80 });
+        let socket = self.socket(host, port, tls).await?;
+        if !tls {
+            return Ok(Stream::Plain(socket));
+        }
+        self.session(host, socket).await.map(|session| Stream::Tls(Box::new(session)))
+    }
+
+    /// A connection to a checked address of a host. `tls` promises that nothing of worth is sent before TLS.
+    pub(super) async fn socket(&self, host: &str, port: u16, tls: bool) -> Result<TcpStream, HttpError> {
         let dial = self.dial(host, port, tls);
         let socket = match tokio::time::timeout(self.limit, dial).await {
             Ok(result) => result?,
@@ -111,17 +120,21 @@ impl Connector {
         // A small request goes out at once and is not held back for the acknowledgement of its head.
         let failed = |cause: io::Error| HttpError::Connect { host: host.to_owned(), cause: Arc::new(cause) };
         socket.set_nodelay(true).map_err(failed)?;
-        if !tls {
-            return Ok(Stream::Plain(socket));
-        }
+        Ok(socket)
+    }
+
+    /// A TLS session on a connection; the certificate must be good for `host`.
+    pub(super) async fn session(
+        &self,
+        host: &str,
+        socket: TcpStream,
+    ) -> Result<TlsStream<TcpStream>, HttpError> {
         let name = ServerName::try_from(host.to_owned())
             .map_err(|_| HttpError::InvalidUrl { problem: UrlProblem::NoHost })?;
-        let session = self
-            .tls
+        self.tls
             .connect(name, socket)
             .await
-            .map_err(|cause| HttpError::Tls { host: host.to_owned(), cause: Arc::new(cause) })?;
-        Ok(Stream::Tls(Box::new(session)))
+            .map_err(|cause| HttpError::Tls { host: host.to_owned(), cause: Arc::new(cause) })
     }
 
     async fn dial(&self, host: &str, port: u16, tls: bool) -> Result<TcpStream, HttpError> {

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use super::bound::About;
 use super::{AnyEndpoint, Bound, Common, DynEndpoint, EndpointKind, check_mode, common, under};
 use crate::class::{Class, Relayable};
+use crate::email::{Email, EmailSettings};
 use crate::endpoint::Endpoint;
 use crate::ipaws::{IpawsEndpoint, IpawsEndpointSettings};
 use crate::masas::{MasasEndpoint, MasasEndpointSettings};
@@ -36,6 +37,7 @@ pub struct EndpointTable {
     /// Attempts under way at once, 1 to 64.
     #[serde(default = "four")]
     pub max_in_flight: u32,
+    email: Option<EmailSettings>,
     ipaws: Option<IpawsEndpointSettings>,
     masas: Option<MasasEndpointSettings>,
     webhook: Option<WebhookSettings>,
@@ -67,6 +69,13 @@ impl EndpointTable {
         }
         let mut inner: Option<(EndpointKind, Arc<dyn DynEndpoint>)> = None;
         let mut tables = 0;
+        if let Some(settings) = self.email {
+            tables += 1;
+            match Email::validate(settings, files) {
+                Ok(endpoint) => inner = Some((EndpointKind::Email, Arc::new(endpoint))),
+                Err(faulty) => under("email", faulty, &mut faults),
+            }
+        }
         if let Some(settings) = self.ipaws {
             tables += 1;
             match IpawsEndpoint::validate(settings, files) {

@@ -197,6 +197,7 @@ fn shows(example: &str, table: &str, keys: Vec<String>) {
 
 const MASAS_EXAMPLE: &str = include_str!("../../../deploy/config/masas.toml");
 const IPAWS_EXAMPLE: &str = include_str!("../../../deploy/config/ipaws.toml");
+const EMAIL_EXAMPLE: &str = include_str!("../../../deploy/config/email.toml");
 const WEBHOOK_EXAMPLE: &str = include_str!("../../../deploy/config/webhook.toml");
 
 #[test]
@@ -204,7 +205,7 @@ fn the_examples_show_every_key() {
     let common = |kinds: &[&str], keys: Vec<String>| -> Vec<String> {
         keys.into_iter().filter(|k| !kinds.contains(&k.as_str())).collect()
     };
-    let kinds = ["ipaws", "masas", "webhook"];
+    let kinds = ["email", "ipaws", "masas", "webhook"];
     shows(MASAS_EXAMPLE, "source.hub", common(&kinds, keys_of::<SourceTable>()));
     shows(MASAS_EXAMPLE, "endpoint.hub", common(&kinds, keys_of::<EndpointTable>()));
     shows(MASAS_EXAMPLE, "source.hub.masas", keys_of::<crate::masas::MasasSourceSettings>());
@@ -212,6 +213,7 @@ fn the_examples_show_every_key() {
     shows(MASAS_EXAMPLE, "endpoint.hub.masas", keys_of::<crate::masas::MasasEndpointSettings>());
     shows(IPAWS_EXAMPLE, "source.feed.ipaws", keys_of::<crate::ipaws::IpawsSourceSettings>());
     shows(IPAWS_EXAMPLE, "endpoint.cog.ipaws", keys_of::<crate::ipaws::IpawsEndpointSettings>());
+    shows(EMAIL_EXAMPLE, "endpoint.duty.email", keys_of::<crate::email::EmailSettings>());
     shows(WEBHOOK_EXAMPLE, "endpoint.responder.webhook", keys_of::<crate::webhook::WebhookSettings>());
 }
 
@@ -233,9 +235,11 @@ fn the_examples_are_valid() {
         ("secrets/masas-code", "code"),
         ("secrets/cog.key.pem", &key.serialize_pem()),
         ("secrets/cog.crt.pem", &certificate),
+        ("secrets/mail-password", "a word"),
+        ("secrets/dkim.pem", &key.serialize_pem()),
         ("secrets/webhook.pem", "whsk_TM0Imyj/ltqdtsNG7BFOD1uKMZ81q6Yk2oz27U+4pvs="),
     ]);
-    for example in [MASAS_EXAMPLE, IPAWS_EXAMPLE, WEBHOOK_EXAMPLE] {
+    for example in [MASAS_EXAMPLE, IPAWS_EXAMPLE, EMAIL_EXAMPLE, WEBHOOK_EXAMPLE] {
         let whole: Whole = toml::from_str(example).unwrap();
         assert!(!whole.endpoint.is_empty());
         for (name, table) in whole.source {

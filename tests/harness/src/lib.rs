@@ -12,6 +12,8 @@ use anyhow::{Context, Result, bail};
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
+pub mod mail;
+
 pub use capbridge_exercise::program::{Program, binary};
 
 /// Waits until `check` gives something, at most `limit`; then fails with what it was waiting for.

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 pub const AMPLE: Duration = Duration::from_secs(30);
 
 /// The simulator's clock is the bridge's.
-struct Shared(capbridge_exercise::Clock);
+pub struct Shared(pub capbridge_exercise::Clock);
 
 impl Clock for Shared {
     fn now(&self) -> Timestamp {

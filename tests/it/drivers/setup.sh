@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes the Python environment of the drivers in the folder that is given (tests look in target/drivers).
-# Does nothing if it is there and fits requirements.txt. Wheels exist for all four packages; to build
-# xmlsec from source, Debian needs libxml2-dev, libxmlsec1-dev and pkg-config.
+# Does nothing if it is there and fits requirements.txt. Wheels exist for the packages that are not plain
+# Python; to build xmlsec from source, Debian needs libxml2-dev, libxmlsec1-dev and pkg-config.
 set -eu
 here=$(dirname "$0")
 folder=${1:?the folder to make, such as target/drivers}
