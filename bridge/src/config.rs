@@ -5,6 +5,7 @@
 
 mod file;
 mod settings;
+mod translation;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -24,12 +25,14 @@ pub use settings::{
     AdminTable, BridgeTable, ClockTable, IntakeTable, LogFormat, LogTable, NetworkTable, RelayTable,
     RetentionTable, RouteTable, StoreTable,
 };
+pub use translation::{PurposeTable, TranslationTable};
 
 use crate::pipeline::SourceProfile;
 use crate::pipeline::verify::SourceTrust;
+use crate::translate::minimise::Purpose;
 
 /// The top-level tables.
-const TABLES: [&str; 11] = [
+const TABLES: [&str; 13] = [
     "bridge",
     "store",
     "admin",
@@ -39,6 +42,8 @@ const TABLES: [&str; 11] = [
     "intake",
     "relay",
     "retention",
+    "translation",
+    "purpose",
     "source",
     "endpoint",
 ];
@@ -67,6 +72,8 @@ pub struct Config {
     pub relay: RelayTable,
     /// `[retention]`
     pub retention: RetentionTable,
+    /// `[translation]`
+    pub translation: TranslationTable,
     /// The sources, ready to run.
     pub sources: Vec<ReadySource>,
     /// What the pipeline knows of them.
@@ -116,6 +123,8 @@ pub struct Rule {
     pub untouched: bool,
     /// See `RouteTable`.
     pub notify_neighbours: bool,
+    /// See `RouteTable`.
+    pub purpose: Option<Purpose>,
 }
 
 /// The polygon that a rule is about.
@@ -187,11 +196,15 @@ impl Config {
         let intake = file.table(&["intake"]);
         let relay: Option<RelayTable> = file.table(&["relay"]);
         let retention = file.table(&["retention"]);
+        let translation: Option<TranslationTable> = file.table(&["translation"]);
         if let Some(bridge) = &bridge {
             check_bridge(&mut file, bridge);
         }
         if let Some(relay) = &relay {
             check_relay(&mut file, relay);
+        }
+        if let Some(translation) = &translation {
+            translation.check(&mut file);
         }
         let geodata = bridge.as_ref().and_then(|b| b.geodata_file.as_ref()).and_then(|path| {
             std::fs::read(folder.join(path))
@@ -212,7 +225,8 @@ impl Config {
         let http = network.as_ref().and_then(|table| check_network(&mut file, &files, table));
         let (sources, profiles) = read_sources(&mut file, &files);
         let endpoints = read_endpoints(&mut file, &files);
-        let rules = read_rules(&mut file, &profiles, &endpoints);
+        let purposes = translation::read_purposes(&mut file);
+        let rules = read_rules(&mut file, &profiles, &endpoints, &purposes);
 
         if let (
             true,
@@ -225,7 +239,9 @@ impl Config {
             Some(intake),
             Some(relay),
             Some(retention),
-        ) = (file.is_sound(), bridge, store, admin, log, http, clock, intake, relay, retention)
+            Some(translation),
+        ) =
+            (file.is_sound(), bridge, store, admin, log, http, clock, intake, relay, retention, translation)
         {
             let bridge = BridgeTable { data_dir: folder.join(&bridge.data_dir), ..bridge };
             return Ok(Config {
@@ -240,6 +256,7 @@ impl Config {
                 intake,
                 relay,
                 retention,
+                translation,
                 sources,
                 profiles,
                 endpoints,
@@ -414,6 +431,7 @@ fn read_rules(
     file: &mut File<'_>,
     profiles: &BTreeMap<Origin, SourceProfile>,
     endpoints: &BTreeMap<EndpointName, AnyEndpoint>,
+    purposes: &BTreeMap<String, Purpose>,
 ) -> Vec<Rule> {
     let known_sources = file.names("source");
     let known_endpoints = file.names("endpoint");
@@ -440,8 +458,16 @@ fn read_rules(
             continue;
         };
         check_classes(file, &at, class, &table, profiles, endpoints);
+        let purpose = table.purpose.as_ref().and_then(|named| {
+            let found = purposes.get(named).cloned();
+            if found.is_none() {
+                let known: Vec<String> = purposes.keys().cloned().collect();
+                file.fault(&format!("{at}.purpose"), &format!("names no purpose: {named}"), &listed(&known));
+            }
+            found
+        });
         if let Some(rule) = build_rule(file, &at, name, class, table) {
-            rules.push(rule);
+            rules.push(Rule { purpose, ..rule });
         }
     }
     rules
@@ -534,5 +560,6 @@ fn build_rule(file: &mut File<'_>, at: &str, name: String, class: Class, table: 
         open_channels: table.open_channels,
         untouched: table.untouched,
         notify_neighbours: table.notify_neighbours,
+        purpose: None,
     })
 }

@@ -184,8 +184,12 @@ fn build(config: Config, common: &Common) -> Result<Stages, StartError> {
         accepted: Arc::clone(&accepted),
     });
     let endpoints = Arc::new(config.endpoints);
-    let renderer =
-        Arc::new(Renderer { tables, bridge: config.bridge, limits: cap_schema::Limits::default() });
+    let renderer = Arc::new(Renderer {
+        tables,
+        bridge: config.bridge,
+        translation: config.translation,
+        limits: cap_schema::Limits::default(),
+    });
     let router = Arc::new(Router {
         store: Arc::clone(store),
         clock: clock.clone(),

@@ -11,7 +11,7 @@ use capbridge_adapters::endpoint::{BodyForm, Profile, Wants};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::config::{BridgeTable, Rule};
+use crate::config::{BridgeTable, Rule, TranslationTable};
 use crate::envelope::{Reference, StoredAlert};
 use crate::store::{DeliveryId, Issued, Rendering};
 use crate::translate::{self, NotSent, Settings, Tables, Target};
@@ -25,6 +25,8 @@ pub struct Renderer {
     pub tables: Tables,
     /// Who we are.
     pub bridge: BridgeTable,
+    /// What the operator sets of translations.
+    pub translation: TranslationTable,
     /// Limits of the reader.
     pub limits: Limits,
 }
@@ -162,7 +164,8 @@ impl Renderer {
             class,
             untouched: rule.untouched,
             notify_neighbours: rule.notify_neighbours,
-            ..Settings::default()
+            purpose: rule.purpose.clone(),
+            ..self.translation.settings()
         }
     }
 }

@@ -11,6 +11,7 @@ mod hazards;
 pub mod identity;
 pub mod language;
 pub mod lifecycle;
+pub mod minimise;
 pub mod places;
 pub mod report;
 mod settings;
@@ -27,8 +28,9 @@ use jiff::Timestamp;
 use crate::envelope::Reference;
 use codes::Codes;
 use geography::Boundaries;
+use minimise::Minimisation;
 use report::{Report, Rule};
-pub use settings::Settings;
+pub use settings::{Settings, TextLimits};
 
 /// What a message is made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +60,8 @@ pub struct Tables {
     pub codes: Codes,
     /// Places.
     pub boundaries: Boundaries,
+    /// What crosses the border.
+    pub minimisation: Minimisation,
 }
 
 /// Why the tables cannot be built.
@@ -69,6 +73,9 @@ pub enum TablesError {
     /// The boundaries.
     #[error("the boundaries cannot be read")]
     Boundaries(#[from] geography::GeodataError),
+    /// What crosses the border.
+    #[error("the list of what crosses the border cannot be read")]
+    Minimisation(#[from] minimise::MinimisationError),
 }
 
 impl Tables {
@@ -77,7 +84,11 @@ impl Tables {
     /// # Errors
     /// A shipped table does not read: a bug that a test catches.
     pub fn builtin() -> Result<Self, TablesError> {
-        Ok(Tables { codes: Codes::builtin()?, boundaries: Boundaries::builtin()? })
+        Ok(Tables {
+            codes: Codes::builtin()?,
+            boundaries: Boundaries::builtin()?,
+            minimisation: Minimisation::builtin()?,
+        })
     }
 
     /// With an operator's boundary file.
@@ -85,7 +96,7 @@ impl Tables {
     /// # Errors
     /// The file is not one, or is damaged.
     pub fn with_geodata(self, bytes: &[u8]) -> Result<Self, TablesError> {
-        Ok(Tables { codes: self.codes, boundaries: self.boundaries.with_geodata(bytes)? })
+        Ok(Tables { boundaries: self.boundaries.with_geodata(bytes)?, ..self })
     }
 }
 
@@ -203,12 +214,15 @@ pub fn translate(request: &Request<'_>) -> Result<Translated, NotSent> {
     if status == Status::Exercise {
         alert.note = original.note.clone().map(|n| Cow::Owned(n.into_owned()));
         report.add_if(original.note.is_some(), Rule::NoteKept, "note", "it names the exercise");
+    } else if original.note.is_some() && minimise::element_crosses(request, "note") {
+        alert.note = original.note.clone().map(|n| Cow::Owned(n.into_owned()));
+        minimise::by_purpose(request, "note", &mut report);
     } else {
         report.add_if(original.note.is_some(), Rule::Note, "note", "");
     }
     let xml = match request.target {
         Target::CapCp | Target::Ipaws => cap_schema::write(&alert),
-        Target::MasasEntry => entry::write(request, &alert),
+        Target::MasasEntry => entry::write(request, &alert, &mut report),
     };
     Ok(Translated { alert, xml, reference, report })
 }
@@ -366,8 +380,8 @@ fn one_info(
     };
     made.sender_name = Some(Cow::Owned(name));
     report.add(Rule::SenderName, &format!("{at}/senderName"), "the bridge for the original's");
-    report.add_if(made.contact.take().is_some(), Rule::Contact, &format!("{at}/contact"), "");
-    text::minimise(request.target, &mut made, &at, report);
+    minimise::minimise(request, &mut made, &at, report);
+    text::shorten(request, &mut made, &at, report);
     if event.cbrne || info.category.contains(&Code::Known(Category::Cbrne)) {
         hazards::add(&mut made, &at, report);
     }

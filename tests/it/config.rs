@@ -49,6 +49,7 @@ fn the_default_configuration_is_what_the_program_does_without_one() {
     assert_eq!(defaults.intake, file.intake);
     assert_eq!(defaults.relay, file.relay);
     assert_eq!(defaults.retention, file.retention);
+    assert_eq!(defaults.translation, file.translation);
 }
 
 #[test]

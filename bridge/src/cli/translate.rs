@@ -8,7 +8,6 @@ use cap_schema::Limits;
 use super::{NOTHING_TO_SEND, SOFTWARE, TargetArg, TranslateArgs, USAGE, complain, inputs};
 use crate::pipeline::{deduplicate, instant, reference_of};
 use crate::telemetry::chain;
-use crate::translate::codes::Codes;
 use crate::translate::{Request, Settings, Tables, Target};
 
 /// Runs `capbridge translate`.
@@ -87,8 +86,8 @@ pub fn translate(args: &TranslateArgs) -> ExitCode {
 
 fn tables(args: &TranslateArgs) -> Result<Tables, ExitCode> {
     let boundaries = super::places::boundaries(args.geodata.as_ref())?;
-    match Codes::builtin() {
-        Ok(codes) => Ok(Tables { codes, boundaries }),
+    match Tables::builtin() {
+        Ok(tables) => Ok(Tables { boundaries, ..tables }),
         Err(error) => {
             complain(&format!("capbridge: {}", chain(&error)));
             Err(ExitCode::from(SOFTWARE))

@@ -214,4 +214,6 @@ pub struct RouteTable {
     /// Alerts that name places by code only are told to the neighbours across the border (border-pair table).
     #[serde(default)]
     pub notify_neighbours: bool,
+    /// Why its alerts cross the border: a `[purpose.NAME]`, which lets single fields through.
+    pub purpose: Option<String>,
 }

@@ -3,14 +3,17 @@
 use std::fmt::Write;
 
 use cap_schema::xml::escape_text;
-use cap_schema::{Alert, Info};
+use cap_schema::{Alert, Circle, Info};
 
-use super::{Request, codes};
+use super::report::{Report, Rule};
+use super::{Request, codes, text as texts};
 
+/// Characters of a title that a hub takes (masas page 4.3).
+const TITLE_CHARS: usize = 250;
 const ATOM: &str = "http://www.w3.org/2005/Atom";
 
 /// Writes the entry of a message that was made for Canada.
-pub(super) fn write(request: &Request<'_>, alert: &Alert<'_>) -> String {
+pub(super) fn write(request: &Request<'_>, alert: &Alert<'_>, report: &mut Report) -> String {
     let mut out = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<entry xmlns=\"{ATOM}\">");
     let first = alert.info.first();
     category(&mut out, "Status", alert.status.as_str());
@@ -31,7 +34,7 @@ pub(super) fn write(request: &Request<'_>, alert: &Alert<'_>) -> String {
         "<category label=\"Bridge Origin\" scheme=\"urn:capbridge:origin\" term=\"{}\"/>",
         attribute(&origin)
     );
-    text(&mut out, "title", alert, |i| i.headline.as_deref().unwrap_or(&i.event).to_owned());
+    text(&mut out, "title", alert, |i| title(i, report));
     text(&mut out, "content", alert, |i| {
         [i.headline.as_deref(), i.description.as_deref(), i.instruction.as_deref()]
             .into_iter()
@@ -50,6 +53,17 @@ pub(super) fn write(request: &Request<'_>, alert: &Alert<'_>) -> String {
     out
 }
 
+/// The whole headline is in the content; the title is cut to what a hub takes.
+fn title(info: &Info<'_>, report: &mut Report) -> String {
+    let whole = info.headline.as_deref().unwrap_or(&info.event);
+    let short = texts::cut(whole, TITLE_CHARS);
+    if short.len() < whole.len() {
+        let rest = whole.get(short.len()..).unwrap_or("").trim();
+        report.add(Rule::TextLength, "title", &format!("{TITLE_CHARS} characters, without: {rest}"));
+    }
+    short
+}
+
 fn category(out: &mut String, label: &str, term: &str) {
     let scheme = label.to_ascii_lowercase();
     let _ = write!(
@@ -65,7 +79,7 @@ fn attribute(value: &str) -> String {
     escaped.replace('"', "&quot;")
 }
 
-fn text(out: &mut String, name: &str, alert: &Alert<'_>, words: impl Fn(&Info<'_>) -> String) {
+fn text(out: &mut String, name: &str, alert: &Alert<'_>, mut words: impl FnMut(&Info<'_>) -> String) {
     let _ = write!(out, "<{name} type=\"xhtml\"><div xmlns=\"http://www.w3.org/1999/xhtml\">");
     for info in &alert.info {
         let language = info.language.as_deref().unwrap_or("en-CA");
@@ -89,11 +103,9 @@ fn geometry(out: &mut String, info: &Info<'_>) {
             write!(out, "<point xmlns=\"{GEORSS}\">{}</point>", attribute(&point.value.replace(',', " ")));
         return;
     }
-    let circle =
-        info.area.iter().flat_map(|a| &a.circle).find_map(|c| Some((c.center().ok()?, c.radius_km().ok()?)));
-    if let Some((center, radius_km)) = circle {
-        let metres = (radius_km * 1_000.0).max(1.0);
-        let _ = write!(out, "<circle xmlns=\"{GEORSS}\">{} {} {metres:.0}</circle>", center.lat, center.lon);
+    let mut circles = info.area.iter().flat_map(|a| &a.circle);
+    if let Some((center, metres)) = circles.find_map(|circle| in_metres(circle)) {
+        let _ = write!(out, "<circle xmlns=\"{GEORSS}\">{} {metres}</circle>", attribute(&center));
         return;
     }
     let polygon = info.area.iter().flat_map(|a| &a.polygon).find(|p| p.points().is_ok());
@@ -103,5 +115,47 @@ fn geometry(out: &mut String, info: &Info<'_>) {
             "<polygon xmlns=\"{GEORSS}\">{}</polygon>",
             attribute(&polygon.as_str().replace(',', " "))
         );
+    }
+}
+
+/// Centre and radius of a circle as GeoRSS writes them: the same digits, kilometres moved to metres. A hub takes no
+/// radius under one metre (masas page 4.5).
+fn in_metres(circle: &Circle<'_>) -> Option<(String, String)> {
+    let radius_km = circle.radius_km().ok()?;
+    circle.center().ok()?;
+    let (center, radius) = circle.as_str().trim().split_once(char::is_whitespace)?;
+    let metres = if radius_km < 0.001 { "1".to_owned() } else { thousandfold(radius.trim()) };
+    Some((center.replace(',', " "), metres))
+}
+
+/// A decimal number times a thousand, digit by digit: no digit is made up and none is lost.
+fn thousandfold(number: &str) -> String {
+    let (whole, fraction) = number.trim_start_matches('+').split_once('.').unwrap_or((number, ""));
+    let moved: String = fraction.chars().chain("000".chars()).take(3).collect();
+    let rest = fraction.get(3..).unwrap_or("").trim_end_matches('0');
+    let digits = format!("{whole}{moved}");
+    let digits = digits.trim_start_matches(['0', '+']);
+    let digits = if digits.is_empty() { "0" } else { digits };
+    if rest.is_empty() { digits.to_owned() } else { format!("{digits}.{rest}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kilometres_become_metres_with_the_same_digits() {
+        for (circle, expected) in [
+            ("42.97,-82.40 4", ("42.97 -82.40", "4000")),
+            ("42.97,-82.40 0.25", ("42.97 -82.40", "250")),
+            ("42.97,-82.40 +1.2345", ("42.97 -82.40", "1234.5")),
+            ("42.97,-82.40 12.10", ("42.97 -82.40", "12100")),
+            ("42.97,-82.40 .0500", ("42.97 -82.40", "50")),
+            ("42.97,-82.40 0", ("42.97 -82.40", "1")),
+        ] {
+            let (center, metres) = in_metres(&Circle::new(circle)).unwrap();
+            assert_eq!((center.as_str(), metres.as_str()), expected, "{circle}");
+        }
+        assert!(in_metres(&Circle::new("nowhere 3")).is_none());
     }
 }

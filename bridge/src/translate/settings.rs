@@ -4,6 +4,8 @@
 
 use capbridge_adapters::class::Class;
 
+use super::minimise::Purpose;
+
 /// Who issues, and what a rule allows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -28,10 +30,27 @@ pub struct Settings {
     pub edition: u32,
     /// How long a message is in force whose original does not say, seconds.
     pub default_expiry_secs: i64,
+    /// How long a Cancel is in force that ends at once or does not say, seconds.
+    pub cancel_secs: i64,
+    /// How long texts may be.
+    pub texts: TextLimits,
+    /// Why the message crosses the border, and what that lets through.
+    pub purpose: Option<Purpose>,
     /// The SAME code where no table knows a code of the message.
     pub fallback_same: String,
     /// The CAP-CP code where no table knows a code of the message.
     pub fallback_cap_cp: String,
+}
+
+/// The most characters of texts; `None`: as long as they are. Channels of a destination have limits of their own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TextLimits {
+    /// Of a headline.
+    pub headline_chars: Option<usize>,
+    /// Of a description.
+    pub description_chars: Option<usize>,
+    /// Of an instruction.
+    pub instruction_chars: Option<usize>,
 }
 
 impl Default for Settings {
@@ -47,6 +66,9 @@ impl Default for Settings {
             class: Class::Live,
             edition: 0,
             default_expiry_secs: 7_200,
+            cancel_secs: 3_600,
+            texts: TextLimits::default(),
+            purpose: None,
             // A civil emergency message.
             fallback_same: "CEM".into(),
             fallback_cap_cp: "other".into(),

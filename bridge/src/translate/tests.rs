@@ -3,6 +3,7 @@
 mod corpus;
 mod lifecycle;
 mod properties;
+mod settings;
 
 use super::report::{Action, Severity};
 use super::*;

@@ -1,35 +1,11 @@
-//! Texts, times and what does not cross the border.
+//! Texts and times: cut at words where they must be, the same instants in the form of CAP.
 
 use std::borrow::Cow;
 
 use cap_schema::{Code, Info, Instant, MsgType, Time, TimeForm};
 
 use super::report::{Report, Rule};
-use super::{NotSent, Request, Target};
-
-/// Parameters that cross the border, by the beginning of their valueName. Everything else stays (reliability page 9,
-/// row 3: an allow-list).
-const PARAMETERS: [&str; 16] = [
-    "layer:CAPAN:eventLocation",
-    "layer:NAADS:1.0:eventLocation",
-    "layer:EC-MSC-SMC:",
-    "VTEC",
-    "WMOidentifier",
-    "AWIPSidentifier",
-    "capbridge:",
-    "eventEndingTime",
-    "timezone",
-    "NWSheadline",
-    "eventMotionDescription",
-    "maxHailSize",
-    "tornadoDetection",
-    "flashFloodDetection",
-    "flashFloodDamageThreat",
-    "profile:CAP-CP:0.4:AutoTranslated",
-];
-
-/// How long a Cancel is in force that does not say, seconds.
-const CANCEL_SECS: i64 = 3_600;
+use super::{NotSent, Request};
 
 /// A text of at most `limit` characters, cut at a word where there is one.
 pub(super) fn cut(text: &str, limit: usize) -> String {
@@ -73,9 +49,13 @@ pub(super) fn times(
     match info.expires.as_ref().and_then(Time::instant) {
         // MASAS ends an entry by its expiry: such a Cancel is news at the time of issue (masas page 5.1: one hour).
         Some(expires) if ends(request, expires) => {
-            info.expires = Some(Time::from_instant(Instant::from_seconds(now + CANCEL_SECS), 0));
-            let detail = "a Cancel that ends at once: in force for one hour";
-            report.add(Rule::CancelInForce, &format!("{at}/expires"), detail);
+            info.expires =
+                Some(Time::from_instant(Instant::from_seconds(now + request.settings.cancel_secs), 0));
+            let detail = format!(
+                "a Cancel that ends at once: in force for {} minutes",
+                request.settings.cancel_secs / 60
+            );
+            report.add(Rule::CancelInForce, &format!("{at}/expires"), &detail);
             Ok(())
         }
         Some(expires) if expires.seconds() <= now => Err(NotSent::Expired),
@@ -94,57 +74,33 @@ fn ends(request: &Request<'_>, expires: Instant) -> bool {
     let alert = request.alert;
     alert.msg_type == Code::Known(MsgType::Cancel)
         && !alert.info.is_empty()
-        && alert
-            .sent
-            .instant()
-            .is_some_and(|sent| expires <= sent && request.at.as_second() < sent.seconds() + CANCEL_SECS)
+        && alert.sent.instant().is_some_and(|sent| {
+            expires <= sent && request.at.as_second() < sent.seconds() + request.settings.cancel_secs
+        })
 }
 
-/// Takes away what does not cross: unlisted parameters, embedded files, addresses that a profile does not take.
-pub(super) fn minimise(target: Target, info: &mut Info<'static>, at: &str, report: &mut Report) {
-    let field = format!("{at}/parameter");
-    info.parameter.retain(|p| {
-        let listed = PARAMETERS.iter().any(|known| p.value_name.starts_with(known));
-        report.add_if(!listed, Rule::Parameter, &field, &p.value_name);
-        listed
-    });
-    for resource in &mut info.resource {
-        if resource.mime_type.as_deref().unwrap_or("").is_empty() {
-            // Not there in CAP 1.0 and 1.1 (cap page 1.7).
-            resource.mime_type = Some(Cow::Borrowed("application/octet-stream"));
-        }
-        let embedded = resource.deref_uri.take().is_some();
-        if embedded {
-            // size and digest were those of the embedded file.
-            resource.digest = None;
-        }
-        report.add_if(embedded, Rule::EmbeddedFile, &format!("{at}/resource/derefUri"), "");
-    }
-    info.resource.retain(|r| {
-        let linked = r.uri.as_deref().is_some_and(|u| is_public_link(u, target));
-        let detail = format!("{} has no address that the destination takes", r.resource_desc);
-        report.add_if(!linked, Rule::Link, &format!("{at}/resource"), &detail);
-        linked
-    });
-    if info.web.as_deref().is_some_and(|w| !is_public_link(w, target)) {
-        report.add(Rule::Link, &format!("{at}/web"), "");
-        info.web = None;
-    }
-    info.extensions.clear();
-    // Trailing blanks of feeds mean nothing and trip profile rules.
-    for text in [&mut info.headline, &mut info.description, &mut info.instruction].into_iter().flatten() {
+/// Blanks around texts go, which mean nothing and trip profile rules; what is longer than the settings take is cut.
+pub(super) fn shorten(request: &Request<'_>, info: &mut Info<'static>, at: &str, report: &mut Report) {
+    let limits = &request.settings.texts;
+    for (name, slot, limit) in [
+        ("headline", &mut info.headline, limits.headline_chars),
+        ("description", &mut info.description, limits.description_chars),
+        ("instruction", &mut info.instruction, limits.instruction_chars),
+    ] {
+        let Some(text) = slot else { continue };
         let trimmed = text.trim();
         if trimmed.len() != text.len() {
             *text = Cow::Owned(trimmed.to_owned());
         }
+        let Some(limit) = limit else { continue };
+        let short = cut(text, limit);
+        if short.len() < text.len() {
+            let rest = text.get(short.len()..).unwrap_or("").trim();
+            let detail = format!("{limit} characters, without: {rest}");
+            report.add(Rule::TextLength, &format!("{at}/{name}"), &detail);
+            *text = Cow::Owned(short);
+        }
     }
-}
-
-/// An absolute http(s) address; IPAWS takes none with a query (ipaws page 4.1, rule 15).
-fn is_public_link(uri: &str, target: Target) -> bool {
-    let absolute = uri.starts_with("https://") || uri.starts_with("http://");
-    let query = target == Target::Ipaws && uri.contains('?');
-    absolute && !query && uri.len() <= 2_083 && !uri.contains(char::is_whitespace)
 }
 
 #[cfg(test)]

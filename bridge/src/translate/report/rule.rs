@@ -149,6 +149,8 @@ rules! {
     TimeUnreadable: "text.time-unreadable", Dropped, Warning, "CAP 1.2 3.3.2";
     /// The end that an original without expires gets.
     ExpiresDefault: "text.expires-default", Derived, Warning, "setting translation.default_expiry_secs; IPAWS profile: expires in each info";
+    /// A text that is longer than the setting, cut at a word.
+    TextLength: "text.length", Cut, Warning, "settings translation.headline_chars, description_chars, instruction_chars";
     /// A named person's or desk's contact.
     Contact: "privacy.contact", Dropped, Note, "minimisation: not on the list of the route's purpose";
     /// A note, other than the name of an exercise.
@@ -159,6 +161,8 @@ rules! {
     Addresses: "privacy.addresses", Dropped, Note, "minimisation: never crosses";
     /// A parameter that is not on the list of what crosses.
     Parameter: "privacy.parameter", Dropped, Note, "minimisation: not on the list of the route's purpose";
+    /// A field that the route's purpose lets through.
+    Purpose: "privacy.purpose", Kept, Warning, "table purpose.NAME of the configuration";
     /// Embedded files stay with the original.
     EmbeddedFile: "privacy.embedded-file", Dropped, Note, "CAP 1.2: a forwarder strips derefUri; minimisation";
     /// An address that the destination does not take.

@@ -7,7 +7,7 @@ const EARLIER: &str =
     "<references>em@lambton.example.test,LAMBTON-0,2026-03-01T11:00:00-05:00</references></alert>";
 
 /// The alert as a later message of a chain.
-fn later(text: &str, kind: &str) -> String {
+pub(super) fn later(text: &str, kind: &str) -> String {
     let references = EARLIER.trim_end_matches("</alert>");
     text.replace("<msgType>Alert", &format!("<msgType>{kind}"))
         .replace("</code><info>", &format!("</code>{references}<info>"))
