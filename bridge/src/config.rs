@@ -197,15 +197,9 @@ impl Config {
         let relay: Option<RelayTable> = file.table(&["relay"]);
         let retention = file.table(&["retention"]);
         let translation: Option<TranslationTable> = file.table(&["translation"]);
-        if let Some(bridge) = &bridge {
-            check_bridge(&mut file, bridge);
-        }
-        if let Some(relay) = &relay {
-            check_relay(&mut file, relay);
-        }
-        if let Some(translation) = &translation {
-            translation.check(&mut file);
-        }
+        bridge.iter().for_each(|bridge| check_bridge(&mut file, bridge));
+        relay.iter().for_each(|relay| check_relay(&mut file, relay));
+        translation.iter().for_each(|translation| translation.check(&mut file));
         let geodata = bridge.as_ref().and_then(|b| b.geodata_file.as_ref()).and_then(|path| {
             std::fs::read(folder.join(path))
                 .map_err(|e| {
