@@ -3,8 +3,14 @@
 //! Owns the cutting by byte range, so that each alert is read, verified and quarantined on its own: one broken alert
 //! never drops the rest. Must not read what it cuts.
 
+mod by_hand;
+mod embedded;
+
 use std::borrow::Cow;
 use std::ops::Range;
+
+use by_hand::by_hand;
+use embedded::{Embedded, Source};
 
 use crate::alert::Version;
 use crate::document::{Document, Encoding};
@@ -15,10 +21,11 @@ use crate::xml::{Piece, Reader, self_contained};
 /// An alert found in a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
-    /// Its bytes in the document.
+    /// Its bytes in the document; of an alert in base64, the element that holds the base64.
     pub range: Range<usize>,
     /// Local name of the element around it; empty where the alert is the document.
     pub container: String,
+    source: Source,
     /// Prefixes and namespaces that are declared around it, outermost first.
     namespaces: Vec<(String, String)>,
     encoding: Encoding,
@@ -29,27 +36,46 @@ impl Found {
         Found {
             range: 0..bytes.len(),
             container: String::new(),
+            source: Source::Here,
             namespaces: Vec::new(),
             encoding: Encoding::Utf8,
         }
     }
 
+    /// The alert's own bytes: a piece of the document, or what its base64 says.
+    pub fn bytes<'b>(&'b self, document: &'b [u8]) -> &'b [u8] {
+        match &self.source {
+            Source::Decoded(bytes) => bytes,
+            Source::Here | Source::Unreadable(_) => document.get(self.range.clone()).unwrap_or(document),
+        }
+    }
+
     /// Lets the alert's bytes through the gate as a document of its own, in the encoding of the document it was cut from,
     /// and with the prefixes that it takes from around it declared on it (then the text differs from the bytes by these
-    /// declarations).
+    /// declarations). What was in base64 is a document with an encoding of its own.
     ///
     /// # Errors
-    /// The gate refuses it.
-    pub fn read<'b>(&self, bytes: &'b [u8], limits: &Limits) -> Result<Document<'b>, Rejection> {
-        let part = bytes.get(self.range.clone()).unwrap_or(bytes);
-        if self.container.is_empty() {
-            return Document::read(part, limits);
+    /// The gate refuses it, or its base64 is none.
+    pub fn read<'b>(&'b self, document: &'b [u8], limits: &Limits) -> Result<Document<'b>, Rejection> {
+        let part = self.bytes(document);
+        match &self.source {
+            Source::Unreadable(why) => {
+                let message = format!("the content of {} is not base64: {why}", self.container);
+                return Err(Rejection {
+                    findings: vec![crate::rules::finding("cap.container.content", "", message)],
+                });
+            }
+            Source::Here if !self.container.is_empty() => {}
+            Source::Here | Source::Decoded(_) => return Document::read(part, limits),
         }
         let outer: Vec<(&str, Cow<'_, str>)> =
             self.namespaces.iter().map(|(p, uri)| (p.as_str(), Cow::Borrowed(uri.as_str()))).collect();
         Document::read_as(part, limits, self.encoding, |text| self_contained(text, &outer))
     }
 }
+
+/// What the namespaces of EDXL-DE 1.0 and 2.0 begin with.
+const EDXL: &str = "urn:oasis:names:tc:emergency:EDXL:DE:";
 
 /// Containers whose alerts are looked for: IPAWS `alerts`, Atom, RSS, EDXL-DE 1.0 and 2.0, SOAP 1.1 and 1.2.
 fn is_container(namespace: &str, local: &str) -> bool {
@@ -58,9 +84,7 @@ fn is_container(namespace: &str, local: &str) -> bool {
         "feed" | "entry" => namespace == "http://www.w3.org/2005/Atom",
         "rss" => namespace.is_empty(),
         "RDF" => namespace == "http://www.w3.org/1999/02/22-rdf-syntax-ns#",
-        "EDXLDistribution" | "edxlDistribution" => {
-            namespace.starts_with("urn:oasis:names:tc:emergency:EDXL:DE:")
-        }
+        "EDXLDistribution" | "edxlDistribution" => namespace.starts_with(EDXL),
         "Envelope" => {
             namespace == "http://schemas.xmlsoap.org/soap/envelope/"
                 || namespace == "http://www.w3.org/2003/05/soap-envelope"
@@ -79,7 +103,8 @@ fn is_container(namespace: &str, local: &str) -> bool {
 /// The gate refuses the document, or there is no alert in a container.
 pub fn split(bytes: &[u8], limits: &Limits) -> Result<Vec<Found>, Rejection> {
     let whole = Limits { document_bytes: bytes.len().max(limits.document_bytes), ..limits.clone() };
-    let strict = Document::read(bytes, &whole).and_then(|document| walk(&document, bytes, &whole));
+    let strict = Document::read(bytes, &whole)
+        .and_then(|document| walk(&document, bytes, &whole, limits.document_bytes));
     match strict {
         Ok(found) if !found.is_empty() => Ok(found),
         Ok(_) => {
@@ -105,12 +130,21 @@ struct Begun {
     namespaces: Vec<(String, String)>,
 }
 
-fn walk(document: &Document<'_>, bytes: &[u8], limits: &Limits) -> Result<Vec<Found>, Rejection> {
+/// The alerts of a document that can be read. `most_bytes` bounds what is decoded.
+fn walk(
+    document: &Document<'_>,
+    bytes: &[u8],
+    limits: &Limits,
+    most_bytes: usize,
+) -> Result<Vec<Found>, Rejection> {
     let text = document.text();
     let mut reader = Reader::new(text, limits);
     let mut names: Vec<&str> = Vec::new();
     let mut found = Vec::new();
     let mut inside: Option<Begun> = None;
+    let mut embedded = Embedded::default();
+    // Fragments that EDXL-DE repeats beside the whole content, so that routers need not read it.
+    let mut excerpt: Option<usize> = None;
     // Offsets are asked for in order, so each stretch of the text is measured once.
     let mut last = (0, document.byte_length(bytes, 0..0));
     let mut byte_at = |at: usize| {
@@ -125,78 +159,53 @@ fn walk(document: &Document<'_>, bytes: &[u8], limits: &Limits) -> Result<Vec<Fo
                 if names.is_empty() && !is_container(namespace, local) {
                     return Ok(vec![Found::whole(bytes)]);
                 }
-                if local == "alert" && Version::of_namespace(namespace).is_some() && inside.is_none() {
+                let outside = inside.is_none() && excerpt.is_none();
+                if outside && local == "alert" && Version::of_namespace(namespace).is_some() {
+                    // Elements are no base64.
+                    embedded = Embedded::default();
                     let outer = reader.outer_bindings().iter().map(|(p, u)| ((*p).to_owned(), u.to_string()));
                     inside = Some(Begun {
                         depth: names.len(),
                         start: byte_at(reader.offset()),
                         namespaces: outer.collect(),
                     });
+                } else if outside && namespace.starts_with(EDXL) {
+                    if local == "keyXMLContent" {
+                        excerpt = Some(names.len());
+                    } else {
+                        embedded.start(local, names.len(), || byte_at(reader.offset()));
+                    }
                 }
                 names.push(local);
             }
             Piece::End => {
                 names.pop();
-                if let Some(Begun { depth, start, namespaces }) = inside.take_if(|b| names.len() == b.depth) {
-                    let container = names.get(depth.saturating_sub(1)).copied().unwrap_or("").to_owned();
+                excerpt.take_if(|depth| names.len() == *depth);
+                let around = names.last().copied().unwrap_or("");
+                if let Some(Begun { start, namespaces, .. }) = inside.take_if(|b| names.len() == b.depth) {
                     let range = start..byte_at(reader.end_offset());
-                    found.push(Found { range, container, namespaces, encoding: document.encoding() });
+                    let (container, encoding) = (around.to_owned(), document.encoding());
+                    found.push(Found { range, container, source: Source::Here, namespaces, encoding });
+                } else if let Some((range, source)) =
+                    embedded.end(names.len(), most_bytes, || byte_at(reader.end_offset()))
+                {
+                    found.push(Found { range, container: around.to_owned(), source, ..Found::whole(bytes) });
                 }
             }
+            Piece::Text(text) => embedded.text(&text),
             Piece::Over => return Ok(found),
-            Piece::Text(_) | Piece::Comment(_) | Piece::Instruction(..) => {}
+            Piece::Comment(_) | Piece::Instruction(..) => {}
         }
     }
-}
-
-/// Cuts at the tags as they stand, with any prefix.
-fn by_hand(bytes: &[u8]) -> Vec<Found> {
-    let mut found = Vec::new();
-    let mut at = 0;
-    while let Some(start) = find_tag(bytes, at, b"<") {
-        // A second start before the end means that the first alert never ended.
-        let next = find_tag(bytes, start + 1, b"<").unwrap_or(bytes.len());
-        let before_next = bytes.get(..next).unwrap_or(bytes);
-        let end = find_tag(before_next, start + 1, b"</");
-        let stop = match end {
-            Some(close) => {
-                bytes.iter().skip(close).position(|b| *b == b'>').map_or(bytes.len(), |n| close + n + 1)
-            }
-            None => next,
-        };
-        let lone = bytes.get(..start).is_some_and(|before| {
-            !before.windows(2).any(|w| matches!(w, [b'<', c] if c.is_ascii_alphabetic()))
-        });
-        let container = if lone { String::new() } else { "broken".to_owned() };
-        found.push(Found { container, range: start..stop, ..Found::whole(bytes) });
-        at = stop;
-    }
-    found
-}
-
-/// The next `<alert` or `</alert`, with or without prefix, followed by what may follow a name.
-fn find_tag(bytes: &[u8], from: usize, open: &[u8]) -> Option<usize> {
-    let mut at = from;
-    while let Some(rest) = bytes.get(at..) {
-        let step = rest.windows(open.len()).position(|w| w == open)?;
-        let start = at + step;
-        let name = bytes.get(start + open.len()..)?;
-        let length = name
-            .iter()
-            .take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b':' | b'_' | b'-' | b'.'))
-            .count();
-        let local = name.get(..length)?.rsplit(|b| *b == b':').next()?;
-        if local == b"alert" {
-            return Some(start);
-        }
-        at = start + open.len();
-    }
-    None
 }
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+
     use super::*;
+    use crate::parse::Parsed;
 
     const ONE: &str =
         "<alert xmlns=\"urn:oasis:names:tc:emergency:cap:1.2\"><identifier>1</identifier></alert>";
@@ -251,6 +260,94 @@ mod tests {
         );
         let read = one.read(&document, &limits).unwrap();
         assert_eq!(read.parse().unwrap().alert.identifier, "\u{e9}");
+    }
+
+    /// A distribution with files and elements, of either version.
+    fn distribution(version: &str, file: &str, files: &[(&str, &str)], xml: &str) -> String {
+        let files: String = files
+            .iter()
+            .map(|(kind, data)| {
+                format!(
+                    "<contentObject><{file}><mimeType>{kind}</mimeType><contentData>{data}</contentData></{file}></contentObject>"
+                )
+            })
+            .collect();
+        format!(
+            "<d:EDXLDistribution xmlns:d='urn:oasis:names:tc:emergency:EDXL:DE:{version}' xmlns='urn:oasis:names:tc:emergency:EDXL:DE:{version}'>\
+             {files}<contentObject>{xml}</contentObject></d:EDXLDistribution>"
+        )
+    }
+
+    #[test]
+    fn files_in_base64_are_read_for_their_alerts() {
+        let base64 = STANDARD.encode(ONE);
+        let wrapped = base64.replace('P', "P\n ");
+        let picture = STANDARD.encode("no alert");
+        let other = STANDARD.encode("<kml/>");
+        type Case<'c> = (&'c str, &'c str, &'c [(&'c str, &'c str)], &'c str, usize);
+        let readable: [Case<'_>; 6] = [
+            ("1.0", "nonXMLContent", &[("application/cap+xml", &base64)], "", 1),
+            ("2.0", "otherContent", &[("Application/CAP+xml; charset=utf-8", &wrapped)], "", 1),
+            (
+                "1.0",
+                "nonXMLContent",
+                &[("image/png", &picture), ("text/xml", &other), ("text/xml", &base64)],
+                "",
+                1,
+            ),
+            ("1.0", "nonXMLContent", &[("application/cap+xml", &base64)], ONE, 2),
+            ("2.0", "otherContent", &[("image/png", &base64)], ONE, 1),
+            // The excerpt for routers is not a second alert.
+            (
+                "1.0",
+                "nonXMLContent",
+                &[],
+                &format!(
+                    "<xmlContent><keyXMLContent>{ONE}</keyXMLContent><embeddedXMLContent>{ONE}</embeddedXMLContent></xmlContent>"
+                ),
+                1,
+            ),
+        ];
+        for (version, file, files, xml, expected) in readable {
+            let document = distribution(version, file, files, xml);
+            let found = split(document.as_bytes(), &Limits::default()).unwrap();
+            assert_eq!(found.len(), expected, "{document}");
+            for one in &found {
+                assert_eq!(one.bytes(document.as_bytes()), ONE.as_bytes(), "{document}");
+                let read = one.read(document.as_bytes(), &Limits::default()).unwrap();
+                assert_eq!(read.parse().unwrap().alert.identifier, "1");
+            }
+        }
+    }
+
+    #[test]
+    fn an_alert_that_stands_where_base64_should_is_read_once() {
+        let document = distribution("1.0", "nonXMLContent", &[("application/cap+xml", ONE)], "");
+        assert_eq!(cut(&document), [ONE]);
+    }
+
+    #[test]
+    fn files_that_say_that_they_are_alerts_and_cannot_be_read_are_refused_one_by_one() {
+        let good = STANDARD.encode(ONE);
+        let dtd = STANDARD.encode("<!DOCTYPE a><alert/>");
+        let small = Limits { document_bytes: 200, ..Limits::default() };
+        let long = STANDARD.encode("x".repeat(300));
+        for (kind, data, rule) in [
+            ("application/cap+xml", "no base64!", "cap.container.content"),
+            ("text/xml", "====", "cap.container.content"),
+            ("application/cap+xml", long.as_str(), "cap.container.content"),
+            ("application/cap+xml", &STANDARD.encode("<letter/>"), "cap.root"),
+            ("application/xml", &dtd, "gate.dtd"),
+        ] {
+            let document =
+                distribution("1.0", "nonXMLContent", &[(kind, data), ("application/cap+xml", &good)], "");
+            let found = split(document.as_bytes(), &small).unwrap();
+            let [bad, sound] = found.as_slice() else { panic!("{found:?}") };
+            let refusal =
+                bad.read(document.as_bytes(), &small).and_then(|d| d.parse().map(Parsed::into_owned));
+            assert_eq!(refusal.unwrap_err().findings[0].rule, rule, "{kind} {data}");
+            assert!(sound.read(document.as_bytes(), &small).is_ok());
+        }
     }
 
     #[test]

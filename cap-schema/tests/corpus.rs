@@ -154,7 +154,7 @@ fn alerts(corpus: &Path) -> Vec<(String, Vec<u8>)> {
                 split(&bytes, &Limits::default()).unwrap_or_default().into_iter().enumerate()
             {
                 let name = file.strip_prefix(corpus).unwrap().display();
-                all.push((format!("{name}#{index}"), bytes.get(found.range).unwrap().to_vec()));
+                all.push((format!("{name}#{index}"), found.bytes(&bytes).to_vec()));
             }
         }
     }

@@ -92,7 +92,7 @@ fn every_finding_names_a_rule_of_the_registry_with_its_level() {
             let bytes = std::fs::read(&file).unwrap();
             let Ok(found) = split(&bytes, &Limits::default()) else { continue };
             for one in found {
-                let (all, accepted) = findings(bytes.get(one.range).unwrap());
+                let (all, accepted) = findings(one.bytes(&bytes));
                 for finding in all {
                     let rule = rule(finding.rule)
                         .unwrap_or_else(|| panic!("{} is not in the registry", finding.rule));

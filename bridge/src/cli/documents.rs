@@ -86,7 +86,7 @@ fn judged(name: &str, args: &ValidateArgs, trust: &TrustStore) -> (bool, String)
     let mut sound = true;
     for (verdict, piece) in judge(name, &bytes, args.profile, trust) {
         sound &= verdict.sound();
-        said.push_str(&report(args.format, &verdict, piece));
+        said.push_str(&report(args.format, &verdict, &piece));
         said.push('\n');
     }
     (sound, said)
@@ -105,12 +105,7 @@ fn unreadable(name: &str, error: &std::io::Error) -> Verdict {
 }
 
 /// One verdict for each alert found, with the bytes that it is about; exactly one where none is found.
-fn judge<'b>(
-    name: &str,
-    bytes: &'b [u8],
-    profile: ProfileArg,
-    trust: &TrustStore,
-) -> Vec<(Verdict, &'b [u8])> {
+fn judge(name: &str, bytes: &[u8], profile: ProfileArg, trust: &TrustStore) -> Vec<(Verdict, Vec<u8>)> {
     let limits = Limits::default();
     let rejected = |rejection: Rejection| Verdict {
         file: name.to_owned(),
@@ -123,11 +118,10 @@ fn judge<'b>(
     };
     let found: Vec<Found> = match cap_schema::split(bytes, &limits) {
         Ok(found) => found,
-        Err(rejection) => return vec![(rejected(rejection), bytes)],
+        Err(rejection) => return vec![(rejected(rejection), bytes.to_vec())],
     };
     let mut verdicts = Vec::new();
     for (index, piece) in found.iter().enumerate() {
-        let part = bytes.get(piece.range.clone()).unwrap_or(bytes);
         let read = piece.read(bytes, &limits).and_then(|d| d.parse().map(Parsed::into_owned).map(|p| (d, p)));
         let verdict = match read {
             Ok((document, parsed)) => {
@@ -138,7 +132,8 @@ fn judge<'b>(
             }
             Err(rejection) => Verdict { index, ..rejected(rejection) },
         };
-        verdicts.push((verdict, part));
+        // The lines that findings point at are those of the alert's own bytes.
+        verdicts.push((verdict, piece.bytes(bytes).to_vec()));
     }
     verdicts
 }
