@@ -3,20 +3,23 @@
 //! Owns the HTTP surface for operators. On loopback unless told otherwise. Errors are problem documents (RFC 9457).
 //! Must not change anything without leaving an audit entry.
 
+mod guard;
+mod problem;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Path, Query, Request, State as Ctx};
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::middleware::{self, Next};
+use axum::extract::{DefaultBodyLimit, Path, Query, State as Ctx};
+use axum::http::{StatusCode, header};
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use capbridge_adapters::settings::Secret;
 use capbridge_adapters::source::{Clock, Received};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
@@ -25,13 +28,24 @@ use crate::clock::{BridgeClock, SystemClock};
 use crate::contact::Contacts;
 use crate::credentials::Credentials;
 use crate::envelope::{AlertKey, Release};
+use crate::health::Health;
 use crate::pipeline::{Pardon, Pipeline};
 use crate::relay::dead_letter;
 use crate::store::{DeliveryId, Event, Page, State, Store, StoreError};
 use crate::telemetry::{ErrorChain, Metrics, chain};
 
+pub use guard::Hosts;
+
+use problem::{as_problems, problem, problem_with};
+
 /// How long the store may take to answer a readiness probe.
-const PROBE: Duration = Duration::from_secs(3);
+pub const PROBE: Duration = Duration::from_secs(3);
+
+/// The largest body that is read: a decision is a name and a reason.
+const BODY_BYTES: usize = 16 * 1024;
+/// The longest name of an operator and the longest reason, in characters.
+const OPERATOR_CHARS: usize = 200;
+const REASON_CHARS: usize = 2_000;
 
 /// What the handlers see.
 pub struct AdminState {
@@ -49,6 +63,10 @@ pub struct AdminState {
     pub clock: BridgeClock,
     /// The bearer token, if one is set.
     pub token: Option<Secret>,
+    /// The names that the socket answers to.
+    pub hosts: Hosts,
+    /// For health.
+    pub health: Arc<Health>,
     /// How long a source may be silent.
     pub contact_limit: Duration,
     /// How long a replayed delivery is tried, seconds.
@@ -79,44 +97,15 @@ fn router(state: Arc<AdminState>) -> Router {
         .route("/v1/quarantine/{id}/document", get(quarantined_document))
         .route("/v1/quarantine/{id}/release", post(release))
         .route("/v1/audit/verify", get(verify_audit))
-        .layer(middleware::from_fn_with_state(Arc::clone(&state), authorise));
+        .layer(DefaultBodyLimit::max(BODY_BYTES))
+        .layer(middleware::from_fn_with_state(Arc::clone(&state), guard::authorise));
     Router::new()
-        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .merge(guarded)
+        .layer(middleware::from_fn_with_state(Arc::clone(&state), guard::by_name))
+        .layer(middleware::from_fn(as_problems))
         .with_state(state)
-}
-
-/// A bearer token if one is set, and JSON for everything that changes something: a web page in an operator's browser
-/// cannot send that without being asked first.
-async fn authorise(Ctx(state): Shared, headers: HeaderMap, request: Request, next: Next) -> Response {
-    if let Some(token) = &state.token {
-        let given = headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok()).unwrap_or("");
-        let given = given.strip_prefix("Bearer ").unwrap_or("");
-        let equal =
-            aws_lc_rs::constant_time::verify_slices_are_equal(given.as_bytes(), token.expose().as_bytes());
-        if equal.is_err() {
-            return problem(
-                StatusCode::UNAUTHORIZED,
-                "this socket needs the bearer token of admin.token_file",
-            );
-        }
-    }
-    let json =
-        headers.get(header::CONTENT_TYPE).is_some_and(|v| v.as_bytes().starts_with(b"application/json"));
-    if request.method() == axum::http::Method::POST && !json {
-        return problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "send application/json");
-    }
-    next.run(request).await
-}
-
-fn problem(status: StatusCode, detail: &str) -> Response {
-    let body = json!({"type": "about:blank", "title": status.canonical_reason(), "status": status.as_u16(), "detail": detail});
-    let mut response = (status, body.to_string()).into_response();
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/problem+json"));
-    response
 }
 
 fn failed(error: &StoreError) -> Response {
@@ -129,8 +118,23 @@ fn failed(error: &StoreError) -> Response {
     }
 }
 
+/// Alive as long as a restart would not help. A store that takes no writes is told of, and is a matter of readiness:
+/// starting the process again frees no disk and mends no Redis, and it would break off what is under way.
+async fn healthz(Ctx(state): Shared) -> Response {
+    let (ended, store) = (state.health.ended(), state.health.store_fault());
+    let store = store.unwrap_or_else(|| "takes writes".into());
+    if ended.is_empty() {
+        return Json(json!({"alive": true, "store": store})).into_response();
+    }
+    let detail =
+        format!("a task ended that must not, the bridge is to be started again: {}", ended.join(", "));
+    let members = Map::from_iter([("alive".into(), json!(false)), ("store".into(), json!(store))]);
+    problem_with(StatusCode::SERVICE_UNAVAILABLE, &detail, members)
+}
+
 async fn readyz(Ctx(state): Shared) -> Response {
     let mut faults = state.contacts.faults(state.contact_limit);
+    faults.extend(state.health.ended().into_iter().map(|task| format!("the task {task} has ended")));
     faults.extend(state.credentials.faults(SystemClock.now()));
     match tokio::time::timeout(PROBE, state.store.probe()).await {
         Ok(Ok(())) => {}
@@ -139,8 +143,13 @@ async fn readyz(Ctx(state): Shared) -> Response {
     }
     let sources: BTreeMap<String, Value> =
         state.contacts.states().into_iter().map(|(o, s)| (o.0, json!(s))).collect();
-    let status = if faults.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(json!({"ready": faults.is_empty(), "faults": faults, "sources": sources}))).into_response()
+    if faults.is_empty() {
+        return Json(json!({"ready": true, "faults": faults, "sources": sources})).into_response();
+    }
+    let detail = format!("not ready: {}", faults.join("; "));
+    let members = [("ready", json!(false)), ("faults", json!(faults)), ("sources", json!(sources))];
+    let members = members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    problem_with(StatusCode::SERVICE_UNAVAILABLE, &detail, members)
 }
 
 async fn metrics(Ctx(state): Shared) -> Response {
@@ -226,9 +235,27 @@ struct Decision {
     reason: String,
 }
 
+impl Decision {
+    /// Who decides, and why: both go into the record, so neither may be blank.
+    fn check(&self) -> Result<(), &'static str> {
+        let blank = |text: &str| !text.chars().any(char::is_alphanumeric);
+        if blank(&self.operator) || blank(&self.reason) {
+            return Err("name the operator who decides and the reason: both go into the record");
+        }
+        if self.operator.chars().count() > OPERATOR_CHARS || self.reason.chars().count() > REASON_CHARS {
+            return Err("the operator is longer than 200 characters, or the reason than 2,000");
+        }
+        Ok(())
+    }
+}
+
 async fn replay(Ctx(state): Shared, Path(id): Path<String>, Json(decision): Json<Decision>) -> Response {
+    if let Err(why) = decision.check() {
+        return problem(StatusCode::UNPROCESSABLE_ENTITY, why);
+    }
     let id = DeliveryId(id);
-    match dead_letter::replay(&*state.store, &state.clock, &id, &decision.operator, state.replay_secs).await {
+    let by = dead_letter::By { operator: &decision.operator, reason: &decision.reason };
+    match dead_letter::replay(&*state.store, &state.clock, &id, &by, state.replay_secs).await {
         Ok(()) => Json(json!({"replayed": id})).into_response(),
         Err(error) => failed(&error),
     }
@@ -256,8 +283,8 @@ async fn quarantined_document(Ctx(state): Shared, Path(id): Path<String>) -> Res
 }
 
 async fn release(Ctx(state): Shared, Path(id): Path<String>, Json(decision): Json<Decision>) -> Response {
-    if decision.operator.trim().is_empty() || decision.reason.trim().is_empty() {
-        return problem(StatusCode::UNPROCESSABLE_ENTITY, "name the operator and the reason");
+    if let Err(why) = decision.check() {
+        return problem(StatusCode::UNPROCESSABLE_ENTITY, why);
     }
     let now = state.clock.now();
     let made =
@@ -295,7 +322,10 @@ async fn verify_audit(Ctx(state): Shared) -> Response {
     match state.store.verify_record().await {
         Ok(Ok(entries)) => Json(json!({"intact": true, "entries": entries})).into_response(),
         Ok(Err(first)) => {
-            (StatusCode::CONFLICT, Json(json!({"intact": false, "first_bad_entry": first}))).into_response()
+            let members = [("intact".to_owned(), json!(false)), ("first_bad_entry".to_owned(), json!(first))];
+            let detail =
+                format!("the record was changed: entry {first} does not follow from the one before it");
+            problem_with(StatusCode::CONFLICT, &detail, members.into_iter().collect())
         }
         Err(error) => failed(&error),
     }

@@ -17,6 +17,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{Config, ConfigError};
+use crate::daemon::StartError;
 use crate::telemetry::{ErrorChain, start_logging};
 
 /// Bad arguments.
@@ -45,7 +46,7 @@ pub struct Cli {
 enum Command {
     /// Runs the bridge until SIGTERM.
     #[command(
-        after_help = "Example:\n  capbridge run --config /etc/capbridge/capbridge.toml\n\nWithout a configuration: embedded store under ./capbridge-data, nothing relayed.\nExit codes: 0 drained, 69 a service is missing, 78 configuration."
+        after_help = "Example:\n  capbridge run --config /etc/capbridge/capbridge.toml\n\nWithout a configuration: embedded store under ./capbridge-data, nothing relayed.\nExit codes: 0 drained, 69 a service is missing at start, 70 a bug (start it again), 78 configuration."
     )]
     Run {
         /// The configuration file.
@@ -352,7 +353,14 @@ fn run(path: Option<PathBuf>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             complain(&format!("capbridge: {}", ErrorChain(&error)));
-            ExitCode::from(UNAVAILABLE)
+            ExitCode::from(match error {
+                StartError::TaskEnded { .. } | StartError::Tables(_) => SOFTWARE,
+                StartError::Store(_)
+                | StartError::Listen { .. }
+                | StartError::Instance(_)
+                | StartError::Http(_)
+                | StartError::Signals(_) => UNAVAILABLE,
+            })
         }
     }
 }

@@ -60,6 +60,8 @@ pub struct Config {
     pub admin_listen: SocketAddr,
     /// The bearer token of the admin socket.
     pub admin_token: Option<Secret>,
+    /// The names that the admin socket answers to.
+    pub admin_hosts: Vec<String>,
     /// `[log]`
     pub log: LogTable,
     /// For the HTTP client.
@@ -211,6 +213,7 @@ impl Config {
                 })
                 .ok()
         });
+        let admin_hosts = admin.as_ref().map(|table| table.hosts.clone()).unwrap_or_default();
         let admin = admin.map(|table| check_admin(&mut file, &files, &table));
         let redis_password = store
             .as_ref()
@@ -244,6 +247,7 @@ impl Config {
                 redis_password,
                 admin_listen,
                 admin_token,
+                admin_hosts,
                 log,
                 http,
                 clock,
@@ -314,6 +318,15 @@ fn check_admin(
     table: &AdminTable,
 ) -> (Option<SocketAddr>, Option<Secret>) {
     let token = table.token_file.as_ref().and_then(|path| secret(file, files, "admin.token_file", path));
+    for host in &table.hosts {
+        let is_name = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
+        let port =
+            host.rsplit_once(':').is_some_and(|(_, p)| p.parse::<u16>().is_ok()) && !host.contains("::");
+        if host.is_empty() || port || !host.chars().all(is_name) {
+            let problem = format!("{host:?} is not a name or an address");
+            file.fault("admin.hosts", &problem, "write it as bridge.example.org, without scheme and port");
+        }
+    }
     let Ok(listen) = table.listen.parse::<SocketAddr>() else {
         file.fault("admin.listen", "is not an address with a port", "write it as 127.0.0.1:8650");
         return (None, token);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use capbridge_adapters::endpoint::EndpointContext;
 use capbridge_adapters::http::HttpClient;
 use capbridge_adapters::registry::ReadySource;
-use capbridge_adapters::source::{Accept, Clock, SourceContext};
+use capbridge_adapters::source::{Accept, Clock, SourceContext, SourceError};
 use jiff::{SignedDuration, Timestamp};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
@@ -23,6 +23,7 @@ use crate::config::Config;
 use crate::contact::Contacts;
 use crate::credentials::Credentials;
 use crate::envelope::Lane;
+use crate::health::Health;
 use crate::pipeline::Pipeline;
 use crate::pipeline::classify::TestMarks;
 use crate::pipeline::route::Router;
@@ -39,6 +40,8 @@ const LEASE_SECS: i64 = 9;
 const RENEW: Duration = Duration::from_secs(3);
 /// The longest wait before a failed source is started again.
 const MAX_BACKOFF: Duration = Duration::from_secs(60);
+/// The longest wait before a source is started again that ended because the store did not take a document.
+const STORE_BACKOFF: Duration = Duration::from_secs(5);
 /// How often gauges are read from the store and retention is swept.
 const HOUSEKEEPING: Duration = Duration::from_secs(5);
 
@@ -69,23 +72,33 @@ pub enum StartError {
     /// Signals cannot be caught.
     #[error("signals cannot be caught")]
     Signals(#[source] std::io::Error),
+    /// It ran, and a long-lived task ended that must not: a bug. What was under way is taken up at the next start.
+    #[error("a task ended that must not: {}", tasks.join(", "))]
+    TaskEnded {
+        /// Which.
+        tasks: Vec<String>,
+    },
 }
 
 /// Runs until SIGTERM or SIGINT, then drains.
 ///
 /// # Errors
-/// What kept it from starting.
+/// What kept it from starting or from going on.
 pub async fn run(config: Config) -> Result<(), StartError> {
     // Before anything is started, so that a stop during the start is a clean one too.
     let mut signals = Signals::listen().map_err(StartError::Signals)?;
     let stop = CancellationToken::new();
     let running = start(config, stop.clone()).await?;
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
-    signals.wait().await;
+    tokio::select! {
+        () = signals.wait() => {}
+        () = running.health.failed() => {}
+    }
+    let tasks = running.health.ended();
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
     stop.cancel();
     running.drain().await;
-    Ok(())
+    if tasks.is_empty() { Ok(()) } else { Err(StartError::TaskEnded { tasks }) }
 }
 
 /// SIGTERM and SIGINT.
@@ -112,6 +125,7 @@ impl Signals {
 pub struct Running {
     /// Where the admin socket listens.
     pub admin: SocketAddr,
+    health: Arc<Health>,
     tracker: TaskTracker,
     store: Arc<dyn Store>,
     limit: Duration,
@@ -240,10 +254,11 @@ pub async fn start(mut config: Config, stop: CancellationToken) -> Result<Runnin
     let contacts = Contacts::new(sources.iter().map(|s| s.origin.clone()), Arc::clone(&common.metrics));
     let (days, contact_secs) = (config.retention.alerts_days, config.intake.contact_secs);
     let (token, replay_secs) = (config.admin_token.take(), config.relay.give_up_cap_secs);
+    let hosts = admin::Hosts::new(admin, &config.admin_hosts);
     let credentials = Credentials::new(&config.endpoints, Arc::clone(&common.metrics));
     let Stages { pipeline, router, relay, accepted, routed } = build(config, &common)?;
 
-    let tracker = TaskTracker::new();
+    let tasks = Tasks { tracker: TaskTracker::new(), health: Arc::default(), stop: stop.clone() };
     let Common { store, clock, http, metrics } = common;
     for source in sources {
         let context = SourceContext {
@@ -255,12 +270,14 @@ pub async fn start(mut config: Config, stop: CancellationToken) -> Result<Runnin
             clock: Arc::new(clock.clone()),
             http: http.clone(),
         };
-        tracker.spawn(supervise(source, context, Arc::clone(&store), instance.name.clone()));
+        let name = format!("source {}", context.origin);
+        tasks.start(name, supervise(source, context, Arc::clone(&store), instance.name.clone()));
     }
-    let route_stop = stop.clone();
-    tracker.spawn(async move { router.run(&accepted, route_stop).await });
+    let (route_stop, woken) = (stop.clone(), Arc::clone(&accepted));
+    tasks.start("router".into(), async move { router.run(&woken, route_stop).await });
     for lane in [Lane::Urgent, Lane::Routine] {
-        tracker.spawn(Arc::clone(&relay).run(lane, Arc::clone(&routed), stop.clone()));
+        let name = format!("relay {lane:?}").to_lowercase();
+        tasks.start(name, Arc::clone(&relay).run(lane, Arc::clone(&routed), stop.clone()));
     }
     let keeping = Keeping {
         store: Arc::clone(&store),
@@ -269,9 +286,12 @@ pub async fn start(mut config: Config, stop: CancellationToken) -> Result<Runnin
         contacts: Arc::clone(&contacts),
         credentials: Arc::clone(&credentials),
         days,
+        health: Arc::clone(&tasks.health),
+        accepted,
+        routed,
         stop: stop.clone(),
     };
-    tracker.spawn(keep_house(keeping));
+    tasks.start("housekeeping".into(), keep_house(keeping));
     let contact_limit = Duration::from_secs(contact_secs);
     let state = AdminState {
         store: Arc::clone(&store),
@@ -283,9 +303,27 @@ pub async fn start(mut config: Config, stop: CancellationToken) -> Result<Runnin
         token,
         contact_limit,
         replay_secs,
+        hosts,
+        health: Arc::clone(&tasks.health),
     };
-    tracker.spawn(admin::serve(listener, state, stop.clone()));
-    Ok(Running { admin, tracker, store, limit, _instance: instance })
+    tasks.start("admin socket".into(), admin::serve(listener, state, stop.clone()));
+    let Tasks { tracker, health, .. } = tasks;
+    Ok(Running { admin, health, tracker, store, limit, _instance: instance })
+}
+
+/// The long-lived tasks. One that ends before it is stopped ends the process: a lane without its worker would look well
+/// and deliver nothing.
+struct Tasks {
+    tracker: TaskTracker,
+    health: Arc<Health>,
+    stop: CancellationToken,
+}
+
+impl Tasks {
+    fn start(&self, name: String, task: impl Future<Output = ()> + Send + 'static) {
+        let (health, stop) = (Arc::clone(&self.health), self.stop.clone());
+        self.tracker.spawn(async move { health.watch(name, stop, task).await });
+    }
 }
 
 /// The senders of everything that we issue.
@@ -356,6 +394,10 @@ async fn supervise(source: ReadySource, context: SourceContext, store: Arc<dyn S
                 if started.elapsed() > MAX_BACKOFF {
                     backoff = Duration::from_millis(500);
                 }
+                if let SourceError::NotAccepted { .. } = &error {
+                    // The store, not the source: a source must be read again as soon as the store is back.
+                    backoff = backoff.min(STORE_BACKOFF);
+                }
                 warn!(origin = %context.origin, error = %ErrorChain(&error), wait_ms = backoff.as_millis(), "source ended and is started again");
                 pause(backoff, &stop).await;
                 backoff = (backoff * 2).min(MAX_BACKOFF);
@@ -388,14 +430,37 @@ struct Keeping {
     contacts: Arc<Contacts>,
     credentials: Arc<Credentials>,
     days: u32,
+    health: Arc<Health>,
+    /// Wakes the router.
+    accepted: Arc<Notify>,
+    /// Wakes the relay.
+    routed: Arc<Notify>,
     stop: CancellationToken,
+}
+
+impl Keeping {
+    /// Asks the store for a write, and wakes those that wait for it when it is back.
+    async fn ask_store(&self) {
+        let asked = tokio::time::timeout(admin::PROBE, self.store.probe()).await;
+        let fault = match asked {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(ErrorChain(&error).to_string()),
+            Err(_) => Some(format!("no answer in {} s", admin::PROBE.as_secs())),
+        };
+        self.metrics.store_writable(fault.is_none());
+        if self.health.store(fault) {
+            self.accepted.notify_one();
+            self.routed.notify_waiters();
+        }
+    }
 }
 
 /// Gauges, retention and the watchdog.
 async fn keep_house(keeping: Keeping) {
-    let Keeping { store, clock, metrics, contacts, credentials, days, stop } = keeping;
+    let Keeping { store, clock, metrics, contacts, credentials, days, stop, .. } = &keeping;
     while !stop.is_cancelled() {
         let now = clock.now();
+        keeping.ask_store().await;
         match store.depth().await {
             Ok(depth) => metrics.depth(&depth, now),
             Err(error) => error!(error = %ErrorChain(&error), "the store does not answer"),
@@ -404,13 +469,13 @@ async fn keep_house(keeping: Keeping) {
         contacts.watch_clock();
         credentials.watch(SystemClock.now());
         let before =
-            now.checked_sub(SignedDuration::from_hours(24 * i64::from(days))).unwrap_or(Timestamp::MIN);
+            now.checked_sub(SignedDuration::from_hours(24 * i64::from(*days))).unwrap_or(Timestamp::MIN);
         match store.sweep(before, 500).await {
             Ok(0) => {}
             Ok(swept) => info!(swept, "retention: alerts deleted"),
             Err(error) => warn!(error = %ErrorChain(&error), "retention waits for the store"),
         }
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
-        pause(HOUSEKEEPING, &stop).await;
+        pause(HOUSEKEEPING, stop).await;
     }
 }

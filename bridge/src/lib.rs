@@ -11,6 +11,7 @@ pub mod contact;
 pub mod credentials;
 pub mod daemon;
 pub mod envelope;
+pub mod health;
 pub mod patience;
 pub mod pipeline;
 pub mod relay;

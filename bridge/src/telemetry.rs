@@ -105,6 +105,7 @@ pub struct Metrics {
     contact_age: Family<OriginLabel, Gauge<f64, AtomicU64>>,
     gaps: Family<OriginLabel, Counter>,
     credentials: Family<EndpointLabel, Gauge<f64, AtomicU64>>,
+    store_writable: Gauge,
 }
 
 impl Metrics {
@@ -126,6 +127,7 @@ impl Metrics {
             contact_age: Family::default(),
             gaps: Family::default(),
             credentials: Family::default(),
+            store_writable: Gauge::default(),
         };
         let r = &mut metrics.registry;
         r.register("received", "Documents by source and what became of them", metrics.received.clone());
@@ -170,7 +172,13 @@ impl Metrics {
             Unit::Seconds,
             metrics.credentials.clone(),
         );
+        r.register("store_writable", "1 while the store takes writes", metrics.store_writable.clone());
         Arc::new(metrics)
+    }
+
+    /// Whether the store took the last probe.
+    pub fn store_writable(&self, writable: bool) {
+        self.store_writable.set(i64::from(writable));
     }
 
     /// A document was taken.

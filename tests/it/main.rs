@@ -7,12 +7,14 @@
     reason = "tests fail by panicking"
 )]
 
+mod admin;
 mod config;
 mod conformance;
 mod crash;
 mod demo;
 mod drivers;
 mod email;
+mod full_store;
 mod relay;
 mod stage;
 mod tidy;

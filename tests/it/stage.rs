@@ -59,6 +59,8 @@ pub struct Stage {
     pub extra: String,
     /// Lines of `[network]`.
     pub network: String,
+    /// More of `[admin]`.
+    pub admin: String,
 }
 
 /// A message of a chain: `turn` 0 is the Alert, 1 and 2 are Updates, 3 is a Cancel without info.
@@ -112,7 +114,8 @@ impl Stage {
             On::Embedded => None,
             On::Redis => Some(Redis::start().await.unwrap()),
         };
-        Stage { feed, responder, redis, folder, extra: String::new(), network: String::new() }
+        let (extra, network, admin) = Default::default();
+        Stage { feed, responder, redis, folder, extra, network, admin }
     }
 
     pub async fn bridge(&self) -> Program {
@@ -131,6 +134,7 @@ data_dir = "store"
 {store}
 [admin]
 listen = "127.0.0.1:0"
+{admin}
 [log]
 format = "json"
 [network]
@@ -161,6 +165,7 @@ class = "live"
             responder = self.responder.url(),
             extra = self.extra,
             network = self.network,
+            admin = self.admin,
         )
     }
 

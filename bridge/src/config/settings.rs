@@ -64,11 +64,13 @@ pub struct AdminTable {
     pub listen: String,
     /// File with the bearer token that every call but health must carry; needed when not on loopback.
     pub token_file: Option<PathBuf>,
+    /// Names that the socket answers to beside loopback and its own address (`Host` header), without port.
+    pub hosts: Vec<String>,
 }
 
 impl Default for AdminTable {
     fn default() -> Self {
-        AdminTable { listen: "127.0.0.1:8650".into(), token_file: None }
+        AdminTable { listen: "127.0.0.1:8650".into(), token_file: None, hosts: Vec::new() }
     }
 }
 

@@ -21,6 +21,14 @@ pub fn report(delivery: &Delivery, reason: &str) {
     );
 }
 
+/// Who puts a dead letter back, and why. Both are kept in the record.
+pub struct By<'d> {
+    /// Who.
+    pub operator: &'d str,
+    /// Why.
+    pub reason: &'d str,
+}
+
 /// Puts a dead or expired delivery back in its queue for `secs` seconds.
 ///
 /// # Errors
@@ -29,7 +37,7 @@ pub async fn replay(
     store: &dyn Store,
     clock: &dyn Clock,
     id: &DeliveryId,
-    operator: &str,
+    by: &By<'_>,
     secs: u64,
 ) -> Result<(), StoreError> {
     let now = clock.now();
@@ -38,7 +46,8 @@ pub async fn replay(
     store.replay(id, now, give_up_at).await?;
     let alert = store.delivery(id).await?.map(|d| d.alert);
     let mut facts = serde_json::Map::new();
-    facts.insert("operator".into(), json!(operator));
+    facts.insert("operator".into(), json!(by.operator));
+    facts.insert("reason".into(), json!(by.reason));
     let event = Event { at: now, what: "replayed".into(), alert, delivery: Some(id.clone()), facts };
     store.record(vec![event]).await
 }

@@ -1,16 +1,16 @@
 //! The embedded store: SQLite in WAL mode, one writer thread, group commit.
 //!
-//! Owns the file and the thread. Every change is one savepoint inside a commit that is synced to disk before anybody is
-//! told. A failed commit poisons the store: the pages of a failed fsync count as clean afterwards, so nothing may be
-//! tried again on the same file handle (Rebello et al., USENIX ATC 2020).
+//! Owns the file. Every change is one savepoint inside a commit that is synced to disk before anybody is told; `writer`
+//! says what happens when the disk refuses one.
 
 mod alerts;
 mod deliveries;
 mod record;
 mod schema;
+mod writer;
 
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -26,9 +26,9 @@ use super::{
 };
 use crate::envelope::{AlertKey, ChainKey, Envelope, Lane, Quarantined, Release, StoredAlert};
 
+use writer::{Queued, Writer};
+
 const ENGINE: &str = "embedded";
-/// How many changes share one commit at most.
-const GROUP: usize = 256;
 /// Read connections that are kept open.
 const READERS: usize = 8;
 
@@ -41,8 +41,16 @@ pub(crate) enum Fault {
     Json(#[from] serde_json::Error),
     #[error("no {what} {id}")]
     Missing { what: &'static str, id: String },
-    #[error("the store failed to reach the disk before and must be opened again")]
-    Poisoned,
+    #[error("nothing is stored since a write failed; the file is opened again within {retry_secs} s")]
+    Shut {
+        retry_secs: u64,
+        #[source]
+        cause: Arc<Fault>,
+    },
+    #[error("what the file's log holds cannot be brought into the file while a reader holds it")]
+    Unsettled,
+    #[error("the file is not the store that was open: its schema version is {found}")]
+    Replaced { found: i64 },
     #[error("the writer thread has ended")]
     Ended,
     #[error("the store's folder cannot be used")]
@@ -53,17 +61,8 @@ pub(crate) enum Fault {
     Newer { found: i64, known: i64 },
 }
 
-type Change =
-    Box<dyn FnOnce(&Transaction<'_>) -> Result<Box<dyn FnOnce() + Send>, Box<dyn FnOnce() + Send>> + Send>;
-
 /// Where a caller waits for its answer.
 type Waiting<T> = Mutex<Option<oneshot::Sender<Result<T, Arc<Fault>>>>>;
-
-/// One change and the way to tell that it could not be committed.
-struct Queued {
-    change: Change,
-    failed: Box<dyn FnOnce(Arc<Fault>) + Send>,
-}
 
 /// The embedded store.
 pub struct EmbeddedStore {
@@ -92,11 +91,13 @@ impl EmbeddedStore {
         let mut connection = Connection::open(&file)?;
         schema::prepare(&mut connection)?;
         let (writer, queue) = channel::<Queued>();
+        let readers = Arc::default();
+        let desk = Writer::new(file.clone(), connection, Arc::clone(&readers));
         std::thread::Builder::new()
             .name("capbridge-store".into())
-            .spawn(move || write_loop(connection, &queue))
+            .spawn(move || desk.run(&queue))
             .map_err(Fault::Folder)?;
-        Ok(EmbeddedStore { writer, readers: Arc::default(), file, _lock: lock })
+        Ok(EmbeddedStore { writer, readers, file, _lock: lock })
     }
 
     /// Runs one change; returns when it is on disk.
@@ -115,9 +116,8 @@ impl EmbeddedStore {
         };
         let (good, bad) = (Arc::clone(&answer), answer);
         let queued = Queued {
-            change: Box::new(move |tx| match change(tx) {
-                Ok(value) => Ok(Box::new(move || give(&good, Ok(value)))),
-                Err(fault) => Err(Box::new(move || give(&good, Err(Arc::new(fault))))),
+            change: Box::new(move |tx| {
+                change(tx).map(|value| Box::new(move || give(&good, Ok(value))) as writer::Answer)
             }),
             failed: Box::new(move |fault| give(&bad, Err(fault))),
         };
@@ -155,67 +155,6 @@ impl EmbeddedStore {
             Err(_) => Err(engine(step, Fault::Ended)),
         }
     }
-}
-
-/// Takes what waits, runs each change in its own savepoint, commits once, then answers.
-fn write_loop(mut connection: Connection, queue: &Receiver<Queued>) {
-    let mut poisoned = false;
-    while let Ok(first) = queue.recv() {
-        let mut group = vec![first];
-        while group.len() < GROUP {
-            match queue.try_recv() {
-                Ok(next) => group.push(next),
-                Err(_) => break,
-            }
-        }
-        if poisoned {
-            let fault = Arc::new(Fault::Poisoned);
-            group.into_iter().for_each(|queued| (queued.failed)(Arc::clone(&fault)));
-            continue;
-        }
-        let mut failed = Vec::with_capacity(group.len());
-        let outcome = commit(&mut connection, group, &mut failed);
-        match outcome {
-            Ok(answers) => answers.into_iter().for_each(|answer| answer()),
-            Err(error) => {
-                tracing::error!(error = %error, "the store cannot reach the disk: it takes nothing more until it is opened again");
-                poisoned = true;
-                let fault = Arc::new(Fault::Sqlite(error));
-                failed
-                    .into_iter()
-                    .for_each(|tell: Box<dyn FnOnce(Arc<Fault>) + Send>| tell(Arc::clone(&fault)));
-            }
-        }
-    }
-}
-
-type Answers = Vec<Box<dyn FnOnce() + Send>>;
-
-fn commit(
-    connection: &mut Connection,
-    group: Vec<Queued>,
-    failed: &mut Vec<Box<dyn FnOnce(Arc<Fault>) + Send>>,
-) -> Result<Answers, rusqlite::Error> {
-    let mut changes = Vec::with_capacity(group.len());
-    for queued in group {
-        failed.push(queued.failed);
-        changes.push(queued.change);
-    }
-    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-    let mut answers: Answers = Vec::with_capacity(changes.len());
-    for change in changes {
-        transaction.execute_batch("SAVEPOINT change")?;
-        match change(&transaction) {
-            Ok(answer) => answers.push(answer),
-            Err(answer) => {
-                transaction.execute_batch("ROLLBACK TO change")?;
-                answers.push(answer);
-            }
-        }
-        transaction.execute_batch("RELEASE change")?;
-    }
-    transaction.commit()?;
-    Ok(answers)
 }
 
 fn engine(step: &'static str, fault: Fault) -> StoreError {

@@ -53,11 +53,38 @@ impl Program {
     /// # Errors
     /// It does not start; the end of its log is in the error.
     pub async fn start(folder: &Path, config: &str) -> Result<Program> {
+        Self::spawn(folder, config, Command::new(binary()?)).await
+    }
+
+    /// Starts the program such that no file of it can grow beyond `max_file_bytes`: what a full disk does to it, without
+    /// one. The log counts too. `lift_file_limit` makes room again.
+    ///
+    /// # Errors
+    /// As `start`, or `prlimit` (util-linux) is not installed.
+    pub async fn start_within(folder: &Path, config: &str, max_file_bytes: u64) -> Result<Program> {
+        let mut command = Command::new("sh");
+        // Without the trap the signal that comes with the refusal would end the program.
+        let script = format!("trap '' XFSZ; exec prlimit --fsize={max_file_bytes}: \"$0\" \"$@\"");
+        command.args(["-c", &script]).arg(binary()?);
+        Self::spawn(folder, config, command).await
+    }
+
+    /// Lets files grow again.
+    ///
+    /// # Errors
+    /// The limit cannot be changed.
+    pub async fn lift_file_limit(&self) -> Result<()> {
+        let id = self.child.id().context("the program has ended")?;
+        let lifted = Command::new("prlimit").args(["--pid", &id.to_string(), "--fsize=unlimited:"]).status();
+        if lifted.await?.success() { Ok(()) } else { bail!("the limit of {id} could not be lifted") }
+    }
+
+    async fn spawn(folder: &Path, config: &str, mut command: Command) -> Result<Program> {
         let file = folder.join("capbridge.toml");
         std::fs::write(&file, config)?;
         let log = folder.join(format!("capbridge-{}.log", fastrand::u32(..)));
         let stderr = std::fs::File::create(&log)?;
-        let child = Command::new(binary()?)
+        let child = command
             .args(["run", "--config"])
             .arg(&file)
             .stdin(Stdio::null())

@@ -94,6 +94,20 @@ impl Redis {
         .map(|_| ())
     }
 
+    /// Changes a setting of the running server.
+    ///
+    /// # Errors
+    /// `redis-cli` is not installed, or the server refuses.
+    pub async fn set(&self, name: &str, value: &str) -> Result<()> {
+        let port = self.port.to_string();
+        let said =
+            Command::new("redis-cli").args(["-p", &port, "CONFIG", "SET", name, value]).output().await?;
+        if said.stdout.starts_with(b"OK") {
+            return Ok(());
+        }
+        bail!("CONFIG SET {name} {value}: {}", String::from_utf8_lossy(&said.stdout))
+    }
+
     /// Its URL.
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)

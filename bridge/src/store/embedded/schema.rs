@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OpenFlags};
 
 use super::Fault;
 
@@ -95,15 +95,8 @@ INSERT INTO counters VALUES ('unrouted', 0), ('urgent', 0), ('routine', 0), ('de
 
 /// Settings of the write connection, and the tables.
 pub(super) fn prepare(connection: &mut Connection) -> Result<(), Fault> {
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "foreign_keys", "ON")?;
-    connection.pragma_update(None, "trusted_schema", "OFF")?;
-    connection.pragma_update(None, "secure_delete", "ON")?;
-    connection.pragma_update(None, "wal_autocheckpoint", 2_000)?;
-    connection.busy_timeout(std::time::Duration::from_secs(5))?;
-    connection.set_prepared_statement_cache_capacity(64);
-    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    set_up(connection)?;
+    let found = version(connection)?;
     if found > VERSION {
         return Err(Fault::Newer { found, known: VERSION });
     }
@@ -113,12 +106,51 @@ pub(super) fn prepare(connection: &mut Connection) -> Result<(), Fault> {
         transaction.pragma_update(None, "user_version", VERSION)?;
         transaction.commit()?;
     }
+    // The process before this one may have ended because of a failed sync.
+    settle(connection)?;
     // The folder's lock says that nobody else works here: what a dead process had leased is free at once.
     connection.execute_batch(
         "UPDATE alerts SET lease_until = 0 WHERE routed_at IS NULL;
          UPDATE deliveries SET lease_until = 0 WHERE state = 'attempting';
          DELETE FROM leases;",
     )?;
+    Ok(())
+}
+
+/// A new write connection to the file after a write on the old one failed. Leases stay: this process still works.
+pub(super) fn reopen(file: &Path) -> Result<Connection, Fault> {
+    // Never makes a file: an empty store in the place of a lost one would forget what was accepted.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(file, flags)?;
+    set_up(&connection)?;
+    let found = version(&connection)?;
+    if found != VERSION {
+        return Err(Fault::Replaced { found });
+    }
+    settle(&connection)?;
+    Ok(connection)
+}
+
+fn version(connection: &Connection) -> Result<i64, Fault> {
+    Ok(connection.pragma_query_value(None, "user_version", |row| row.get(0))?)
+}
+
+/// Writes all that the write-ahead log holds into the file, syncs it and cuts the log to nothing. After a failed sync
+/// the log's pages may be in memory only and count as clean: later commits behind them would be lost with them.
+fn settle(connection: &Connection) -> Result<(), Fault> {
+    let busy: i64 = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    if busy == 0 { Ok(()) } else { Err(Fault::Unsettled) }
+}
+
+fn set_up(connection: &Connection) -> Result<(), Fault> {
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", "ON")?;
+    connection.pragma_update(None, "trusted_schema", "OFF")?;
+    connection.pragma_update(None, "secure_delete", "ON")?;
+    connection.pragma_update(None, "wal_autocheckpoint", 2_000)?;
+    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    connection.set_prepared_statement_cache_capacity(64);
     Ok(())
 }
 

@@ -1,0 +1,147 @@
+//! The one thread that writes, and what it does when the disk refuses.
+//!
+//! Owns the write connection. After a failed commit nothing more is written, and nobody is told anything good, on that
+//! file handle: the pages of a failed fsync count as clean afterwards, so a second fsync would say yes to what never
+//! reached the disk (Rebello et al., USENIX ATC 2020). The handle is closed and the file opened again after a wait.
+//! Before the new handle takes a change, all that the write-ahead log holds is written into the file once more, synced,
+//! and the log cut to nothing (`schema::settle`): so nothing of the old handle's unsynced pages is built upon. A disk
+//! that is full again refuses that too, and the wait grows.
+
+use std::path::PathBuf;
+use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, Transaction};
+
+use super::{Fault, schema};
+
+/// How many changes share one commit at most.
+const GROUP: usize = 256;
+/// The longest wait before the file is opened again: an EOC that made room must not wait longer.
+const LONGEST_WAIT_SECS: u64 = 5;
+
+/// Tells a caller that its change is on disk.
+pub(super) type Answer = Box<dyn FnOnce() + Send>;
+
+/// One change and the way to tell that it was not made.
+pub(super) struct Queued {
+    pub(super) change: Change,
+    pub(super) failed: Failed,
+}
+
+/// The file, open for writing or shut.
+pub(super) struct Writer {
+    file: PathBuf,
+    readers: Arc<Mutex<Vec<Connection>>>,
+    state: State,
+}
+
+enum State {
+    Open(Connection),
+    Shut { cause: Arc<Fault>, failures: u32, retry_at: Instant },
+}
+
+impl Writer {
+    pub(super) fn new(file: PathBuf, connection: Connection, readers: Arc<Mutex<Vec<Connection>>>) -> Self {
+        Writer { file, readers, state: State::Open(connection) }
+    }
+
+    /// Takes what waits, runs each change in its own savepoint, commits once, then answers. Ends with its callers.
+    pub(super) fn run(mut self, queue: &Receiver<Queued>) {
+        while let Ok(first) = queue.recv() {
+            let mut group = vec![first];
+            while group.len() < GROUP {
+                match queue.try_recv() {
+                    Ok(next) => group.push(next),
+                    Err(_) => break,
+                }
+            }
+            self.take(group);
+        }
+    }
+
+    fn take(&mut self, group: Vec<Queued>) {
+        self.reopen_if_due();
+        let connection = match &mut self.state {
+            State::Open(connection) => connection,
+            State::Shut { cause, retry_at, .. } => {
+                let left = retry_at.saturating_duration_since(crate::clock::instant());
+                let fault = Fault::Shut { retry_secs: left.as_secs() + 1, cause: Arc::clone(cause) };
+                return tell(group.into_iter().map(|queued| queued.failed), &Arc::new(fault));
+            }
+        };
+        let (changes, failed): (Vec<_>, Vec<_>) = group.into_iter().map(|q| (q.change, q.failed)).unzip();
+        match commit(connection, changes) {
+            Ok(made) => made.into_iter().zip(failed).for_each(|(made, failed)| match made {
+                Ok(answer) => answer(),
+                Err(fault) => failed(Arc::new(fault)),
+            }),
+            Err(fault) => {
+                let fault = Arc::new(fault);
+                tracing::error!(
+                    error = %crate::telemetry::ErrorChain(&*fault),
+                    "a write failed: the store takes nothing until its file could be opened again"
+                );
+                self.shut(Arc::clone(&fault), 0);
+                tell(failed.into_iter(), &fault);
+            }
+        }
+    }
+
+    /// Closes every handle on the file.
+    fn shut(&mut self, cause: Arc<Fault>, failures: u32) {
+        let wait = Duration::from_secs((1 << failures.min(8)).min(LONGEST_WAIT_SECS));
+        let retry_at = crate::clock::instant() + wait;
+        self.state = State::Shut { cause, failures: failures.saturating_add(1), retry_at };
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    fn reopen_if_due(&mut self) {
+        let State::Shut { failures, retry_at, .. } = &self.state else { return };
+        if crate::clock::instant() < *retry_at {
+            return;
+        }
+        let failures = *failures;
+        match schema::reopen(&self.file) {
+            Ok(connection) => {
+                tracing::warn!("the store's file is open again after a failed write");
+                self.state = State::Open(connection);
+            }
+            Err(fault) => self.shut(Arc::new(fault), failures),
+        }
+    }
+}
+
+type Change = Box<dyn FnOnce(&Transaction<'_>) -> Result<Answer, Fault> + Send>;
+type Failed = Box<dyn FnOnce(Arc<Fault>) + Send>;
+
+fn tell(failed: impl Iterator<Item = Failed>, fault: &Arc<Fault>) {
+    failed.for_each(|tell| tell(Arc::clone(fault)));
+}
+
+/// Makes the changes of a group in one commit. One that cannot be made is undone alone.
+///
+/// # Errors
+/// Nothing of the group is on disk.
+fn commit(connection: &mut Connection, changes: Vec<Change>) -> Result<Vec<Result<Answer, Fault>>, Fault> {
+    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    let mut made = Vec::with_capacity(changes.len());
+    for change in changes {
+        transaction.execute_batch("SAVEPOINT change")?;
+        let one = change(&transaction);
+        if let Err(fault) = one {
+            // A full disk or a failed write inside a change: SQLite has undone the whole group.
+            if transaction.is_autocommit() {
+                return Err(fault);
+            }
+            transaction.execute_batch("ROLLBACK TO change")?;
+            made.push(Err(fault));
+        } else {
+            made.push(one);
+        }
+        transaction.execute_batch("RELEASE change")?;
+    }
+    transaction.commit()?;
+    Ok(made)
+}
