@@ -19,6 +19,8 @@ const CAP_CP_EVENT_PREFIX: &str = "profile:CAP-CP:Event:";
 /// A CAP-CP event code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CapCpEvent {
+    /// CAP category.
+    pub category: String,
     /// Name in English.
     pub name_en: String,
     /// Name in French.
@@ -27,6 +29,10 @@ pub struct CapCpEvent {
     pub icon: String,
     /// The SAME code that says the same.
     pub same: String,
+    /// The SAME code of a watch, where there is one.
+    pub same_watch: String,
+    /// The SAME code of an advisory or statement, where there is one.
+    pub same_statement: String,
     /// A chemical, biological, radiological, nuclear or explosive event (cap page 2.4).
     pub cbrne: bool,
 }
@@ -36,78 +42,137 @@ pub struct CapCpEvent {
 pub struct SameEvent {
     /// Name.
     pub name_en: String,
-    /// The CAP-CP code that says the same.
+    /// The CAP-CP code that is written for it.
     pub capcp: String,
+    /// The other CAP-CP codes that lead to it.
+    pub also: Vec<String>,
     /// WEAHandling values that go with the code, the preferred one first.
     pub wea: Vec<String>,
 }
 
 /// The tables.
 pub struct Codes {
-    cap_cp: BTreeMap<String, CapCpEvent>,
-    same: BTreeMap<String, SameEvent>,
+    pub(super) cap_cp: BTreeMap<String, CapCpEvent>,
+    pub(super) same: BTreeMap<String, SameEvent>,
     /// SAME codes that IPAWS does not accept, to CAP-CP.
-    radio: BTreeMap<String, String>,
+    pub(super) radio: BTreeMap<String, String>,
 }
 
 /// A table that does not read.
-#[derive(Debug, thiserror::Error)]
-#[error("line {line} of {table} does not have {columns} columns")]
-pub struct CodesError {
-    table: &'static str,
-    line: usize,
-    columns: usize,
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CodesError {
+    /// Cells are missing, or too many.
+    #[error("line {line} of {table} does not have {columns} columns")]
+    Columns {
+        /// File name.
+        table: &'static str,
+        /// From 1.
+        line: usize,
+        /// How many it should have.
+        columns: usize,
+    },
+    /// A cell holds none of the values that its column takes.
+    #[error("the row of {code} in {table} has a value that its column does not take")]
+    Value {
+        /// File name.
+        table: &'static str,
+        /// The code of the row.
+        code: String,
+    },
+    /// Two rows for one code.
+    #[error("line {line} of {table} is a second row for its code")]
+    Doubled {
+        /// File name.
+        table: &'static str,
+        /// From 1.
+        line: usize,
+    },
+    /// A row without source, or a table without version.
+    #[error("line {line} of {table} has no source, or the table no version")]
+    Unsourced {
+        /// File name.
+        table: &'static str,
+        /// From 1.
+        line: usize,
+    },
 }
 
-/// Rows of a table: `#` begins a comment, the first row names the columns.
-fn rows(
+/// Rows of a table: `#` begins a comment, the first of which is the version; the first row names the columns, the last
+/// column of which is the source of the row.
+pub(super) fn rows<const N: usize>(
     table: &'static str,
-    text: &'static str,
-    columns: usize,
-) -> Result<Vec<Vec<&'static str>>, CodesError> {
-    let mut found = Vec::new();
-    for (index, line) in
-        text.lines().enumerate().filter(|(_, l)| !l.starts_with('#') && !l.is_empty()).skip(1)
-    {
-        let cells: Vec<&str> = line.split('\t').collect();
-        if cells.len() != columns {
-            return Err(CodesError { table, line: index + 1, columns });
+    text: &str,
+) -> Result<BTreeMap<String, [String; N]>, CodesError> {
+    let version = text.lines().next().and_then(|line| line.strip_prefix("# version: "));
+    if version.and_then(|v| v.parse::<u32>().ok()).is_none() {
+        return Err(CodesError::Unsourced { table, line: 1 });
+    }
+    let mut found = BTreeMap::new();
+    let lines = text.lines().enumerate().filter(|(_, l)| !l.starts_with('#') && !l.is_empty());
+    for (index, line) in lines.skip(1) {
+        let line_number = index + 1;
+        let cells: Vec<String> = line.split('\t').map(str::to_owned).collect();
+        let cells = <[String; N]>::try_from(cells).map_err(|_| CodesError::Columns {
+            table,
+            line: line_number,
+            columns: N,
+        })?;
+        if cells.last().is_none_or(String::is_empty) {
+            return Err(CodesError::Unsourced { table, line: line_number });
         }
-        found.push(cells);
+        let code = cells.first().cloned().unwrap_or_default();
+        if found.insert(code, cells).is_some() {
+            return Err(CodesError::Doubled { table, line: line_number });
+        }
     }
     Ok(found)
+}
+
+/// Codes in a cell, between bars.
+fn listed(cell: &str) -> Vec<String> {
+    cell.split('|').filter(|code| !code.is_empty()).map(str::to_owned).collect()
 }
 
 impl Codes {
     /// The tables that ship with the program.
     ///
     /// # Errors
-    /// A row has the wrong number of columns.
+    /// A table does not read: a bug that a test catches.
     pub fn builtin() -> Result<Self, CodesError> {
-        let cell = |row: &[&'static str], at: usize| row.get(at).copied().unwrap_or("").to_owned();
-        let cap_cp = rows("events_capcp.tsv", include_str!("../../data/events_capcp.tsv"), 9)?
-            .iter()
-            .map(|row| {
-                let event = CapCpEvent {
-                    name_en: cell(row, 2),
-                    name_fr: cell(row, 3),
-                    icon: cell(row, 5),
-                    same: cell(row, 6),
-                    cbrne: cell(row, 7) == "yes",
+        Self::read(
+            include_str!("../../data/events_capcp.tsv"),
+            include_str!("../../data/events_same.tsv"),
+            include_str!("../../data/events_same_radio.tsv"),
+        )
+    }
+
+    /// Reads the three tables.
+    pub(super) fn read(cap_cp: &str, same: &str, radio: &str) -> Result<Self, CodesError> {
+        let cap_cp = rows("events_capcp.tsv", cap_cp)?
+            .into_iter()
+            .map(|(code, row)| {
+                let [_, category, name_en, name_fr, _, icon, same, same_watch, same_statement, cbrne, _] =
+                    row;
+                let cbrne = match cbrne.as_str() {
+                    "yes" => true,
+                    "" => false,
+                    _ => return Err(CodesError::Value { table: "events_capcp.tsv", code }),
                 };
-                (cell(row, 0), event)
+                let event =
+                    CapCpEvent { category, name_en, name_fr, icon, same, same_watch, same_statement, cbrne };
+                Ok((code, event))
+            })
+            .collect::<Result<_, _>>()?;
+        let same = rows("events_same.tsv", same)?
+            .into_iter()
+            .map(|(code, [_, name_en, capcp, also, wea, _])| {
+                let event = SameEvent { name_en, capcp, also: listed(&also), wea: listed(&wea) };
+                (code, event)
             })
             .collect();
-        let same = rows("events_same.tsv", include_str!("../../data/events_same.tsv"), 5)?
-            .iter()
-            .map(|row| {
-                let wea = cell(row, 4).split('|').filter(|w| !w.is_empty()).map(str::to_owned).collect();
-                (cell(row, 0), SameEvent { name_en: cell(row, 1), capcp: cell(row, 2), wea })
-            })
-            .collect();
-        let radio = rows("events_same_radio.tsv", include_str!("../../data/events_same_radio.tsv"), 3)?
-            .iter()
-            .map(|row| (cell(row, 0), cell(row, 2)))
+        let radio = rows("events_same_radio.tsv", radio)?
+            .into_iter()
+            .map(|(code, [_, _, capcp, _])| (code, capcp))
             .collect();
         Ok(Codes { cap_cp, same, radio })
     }
@@ -123,6 +188,38 @@ impl Codes {
     }
 }
 
+/// What the message says of itself, of the three for which SAME has codes of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum AlertType {
+    Warning,
+    Watch,
+    Statement,
+}
+
+/// Layer EC-MSC-SMC, Alert_Type (cap page 3.2), where all infos agree.
+fn alert_type(infos: &[&Info<'_>]) -> AlertType {
+    let mut said: BTreeSet<&str> = BTreeSet::new();
+    for info in infos {
+        let found = info.parameter.iter().find(|p| p.value_name.ends_with(":Alert_Type"));
+        said.insert(found.map_or("", |p| p.value.trim()));
+    }
+    match (said.len(), said.first().copied()) {
+        (1, Some("watch")) => AlertType::Watch,
+        (1, Some("advisory" | "statement")) => AlertType::Statement,
+        _ => AlertType::Warning,
+    }
+}
+
+/// The SAME code of a row, and by which rule.
+fn same_of_row(row: &CapCpEvent, said: AlertType) -> (&str, Rule) {
+    let (code, rule) = match said {
+        AlertType::Warning => (&row.same, Rule::CodeByTable),
+        AlertType::Watch => (&row.same_watch, Rule::CodeByType),
+        AlertType::Statement => (&row.same_statement, Rule::CodeByType),
+    };
+    if code.is_empty() { (&row.same, Rule::CodeByTable) } else { (code, rule) }
+}
+
 /// The event of a message in both countries' codes.
 pub struct Event {
     cap_cp: String,
@@ -134,13 +231,28 @@ pub struct Event {
     pub cbrne: bool,
 }
 
-fn by_row(table: &'static str, key: &str, code: &str, report: &mut Report) {
-    let row = Row { table, key: key.to_owned() };
-    report.by_row(Rule::CodeByTable, row, "eventCode", &format!("{key} → {code}"));
-}
-
 fn values<'i>(infos: &[&'i Info<'_>], wanted: impl Fn(&str) -> bool) -> BTreeSet<&'i str> {
     infos.iter().flat_map(|i| &i.event_code).filter(|c| wanted(&c.value_name)).map(|c| &*c.value).collect()
+}
+
+/// The row that gave a code.
+struct How<'h> {
+    rule: Rule,
+    table: &'static str,
+    key: &'h str,
+    /// What else it could be.
+    others: &'h str,
+}
+
+impl How<'_> {
+    fn report(&self, code: &str, report: &mut Report) {
+        let row = Row { table: self.table, key: self.key.to_owned() };
+        let detail = match self.others {
+            "" => format!("{} → {code}", self.key),
+            others => format!("{} → {code}; it may also be {others}", self.key),
+        };
+        report.by_row(self.rule, row, "eventCode", &detail);
+    }
 }
 
 /// Finds the event of a message.
@@ -165,32 +277,41 @@ pub(super) fn event(
     // A code of weather radio or of Canada says as much as the CAP-CP code that it stands for.
     let radio = other.iter().find_map(|c| codes.radio.get(*c).map(|row| (*c, row.as_str())));
     if let (None, None, Some((code, row))) = (cap_cp, same, radio) {
-        by_row("events_same_radio", code, row, report);
+        let how = How { rule: Rule::CodeByTable, table: "events_same_radio", key: code, others: "" };
+        how.report(row, report);
         cap_cp = Some(row);
     }
     let in_table = cap_cp.and_then(|code| Some((code, codes.cap_cp(code)?)));
-    let (same_code, row_same) = match (same, in_table) {
+    let said = alert_type(infos);
+    let (same_code, how_same) = match (same, in_table) {
         (Some(code), _) => (code.to_owned(), None),
-        (None, Some((code, row))) => (row.same.clone(), Some(("events_capcp", code))),
+        (None, Some((key, row))) => {
+            let (code, rule) = same_of_row(row, said);
+            (code.to_owned(), Some(How { rule, table: "events_capcp", key, others: "" }))
+        }
         (None, None) => (request.settings.fallback_same.clone(), None),
     };
-    let (cap_cp_code, row_cap_cp) = match (cap_cp, same.and_then(|s| Some((s, codes.same(s)?)))) {
+    let in_table = same.and_then(|code| Some((code, codes.same(code)?)));
+    let others = in_table.map(|(_, row)| row.also.join(", ")).unwrap_or_default();
+    let (cap_cp_code, how_cap_cp) = match (cap_cp, in_table) {
         (Some(code), _) => (code.to_owned(), None),
-        (None, Some((code, row))) => (row.capcp.clone(), Some(("events_same", code))),
+        (None, Some((key, row))) => {
+            let rule = if row.also.is_empty() { Rule::CodeByTable } else { Rule::CodeOfMany };
+            (row.capcp.clone(), Some(How { rule, table: "events_same", key, others: &others }))
+        }
         (None, None) => (request.settings.fallback_cap_cp.clone(), None),
     };
-    let (code, row, present) = match request.target {
-        Target::Ipaws => (&same_code, row_same, same.is_some()),
-        Target::CapCp | Target::MasasEntry => (&cap_cp_code, row_cap_cp, cap_cp.is_some()),
+    let (code, how, present) = match request.target {
+        Target::Ipaws => (&same_code, how_same, same.is_some()),
+        Target::CapCp | Target::MasasEntry => (&cap_cp_code, how_cap_cp, cap_cp.is_some()),
     };
-    match row {
-        Some((table, key)) => by_row(table, key, code, report),
+    match how {
+        Some(how) => how.report(code, report),
         None if present => report.add(Rule::CodePresent, "eventCode", code),
         None => {
             let named: Vec<&str> = cap_cp.into_iter().chain(other.iter().copied()).collect();
             let named = if named.is_empty() { "no code" } else { &named.join(" ") };
-            let detail = format!("{named}: {code}");
-            report.add(Rule::CodeFallback, "eventCode", &detail);
+            report.add(Rule::CodeFallback, "eventCode", &format!("{named}: {code}"));
         }
     }
     let row = codes.cap_cp(&cap_cp_code);
@@ -265,71 +386,4 @@ impl Event {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_tables_lead_from_every_row_to_a_row() {
-        let codes = Codes::builtin().unwrap();
-        for (code, row) in &codes.cap_cp {
-            assert!(
-                codes.same(&row.same).is_some(),
-                "{code} leads to {}, which IPAWS does not take",
-                row.same
-            );
-            assert!(!row.name_en.is_empty(), "{code} has no name");
-            assert!((3..=13).contains(&code.len()), "{code}");
-        }
-        for (code, row) in &codes.same {
-            assert!(
-                codes.cap_cp(&row.capcp).is_some(),
-                "{code} leads to {}, which CAP-CP does not have",
-                row.capcp
-            );
-            assert!(code.len() == 3 && code.bytes().all(|b| b.is_ascii_uppercase()), "{code}");
-        }
-        for (code, capcp) in &codes.radio {
-            assert!(codes.same(code).is_none(), "{code} is in two tables");
-            assert!(codes.cap_cp(capcp).is_some(), "{code} leads to {capcp}, which CAP-CP does not have");
-        }
-    }
-
-    /// The rows on which first responders rely, both ways. A changed row must change here too, on purpose.
-    #[test]
-    fn hazardous_events_keep_their_meaning_over_the_border() {
-        let codes = Codes::builtin().unwrap();
-        let to_us = [
-            ("chemical", "HMW"),
-            ("hazmat", "HMW"),
-            ("industryFire", "HMW"),
-            ("biological", "CEM"),
-            ("infectious", "CEM"),
-            ("radiological", "RHW"),
-            ("explosive", "CDW"),
-            ("drinkingWate", "CEM"),
-            ("terrorism", "CDW"),
-            ("evacuation", "EVI"),
-            ("testMessage", "DMO"),
-        ];
-        for (capcp, same) in to_us {
-            assert_eq!(codes.cap_cp(capcp).map(|r| r.same.as_str()), Some(same), "{capcp}");
-        }
-        let to_canada = [
-            ("HMW", "hazmat"),
-            ("RHW", "radiological"),
-            ("NUW", "radiological"),
-            ("DMO", "testMessage"),
-            ("RWT", "testMessage"),
-            ("RMT", "testMessage"),
-            ("NPT", "testMessage"),
-        ];
-        for (same, capcp) in to_canada {
-            assert_eq!(codes.same(same).map(|r| r.capcp.as_str()), Some(capcp), "{same}");
-        }
-        let cbrne = ["chemical", "biological", "radiological", "explosive", "hazmat"];
-        assert!(cbrne.iter().all(|c| codes.cap_cp(c).is_some_and(|r| r.cbrne)));
-        for test in ["DMO", "RWT", "RMT", "NPT", "EAN"] {
-            assert!(codes.same(test).is_some_and(|r| r.wea.is_empty()), "{test} must never reach phones");
-        }
-    }
-}
+mod tests;

@@ -4,6 +4,7 @@ mod corpus;
 mod lifecycle;
 mod properties;
 mod settings;
+mod tables;
 
 use super::report::{Action, Severity};
 use super::*;
@@ -239,4 +240,45 @@ fn a_code_of_weather_radio_is_understood_and_never_written_for_ipaws() {
     assert!(canada.xml.contains("<value>chemical</value>"), "{}", canada.xml);
     let us = made(&text.replace("en-US", "en-CA"), Target::Ipaws, AT).unwrap();
     assert!(us.xml.contains("<value>HMW</value>") && !us.xml.contains("<value>CHW</value>"), "{}", us.xml);
+}
+
+#[test]
+fn a_watch_or_a_statement_does_not_become_a_warning() {
+    let of = |code: &str, said: &str| {
+        let parameter = format!(
+            "<parameter><valueName>layer:EC-MSC-SMC:1.0:Alert_Type</valueName><value>{said}</value></parameter><area>"
+        );
+        made(
+            &SARNIA.replace(">chemical<", &format!(">{code}<")).replace("<area>", &parameter),
+            Target::Ipaws,
+            AT,
+        )
+        .unwrap()
+    };
+    for (code, said, same, rule) in [
+        ("tornado", "warning", "TOR", report::Rule::CodeByTable),
+        ("tornado", "watch", "TOA", report::Rule::CodeByType),
+        ("thunderstorm", "statement", "SVS", report::Rule::CodeByType),
+        ("wind", "advisory", "SPS", report::Rule::CodeByType),
+        ("chemical", "watch", "HMW", report::Rule::CodeByTable),
+    ] {
+        let made = of(code, said);
+        assert_eq!(made.alert.info[0].event_code[0].value, same, "{code} {said}");
+        assert!(made.report.lines.iter().any(|l| l.rule == rule), "{code} {said}");
+    }
+    // One of two infos says nothing of it.
+    let text = SARNIA.replace(">chemical<", ">tornado<").replacen(
+        "<area>",
+        "<parameter><valueName>layer:EC-MSC-SMC:1.0:Alert_Type</valueName><value>watch</value></parameter><area>",
+        1,
+    );
+    assert_eq!(made(&text, Target::Ipaws, AT).unwrap().alert.info[0].event_code[0].value, "TOR");
+}
+
+#[test]
+fn one_code_for_many_says_what_else_it_may_be() {
+    let made = made(RIVER, Target::CapCp, AT).unwrap();
+    let line = made.report.lines.iter().find(|l| l.rule == report::Rule::CodeOfMany).unwrap();
+    assert_eq!(line.detail, "HMW → hazmat; it may also be chemical, fallObject, industryFire");
+    assert_eq!(line.row.as_ref().map(|r| (r.table, r.key.as_str())), Some(("events_same", "HMW")));
 }

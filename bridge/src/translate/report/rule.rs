@@ -93,6 +93,10 @@ rules! {
     CodePresent: "codes.present", Kept, Note, "design: a code in the message, then the table, then a fallback";
     /// The event code of the target by the row of a table.
     CodeByTable: "codes.table", Mapped, Note, "tables events_capcp, events_same, events_same_radio";
+    /// The SAME code of a watch, advisory or statement, where the message itself says that it is one.
+    CodeByType: "codes.alert-type", Mapped, Note, "table events_capcp, columns same_watch and same_statement; layer EC-MSC-SMC, Alert_Type";
+    /// A code of the target for one that several of its codes lead to: it may be any of them.
+    CodeOfMany: "codes.one-of-many", Mapped, Warning, "table events_same, column also";
     /// No table knows a code of the message: the configured fallback.
     CodeFallback: "codes.fallback", Derived, Alarm, "setting translation.fallback_same or translation.fallback_capcp";
     /// A code under the target's name that is not the one chosen for it.
