@@ -232,6 +232,12 @@ pub enum Refusal {
         /// The configured number.
         max_in_flight: u32,
     },
+    /// The attempt had not ended when its lease was about to.
+    #[error("the attempt had not ended after {secs} s")]
+    Overdue {
+        /// How long it was given.
+        secs: u64,
+    },
     /// The message cannot be expressed for this endpoint.
     #[error("the message does not fit the endpoint: {said}")]
     Unfit {

@@ -126,6 +126,30 @@ pub struct Provenance {
     pub audience: Audience,
     /// The CAP addresses.
     pub addresses: Vec<String>,
+    /// The other ways by which the same message came, in order of arrival. It returns by none of them.
+    #[serde(default)]
+    pub also: Vec<Sighting>,
+}
+
+impl Provenance {
+    /// Every source that brought the message, the first one first.
+    pub fn origins(&self) -> impl Iterator<Item = &Origin> {
+        std::iter::once(&self.origin).chain(self.also.iter().map(|s| &s.origin))
+    }
+
+    /// Whether the message came from this system, by any way.
+    pub fn is_from(&self, system: &SystemName) -> bool {
+        self.system == *system || self.also.iter().any(|s| s.system == *system)
+    }
+}
+
+/// A second way by which a message came.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sighting {
+    /// The source.
+    pub origin: Origin,
+    /// The system behind the source.
+    pub system: SystemName,
 }
 
 /// Proof that a message of class `C` may go to one endpoint.
@@ -141,7 +165,7 @@ impl<C: Relayable> Passage<C> {
     /// # Errors
     /// The first reason that bars the message from the destination.
     pub fn open(cleared: &Cleared<C>, from: &Provenance, to: &Destination<C>) -> Result<Self, Barred> {
-        if from.system == to.system {
+        if from.is_from(&to.system) {
             return Err(Barred::SameSystem);
         }
         if cleared.exercise() != to.exercise() {
@@ -186,6 +210,7 @@ mod tests {
             system: SystemName("masas".into()),
             audience,
             addresses: addresses.iter().map(|a| (*a).to_owned()).collect(),
+            also: vec![Sighting { origin: Origin("mirror".into()), system: SystemName("naad".into()) }],
         };
         let to = |system: &str, reach, restricted| {
             let mut d = Destination::<Live>::new(EndpointName("e".into()), SystemName(system.into()), None);
@@ -198,6 +223,7 @@ mod tests {
         let cases = [
             (from(Public, &[]), to("ipaws", Reach::Public, false), None),
             (from(Public, &[]), to("masas", Reach::Public, false), Some(Barred::SameSystem)),
+            (from(Public, &[]), to("naad", Reach::Public, false), Some(Barred::SameSystem)),
             (from(Restricted, &[]), to("ipaws", Reach::Responders, true), None),
             (from(Restricted, &[]), to("ipaws", Reach::Responders, false), Some(Barred::Restricted)),
             (from(Restricted, &[]), to("ipaws", Reach::Public, true), Some(Barred::Restricted)),
@@ -221,6 +247,7 @@ mod tests {
             system: SystemName("masas-exercise".into()),
             audience: Audience::Public,
             addresses: vec![],
+            also: vec![],
         };
         for (exercise, open) in [(Some("cause-6"), true), (Some("other"), false), (None, false)] {
             let to = Destination::new(

@@ -27,6 +27,7 @@ use crate::health::Health;
 use crate::pipeline::Pipeline;
 use crate::pipeline::classify::TestMarks;
 use crate::pipeline::route::Router;
+use crate::pipeline::rules::Rules;
 use crate::relay::Relay;
 use crate::rendering::Renderer;
 use crate::store::instance::Instance;
@@ -186,10 +187,12 @@ fn build(config: Config, common: &Common) -> Result<Stages, StartError> {
     }
     let (accepted, routed) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let own_senders = own_senders(&config);
+    let rules = Arc::new(Rules::new(config.rules));
     let pipeline = Arc::new(Pipeline {
         store: Arc::clone(store),
         clock: clock.clone(),
         sources: config.profiles,
+        rules: Arc::clone(&rules),
         intake: config.intake,
         marks,
         bridge: config.bridge.name.clone(),
@@ -207,7 +210,7 @@ fn build(config: Config, common: &Common) -> Result<Stages, StartError> {
     let router = Arc::new(Router {
         store: Arc::clone(store),
         clock: clock.clone(),
-        rules: config.rules.clone(),
+        rules: Arc::clone(&rules),
         endpoints: Arc::clone(&endpoints),
         renderer: Arc::clone(&renderer),
         relay: config.relay.clone(),
@@ -218,7 +221,7 @@ fn build(config: Config, common: &Common) -> Result<Stages, StartError> {
         clock: clock.clone(),
         slots: crate::relay::slots(&endpoints),
         endpoints,
-        rules: config.rules.into_iter().map(|r| (r.name.clone(), r)).collect(),
+        rules,
         renderer,
         context: EndpointContext { clock: Arc::new(clock.clone()), http: http.clone() },
         settings: config.relay,

@@ -5,13 +5,14 @@
 
 use bytes::Bytes;
 use cap_schema::MsgType;
-use capbridge_adapters::class::Classified;
+use capbridge_adapters::class::{Class, Classified};
 use capbridge_adapters::passage::{Origin, Provenance};
 use capbridge_adapters::source::Form;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// The key of an alert: lower-case hex of SHA-256 over sender, identifier and sent, joined by NUL.
+/// The key of an alert: lower-case hex of SHA-256 over sender, identifier and sent, joined by NUL, and over the name of
+/// its world where that is not `live`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct AlertKey(pub String);
@@ -20,6 +21,47 @@ pub struct AlertKey(pub String);
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ChainKey(pub String);
+
+/// The name of a message in the references of others: lower-case hex of SHA-256 over world, sender and identifier.
+/// `sent` is not in it, because real references get it wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ChainName(pub String);
+
+/// Messages that can meet. Nothing that one world holds is a repeat, an Update or a Cancel of what another holds: an
+/// exercise cannot swallow or end a real alert, nor can a source that no route takes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct World(String);
+
+impl World {
+    /// Real alerts from the sources that routes take.
+    pub fn live() -> Self {
+        World("live".to_owned())
+    }
+
+    /// The world of a class and its exercise; `alone` is a source that no route of the class takes.
+    pub fn of(class: &Classified, alone: Option<&Origin>) -> Self {
+        let mut name = match class.class() {
+            Class::Live => "live".to_owned(),
+            Class::Exercise => "exercise".to_owned(),
+            Class::Test => "test".to_owned(),
+            Class::Internal => "internal".to_owned(),
+        };
+        if let Some(exercise) = class.exercise() {
+            name = format!("{name}/{}", exercise.0);
+        }
+        if let Some(origin) = alone {
+            name = format!("{name}@{origin}");
+        }
+        World(name)
+    }
+
+    /// Its name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
 
 /// A CAP reference (`sender,identifier,sent`) as owned text.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -61,8 +103,16 @@ pub struct Envelope {
     pub reference: Reference,
     /// CAP `msgType`.
     pub msg_type: MsgType,
-    /// The messages that it refers to.
+    /// The messages that it refers to, as written.
     pub refers_to: Vec<Reference>,
+    /// The world that it is in.
+    pub world: World,
+    /// Its own name in references.
+    pub name: ChainName,
+    /// The names of what it may speak for among `refers_to`: what its sender sent, or may act for.
+    pub follows: Vec<ChainName>,
+    /// Until when it waits for one of `follows`, where none of them is here.
+    pub hold_until: Option<Timestamp>,
     /// Where it came from and whom it is for.
     pub provenance: Provenance,
     /// What the document was.
@@ -96,6 +146,20 @@ pub struct Envelope {
     /// What the classifier and the router go by: event codes, categories and so on are read again from the bytes;
     /// this is the headline for people.
     pub headline: Option<String>,
+}
+
+impl Envelope {
+    /// Whether it takes the place of an earlier message of its chain: an Update, Cancel or Error of its own sender
+    /// that was sent later, or in the same second and says so (CAP 1.2 3.2.1 `msgType`).
+    pub fn supersedes(&self, earlier: &Envelope) -> bool {
+        let replaces = match self.msg_type {
+            MsgType::Update | MsgType::Cancel | MsgType::Error => !self.follows.is_empty(),
+            MsgType::Alert | MsgType::Ack => false,
+        };
+        let later = self.sent_at > earlier.sent_at
+            || (self.sent_at == earlier.sent_at && self.follows.contains(&earlier.name));
+        replaces && self.key != earlier.key && later
+    }
 }
 
 /// An alert with its bytes.

@@ -5,29 +5,37 @@
 
 pub mod classify;
 pub mod deduplicate;
+mod facts;
 pub mod ingest;
 pub mod route;
+pub mod rules;
 pub mod verify;
+
+pub use facts::{expires, instant, reference_of};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use cap_schema::{Alert, Category, Code, Finding, Limits, MsgType, Scope, Severity, Time, Urgency};
-use capbridge_adapters::class::{Class, ExerciseId};
+use cap_schema::{Alert, Code, Finding, Limits, MsgType};
+use capbridge_adapters::class::{Class, Classified, ExerciseId};
 use capbridge_adapters::masas::entry::EntrySettings;
-use capbridge_adapters::passage::{Audience, Origin, Provenance, SystemName};
+use capbridge_adapters::passage::{Origin, Provenance, SystemName};
 use capbridge_adapters::source::{Accept, AcceptError, Acceptance, Clock, Received};
-use jiff::Timestamp;
+use jiff::SignedDuration;
 use serde_json::json;
 use tokio::sync::Notify;
 use tracing::{debug, info, warn};
 
 use crate::clock::BridgeClock;
 use crate::config::IntakeTable;
-use crate::envelope::{AlertKey, ChainKey, Envelope, Lane, Quarantined, Reference, StoredAlert};
+use crate::envelope::{AlertKey, ChainKey, Envelope, Quarantined, Reference, StoredAlert, World};
 use crate::store::{Event, Store, StoreError, Stored};
 use crate::telemetry::{ErrorChain, Metrics};
+
+use deduplicate::{Names, Stranger};
+use facts::owned;
+use rules::Rules;
 
 /// Why a document went to quarantine. A closed set: operators filter by it and metrics are labelled with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -46,6 +54,10 @@ pub enum Reason {
     Conflict,
     /// The source could not complete the document.
     Incomplete,
+    /// It would update or cancel what another sender sent.
+    Authority,
+    /// It carries a mark of this bridge, but the bridge does not know that it issued it.
+    Loop,
 }
 
 impl Reason {
@@ -59,6 +71,8 @@ impl Reason {
             Reason::Stale => "stale",
             Reason::Conflict => "conflict",
             Reason::Incomplete => "incomplete",
+            Reason::Authority => "authority",
+            Reason::Loop => "loop",
         }
     }
 }
@@ -107,6 +121,8 @@ pub struct Pipeline {
     pub clock: BridgeClock,
     /// Every configured source.
     pub sources: BTreeMap<Origin, SourceProfile>,
+    /// The rules, for the world of a message: what no rule takes stays by itself.
+    pub rules: Arc<Rules>,
     /// Freshness.
     pub intake: IntakeTable,
     /// What marks a test.
@@ -144,8 +160,8 @@ pub struct Pardon {
 }
 
 impl Pipeline {
-    /// Runs a document to its durable answer. A pardon lifts the verdict of `verify`, never that of `ingest`,
-    /// `classify` or `deduplicate`.
+    /// Runs a document to its durable answer. A pardon lifts the verdicts of `verify` and of a missing right to speak for
+    /// others, never those of `ingest` and `classify`, nor a conflict.
     ///
     /// # Errors
     /// The store failed; nothing was stored.
@@ -170,15 +186,18 @@ impl Pipeline {
             let setback = Setback::boxed(Reason::Document, "no sender, identifier or sent".into());
             return self.set_aside(origin, &received, setback).await;
         };
-        if let Some(ours) = self.own(&read.alert, &reference).await? {
-            return self.turn_back(origin, &reference, &ours).await;
+        if let Some(key) = self.store.ours(&reference.sender, &reference.identifier).await? {
+            return self.turn_back(origin, &received, &reference, key).await;
         }
-        let verified =
-            verify::verify(&received.raw, &read.alert, &source.trust, self.clock.now(), &self.intake);
+        let mut standing = self.stand(source, origin, &read.alert, &reference).await?;
+        let verdict = self.judge(source, &received, &read.alert, &standing).await?;
         let cap = read.derived.as_deref().unwrap_or(&received.raw);
-        let (signature, profile_findings) = match (verified, pardon) {
+        let (signature, verdict_findings) = match (verdict, pardon) {
             (Ok(verified), _) => (verified.verification.state.to_string(), verified.findings),
             (Err(setback), Some(pardon)) => {
+                if setback.reason == Reason::Authority {
+                    standing.names.believe();
+                }
                 (format!("released by {}: {}", pardon.operator, setback.detail), setback.findings)
             }
             (Err(mut setback), None) => {
@@ -187,53 +206,160 @@ impl Pipeline {
             }
         };
         let mut findings = read.findings;
-        findings.extend(profile_findings);
+        findings.extend(verdict_findings);
         locate(cap, &source.limits, &mut findings);
-        let alert = self.stored(source, origin, &received, read.alert, read.derived, signature, &findings);
+        let made = Made { alert: read.alert, derived: read.derived, signature, findings };
+        let alert = self.stored(origin, &received, made, (source, standing));
         self.store_alert(origin, &received, alert).await
     }
 
-    #[expect(clippy::too_many_arguments, reason = "every part of the record, once, in one private place")]
-    fn stored(
+    /// Class, world and names of a message. One without infos says of itself only its status: where what it follows is of
+    /// a lower class, so is it.
+    async fn stand(
         &self,
         source: &SourceProfile,
         origin: &Origin,
+        alert: &Alert<'_>,
+        reference: &Reference,
+    ) -> Result<Standing, StoreError> {
+        let (class, _) = classify::classify(alert, source.mode, source.exercise.clone(), &self.marks);
+        let others = self.others(&reference.sender);
+        let all = || alert.references().iter().map(owned).collect::<Vec<_>>();
+        let refers_to: Vec<Reference> = match alert.msg_type {
+            Code::Known(MsgType::Alert | MsgType::Ack) | Code::Unknown(_) => Vec::new(),
+            Code::Known(MsgType::Update | MsgType::Cancel) => all(),
+            // About another's message it is an answer, which ends nothing.
+            Code::Known(MsgType::Error) => {
+                all().into_iter().filter(|r| r.sender == reference.sender || others.contains(&r.sender)).collect()
+            }
+        };
+        let at = |class: Classified| {
+            let alone = (!self.rules.take_from(origin, class.class())).then_some(origin);
+            let world = World::of(&class, alone);
+            let names = deduplicate::names(&world, reference, &refers_to, others);
+            Standing { class, world, names }
+        };
+        let mut found = at(class.clone());
+        if !alert.info.is_empty() || self.any_known(&found.names).await? {
+            return Ok(found);
+        }
+        for lower in [Class::Exercise, Class::Test] {
+            let lowered = at(class.clone().lower(lower));
+            if lower < class.class() && self.any_known(&lowered.names).await? {
+                found = lowered;
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    /// The senders that a sender may act for.
+    fn others(&self, sender: &str) -> &[String] {
+        self.intake.acts_for.get(sender).map_or(&[], Vec::as_slice)
+    }
+
+    async fn any_known(&self, names: &Names) -> Result<bool, StoreError> {
+        Ok(!names.follows.is_empty() && self.store.known(&names.follows).await?.contains(&true))
+    }
+
+    /// Whether the message is to be believed: signature and rules, the marks of this bridge, age, and the right to speak
+    /// for what it refers to.
+    async fn judge(
+        &self,
+        source: &SourceProfile,
         received: &Received,
-        alert: Alert<'static>,
-        derived: Option<bytes::Bytes>,
-        signature: String,
-        findings: &[Finding],
+        alert: &Alert<'_>,
+        standing: &Standing,
+    ) -> Result<Result<verify::Verified, Box<Setback>>, StoreError> {
+        let mut verified = match verify::verify(&received.raw, alert, &source.trust) {
+            Ok(verified) => verified,
+            Err(setback) => return Ok(Err(setback)),
+        };
+        let refuse = |reason, detail, findings| {
+            let reference = reference_of(alert);
+            Ok(Err(Box::new(Setback { reason, detail, findings, reference })))
+        };
+        let sender = alert.sender.as_ref();
+        if self.own_senders.iter().any(|own| own == sender) || deduplicate::carries_trace(alert, &self.bridge)
+        {
+            let detail = format!("it says that {} issued or carried it, which is not on record", self.bridge);
+            return refuse(Reason::Loop, detail, verified.findings);
+        }
+        match verify::fresh(alert, self.clock.now(), &self.intake) {
+            // What ends or corrects an alert that we have is news however late it comes.
+            Err((Reason::Stale, _)) if self.any_known(&standing.names).await? => {}
+            Err((reason, detail)) => return refuse(reason, detail, verified.findings),
+            Ok(()) => {}
+        }
+        if let Some(stranger) = self.stranger(alert, &standing.names).await? {
+            let detail = format!(
+                "it refers to {stranger}: only that sender, or one that acts for it ([intake] acts_for), may"
+            );
+            return refuse(Reason::Authority, detail, std::mem::take(&mut verified.findings));
+        }
+        Ok(Ok(verified))
+    }
+
+    /// The message of another sender that an Update or Cancel refers to, where that is here and no message of its own
+    /// sender has the identifier.
+    async fn stranger(&self, alert: &Alert<'_>, names: &Names) -> Result<Option<Reference>, StoreError> {
+        match alert.msg_type {
+            Code::Known(MsgType::Update | MsgType::Cancel) => {}
+            Code::Known(MsgType::Alert | MsgType::Ack | MsgType::Error) | Code::Unknown(_) => {
+                return Ok(None);
+            }
+        }
+        for Stranger { reference, theirs, own } in &names.strangers {
+            if self.store.known(&[theirs.clone(), own.clone()]).await? == [true, false] {
+                return Ok(Some(reference.clone()));
+            }
+        }
+        Ok(None)
+    }
+
+    fn stored(
+        &self,
+        origin: &Origin,
+        received: &Received,
+        made: Made,
+        (source, standing): (&SourceProfile, Standing),
     ) -> StoredAlert {
-        let (class, _) = classify::classify(&alert, source.mode, source.exercise.clone(), &self.marks);
-        let reference = reference_of(&alert).unwrap_or_else(|| Reference {
-            sender: String::new(),
-            identifier: String::new(),
-            sent: String::new(),
-        });
-        let key = deduplicate::key(&reference);
+        let Made { alert, derived, signature, findings } = made;
+        let Standing { class, world, names } = standing;
+        let reference = owned(&alert.reference());
+        let key = deduplicate::key(&reference, &world);
+        let accepted_at = self.clock.now();
+        let hold = SignedDuration::from_secs(i64::try_from(self.intake.hold_secs).unwrap_or(60));
+        let (msg_type, waits) = match &alert.msg_type {
+            Code::Known(kind @ (MsgType::Update | MsgType::Cancel)) => (*kind, !names.follows.is_empty()),
+            Code::Known(kind @ (MsgType::Alert | MsgType::Ack | MsgType::Error)) => (*kind, false),
+            Code::Unknown(_) => (MsgType::Alert, false),
+        };
         let envelope = Envelope {
             v: 1,
             chain: ChainKey(key.0.clone()),
-            twin: deduplicate::twin(&reference),
+            twin: deduplicate::twin(&reference, &world, &alert),
             key,
-            msg_type: match &alert.msg_type {
-                Code::Known(known) => *known,
-                Code::Unknown(_) => MsgType::Alert,
-            },
-            refers_to: alert.references().into_iter().map(|r| owned(&r)).collect(),
+            msg_type,
+            refers_to: alert.references().iter().map(owned).collect(),
+            world,
+            name: names.own,
+            follows: names.follows,
+            hold_until: waits.then(|| accepted_at.checked_add(hold).unwrap_or(accepted_at)),
             provenance: Provenance {
                 origin: origin.clone(),
                 system: source.system.clone(),
-                audience: audience(&alert),
-                addresses: alert.addresses.as_deref().map(addresses).unwrap_or_default(),
+                audience: facts::audience(&alert),
+                addresses: alert.addresses.as_deref().map(facts::addresses).unwrap_or_default(),
+                also: Vec::new(),
             },
             form: received.form,
             remote_id: received.remote_id.clone(),
             received_at: received.received_at,
-            accepted_at: self.clock.now(),
+            accepted_at,
             sent_at: instant(&alert.sent).unwrap_or(received.received_at),
             expires_at: expires(&alert),
-            lane: lane(&alert),
+            lane: facts::lane(&alert),
             class,
             digest: deduplicate::hex_digest(&received.raw),
             content_digest: deduplicate::content_digest(&alert),
@@ -253,10 +379,17 @@ impl Pipeline {
     ) -> Result<Acceptance, StoreError> {
         let envelope = alert.envelope.clone();
         let reference = &envelope.reference;
+        let mut held_until = None;
         let (what, subject, acceptance) = match self.store.accept(alert).await? {
             Stored::New(_) => {
                 info!(%origin, %reference, class = %envelope.class.class(), "alert accepted");
                 self.accepted.notify_one();
+                ("accepted", envelope.key.clone(), Acceptance::Accepted)
+            }
+            Stored::Held(_) => {
+                info!(%origin, %reference, class = %envelope.class.class(), "alert accepted");
+                info!(%origin, %reference, "alert held for what it refers to");
+                held_until = envelope.hold_until;
                 ("accepted", envelope.key.clone(), Acceptance::Accepted)
             }
             Stored::Repeat => {
@@ -265,6 +398,7 @@ impl Pipeline {
             }
             Stored::Linked(to) => {
                 info!(%origin, %reference, "the same alert through another source");
+                self.accepted.notify_one();
                 ("linked", to, Acceptance::Linked)
             }
             Stored::Conflict => {
@@ -278,34 +412,40 @@ impl Pipeline {
             }
         };
         let facts = json!({"origin": origin, "digest": envelope.digest, "signature": envelope.signature,
-            "class": envelope.class.class()});
+            "class": envelope.class.class(), "held_until": held_until.map(|t| t.to_string())});
         self.record(what, Some(subject), facts).await?;
+        self.note_unheard(&envelope).await?;
         Ok(acceptance)
     }
 
-    /// The alert that this message was made from, if it is one of ours.
-    async fn own(
-        &self,
-        alert: &Alert<'_>,
-        reference: &Reference,
-    ) -> Result<Option<Option<AlertKey>>, StoreError> {
-        if let Some(key) = self.store.ours(&reference.sender, &reference.identifier).await? {
-            return Ok(Some(Some(key)));
+    /// Says so when a source that no route takes would update or cancel what was relayed.
+    async fn note_unheard(&self, envelope: &Envelope) -> Result<(), StoreError> {
+        let shared = World::of(&envelope.class, None);
+        let others = self.others(&envelope.reference.sender);
+        let names = deduplicate::names(&shared, &envelope.reference, &envelope.refers_to, others);
+        if envelope.world == shared || envelope.follows.is_empty() || !self.any_known(&names).await? {
+            return Ok(());
         }
-        let by_mark =
-            self.own_senders.contains(&reference.sender) || deduplicate::carries_trace(alert, &self.bridge);
-        Ok(by_mark.then_some(None))
+        let origin = &envelope.provenance.origin;
+        let reason = format!(
+            "no route of class {} takes from source {origin}, and what the message refers to came from one that is routed",
+            envelope.class.class()
+        );
+        warn!(%origin, reference = %envelope.reference, reason, "message withheld");
+        self.record("withheld", Some(envelope.key.clone()), json!({"origin": origin, "reason": reason})).await
     }
 
     async fn turn_back(
         &self,
         origin: &Origin,
+        received: &Received,
         reference: &Reference,
-        ours: &Option<AlertKey>,
+        ours: AlertKey,
     ) -> Result<Acceptance, StoreError> {
         info!(%origin, %reference, "our own output came back and stops here");
-        self.record("loop", ours.clone(), json!({"origin": origin, "reference": reference.to_string()}))
-            .await?;
+        let digest = deduplicate::hex_digest(&received.raw);
+        let facts = json!({"origin": origin, "reference": reference.to_string(), "digest": digest});
+        self.record("loop", Some(ours), facts).await?;
         Ok(Acceptance::Loop)
     }
 
@@ -362,84 +502,26 @@ impl Pipeline {
     }
 }
 
+/// What is known of a message before it is judged.
+struct Standing {
+    class: Classified,
+    world: World,
+    names: Names,
+}
+
+/// What reading and judging made of a document.
+struct Made {
+    alert: Alert<'static>,
+    derived: Option<bytes::Bytes>,
+    signature: String,
+    findings: Vec<Finding>,
+}
+
 /// Gives findings that have only a path their line and column.
 fn locate(cap: &[u8], limits: &Limits, findings: &mut [Finding]) {
     if findings.iter().any(|f| f.line == 0 && !f.path.is_empty())
         && let Ok(document) = cap_schema::Document::read(cap, limits)
     {
         document.locate(findings);
-    }
-}
-
-/// The alert's own reference, if all three parts are there.
-pub fn reference_of(alert: &Alert<'_>) -> Option<Reference> {
-    let reference = owned(&alert.reference());
-    let whole =
-        !reference.sender.is_empty() && !reference.identifier.is_empty() && !reference.sent.is_empty();
-    whole.then_some(reference)
-}
-
-fn owned(reference: &cap_schema::Reference<'_>) -> Reference {
-    Reference {
-        sender: reference.sender.to_string(),
-        identifier: reference.identifier.to_string(),
-        sent: reference.sent.to_string(),
-    }
-}
-
-/// A CAP time as an instant.
-pub fn instant(time: &Time<'_>) -> Option<Timestamp> {
-    time.instant().and_then(|i| Timestamp::from_second(i.seconds()).ok())
-}
-
-/// The latest `expires` of the infos; `None` when one of them has none.
-pub fn expires(alert: &Alert<'_>) -> Option<Timestamp> {
-    let all: Option<Vec<Timestamp>> =
-        alert.info.iter().map(|i| i.expires.as_ref().and_then(instant)).collect();
-    all?.into_iter().max()
-}
-
-fn audience(alert: &Alert<'_>) -> Audience {
-    match &alert.scope {
-        Some(Code::Known(Scope::Public)) => Audience::Public,
-        Some(Code::Known(Scope::Restricted)) => Audience::Restricted,
-        // Nothing that cannot be read is given a wider audience.
-        Some(Code::Known(Scope::Private) | Code::Unknown(_)) | None => Audience::Private,
-    }
-}
-
-/// CAP `addresses`: separated by white space, quoted where one contains it.
-fn addresses(text: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    for (index, part) in text.split('"').enumerate() {
-        if index % 2 == 1 {
-            found.push(part.to_owned());
-        } else {
-            found.extend(part.split_whitespace().map(str::to_owned));
-        }
-    }
-    found.retain(|a| !a.is_empty());
-    found
-}
-
-/// CBRNE, Extreme and Immediate go first.
-fn lane(alert: &Alert<'_>) -> Lane {
-    let urgent = alert.info.iter().any(|i| {
-        i.category.contains(&Code::Known(Category::Cbrne))
-            || i.severity == Code::Known(Severity::Extreme)
-            || i.urgency == Code::Known(Urgency::Immediate)
-    });
-    // A message without info ends or answers another: it must not wait behind routine traffic.
-    if urgent || alert.info.is_empty() { Lane::Urgent } else { Lane::Routine }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_are_split_at_white_space_and_quotes() {
-        assert_eq!(addresses("\"address 1\" address2\n three"), ["address 1", "address2", "three"]);
-        assert_eq!(addresses("  "), Vec::<String>::new());
     }
 }

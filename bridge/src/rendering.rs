@@ -5,7 +5,7 @@
 
 use base64::Engine;
 use bytes::Bytes;
-use cap_schema::{Alert, Limits};
+use cap_schema::{Alert, Limits, MsgType};
 use capbridge_adapters::class::Class;
 use capbridge_adapters::endpoint::{BodyForm, Profile, Wants};
 use jiff::Timestamp;
@@ -48,9 +48,9 @@ pub struct Making<'m> {
 /// What the destination has of the chain.
 #[derive(Clone, Copy)]
 pub struct Around<'c> {
-    /// What it took, oldest first; `None` where that is not known yet.
+    /// What it took since the last Cancel, oldest first; `None` where that is not known yet.
     pub issued: Option<&'c [Issued]>,
-    /// The newest of it with its bytes.
+    /// The newest of it that has infos, with its bytes.
     pub previous: Option<&'c StoredAlert>,
 }
 
@@ -68,6 +68,7 @@ pub enum NotRendered {
 /// A CAP message for an endpoint, before it is wrapped.
 struct Made {
     reference: Reference,
+    msg_type: MsgType,
     xml: Bytes,
     report: Value,
     translated: bool,
@@ -79,10 +80,6 @@ impl Renderer {
     /// # Errors
     /// Why not.
     pub fn try_render(&self, making: &Making<'_>, alert: &Alert<'_>) -> Result<(), NotRendered> {
-        // A Cancel without infos is made of what the destination got before it, which is not known yet.
-        if alert.info.is_empty() {
-            return Ok(());
-        }
         self.make(making, alert).map(|_| ())
     }
 
@@ -106,6 +103,7 @@ impl Renderer {
             v: 1,
             reference: made.reference,
             earlier: Vec::new(),
+            msg_type: made.msg_type,
             translated: made.translated,
             body,
             content_type,
@@ -114,12 +112,18 @@ impl Renderer {
         })
     }
 
+    /// Whether a stored alert has infos.
+    pub fn has_infos(&self, stored: &StoredAlert) -> bool {
+        cap_schema::parse_owned(stored.cap(), &self.limits).is_ok_and(|parsed| !parsed.alert.info.is_empty())
+    }
+
     fn make(&self, making: &Making<'_>, alert: &Alert<'_>) -> Result<Made, NotRendered> {
         let Making { stored, wants, rule, now, around } = *making;
         let target = match wants.profile {
             Profile::AsReceived => {
                 return Ok(Made {
                     reference: stored.envelope.reference.clone(),
+                    msg_type: stored.envelope.msg_type,
                     xml: stored.cap().clone(),
                     report: Value::Null,
                     translated: false,
@@ -129,8 +133,9 @@ impl Renderer {
             Profile::Ipaws => Target::Ipaws,
         };
         let settings = self.settings(wants, rule, stored.envelope.class.class());
-        let issued: Option<Vec<(Reference, Reference)>> =
-            around.issued.map(|all| all.iter().map(|i| (i.original.clone(), i.reference.clone())).collect());
+        let issued: Option<Vec<(Reference, Reference)>> = around
+            .issued
+            .map(|all| all.iter().map(|i| (i.original.reference.clone(), i.reference.clone())).collect());
         let previous = around
             .previous
             .and_then(|p| cap_schema::parse_owned(p.cap(), &self.limits).ok())
@@ -148,6 +153,7 @@ impl Renderer {
         let translated = translate::translate(&request).map_err(NotRendered::NotSent)?;
         Ok(Made {
             reference: translated.reference,
+            msg_type: translated.msg_type,
             xml: Bytes::from(translated.xml),
             report: serde_json::to_value(&translated.report).unwrap_or(Value::Null),
             translated: true,
@@ -185,7 +191,7 @@ fn json_body(making: &Making<'_>, alert: &Alert<'_>, made: &Made, id: &DeliveryI
         "data": {
             "id": id,
             "usage": {"class": envelope.class.class(), "exercise": envelope.class.exercise()},
-            "msg_type": envelope.msg_type,
+            "msg_type": made.msg_type,
             "reference": made.reference.to_string(),
             "profile": wants.profile,
             "cap": cap,

@@ -13,22 +13,27 @@ pub use open::{Checkpoints, open};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use cap_schema::MsgType;
 use capbridge_adapters::endpoint::Receipt;
 use capbridge_adapters::passage::{EndpointName, Origin};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::envelope::{AlertKey, ChainKey, Envelope, Lane, Quarantined, Reference, Release, StoredAlert};
+use crate::envelope::{
+    AlertKey, ChainKey, ChainName, Envelope, Lane, Quarantined, Reference, Release, StoredAlert,
+};
 
 /// What `Store::accept` found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stored {
     /// New; it joined this chain.
     New(ChainKey),
-    /// The same key and the same bytes: counted on the first.
+    /// New, but nothing that it follows is here: it is routed when that comes, or when its hold ends.
+    Held(ChainKey),
+    /// The same alert (same key and content, or its twin) from a source that brought it before: counted on the first.
     Repeat,
-    /// The same alert through another source (same key and content, or its twin): counted and shown in the journey of
-    /// the alert with this key.
+    /// The same alert from a source that had not brought it: noted on the alert with this key, which is routed again for
+    /// the rules that take that source.
     Linked(AlertKey),
     /// The same key, and it says something else. Nothing was stored.
     Conflict,
@@ -131,6 +136,8 @@ pub struct Rendering {
     pub reference: Reference,
     /// The references of earlier stampings of the same message, oldest first.
     pub earlier: Vec<Reference>,
+    /// What it is to the endpoint: an Update of something that the endpoint never got goes out as an Alert.
+    pub msg_type: MsgType,
     /// Our own: made by translation. `false` where the original goes out as received.
     pub translated: bool,
     /// The bytes.
@@ -176,17 +183,23 @@ pub enum AttemptEnd {
         /// Why.
         error: String,
     },
+    /// Nothing left to send: a later message took its place, or there is nothing that it could end. Stored as
+    /// `Expired`.
+    Moot {
+        /// Why.
+        error: String,
+    },
 }
 
-/// A message that an endpoint took, for the references of what follows it.
+/// A message that an endpoint took, or may have taken: an attempt had no answer. For what follows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Issued {
     /// The original.
-    pub alert: AlertKey,
-    /// Reference of the original.
-    pub original: Reference,
+    pub original: Envelope,
     /// The reference that it carries at the endpoint.
     pub reference: Reference,
+    /// What it is to the endpoint.
+    pub msg_type: MsgType,
     /// Where the endpoint keeps it.
     pub location: Option<String>,
 }
@@ -196,7 +209,7 @@ pub struct Issued {
 pub struct Event {
     /// When.
     pub at: Timestamp,
-    /// What happened: `accepted`, `repeat`, `linked`, `loop`, `routed`, `attempt`, `delivered`, `waiting`, `dead`,
+    /// What happened: `accepted`, `held`, `linked`, `loop`, `routed`, `withheld`, `delivered`, `waiting`, `dead`,
     /// `expired`, `replayed`, `quarantined`, `released`, `started`, `stopped`, `gap`.
     pub what: String,
     /// The alert, if it is about one.
@@ -218,7 +231,7 @@ pub struct Journey {
     pub events: Vec<Event>,
     /// How often the same bytes came again.
     pub repeats: u64,
-    /// The references of the other members of its chain, in order of acceptance.
+    /// The references of the other members of its chain, in the order of `sent`.
     pub chain: Vec<Reference>,
 }
 
@@ -305,8 +318,9 @@ pub enum StoreError {
 /// Where alerts, deliveries and the record of both are kept.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
-    /// Stores bytes, record, dedup key and position in the chain in one step. The chain is that of the first of
-    /// `refers_to` that is known (by sender and identifier, else by identifier alone), else its own.
+    /// Stores bytes, record, dedup key and position in the chain in one step. A message is in one chain with all that it
+    /// follows and with all that follows it, whichever came first: chains that a message connects become one, which
+    /// keeps the key of the first named. What waited for this message waits no longer.
     async fn accept(&self, alert: StoredAlert) -> Result<Stored, StoreError>;
 
     /// Keeps a document aside. The same digest, origin and reason again counts up.
@@ -315,9 +329,9 @@ pub trait Store: Send + Sync + 'static {
     /// Marks a quarantined document as released; the caller then runs it through the pipeline again.
     async fn release(&self, id: &str, release: Release) -> Result<(Quarantined, Bytes), StoreError>;
 
-    /// Accepted alerts that nobody routed, oldest first. An alert handed out is not handed out again before
-    /// `lease_until`, so that several instances can share the work; nor is one whose chain has an earlier alert that is
-    /// leased to somebody and not routed: routing keeps the order of a chain.
+    /// Accepted alerts that nobody routed, oldest first; those of a chain in the order of `sent`. An alert handed out is
+    /// not handed out again before `lease_until`, so that several instances can share the work; nor is one behind an
+    /// earlier one of its chain that is held or leased to somebody: routing keeps the order of a chain.
     async fn unrouted(
         &self,
         now: Timestamp,
@@ -326,7 +340,7 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<Vec<StoredAlert>, StoreError>;
 
     /// Marks an alert as routed and stores its deliveries in one step. A second call for the same alert changes
-    /// nothing. Behind an unfinished delivery of the same (endpoint, chain) a new one waits.
+    /// nothing, unless it was linked in between: then deliveries that are not there yet are added. Behind an unfinished delivery of the same (endpoint, chain) a new one waits.
     async fn route(
         &self,
         alert: &AlertKey,
@@ -369,12 +383,18 @@ pub trait Store: Send + Sync + 'static {
         give_up_at: Timestamp,
     ) -> Result<(), StoreError>;
 
-    /// What an endpoint took of a chain, oldest first.
+    /// What an endpoint took, or may have taken, of a chain, in the order of `sent`.
     async fn issued(&self, endpoint: &EndpointName, chain: &ChainKey) -> Result<Vec<Issued>, StoreError>;
 
     /// The endpoints that any message of a chain was queued for, each with the rule of its newest delivery: corrections
     /// go to everybody that got what they correct.
     async fn followers(&self, chain: &ChainKey) -> Result<Vec<(EndpointName, String)>, StoreError>;
+
+    /// The routed messages of a chain that were sent at this time or later, in the order of `sent`.
+    async fn later(&self, chain: &ChainKey, sent_at: Timestamp) -> Result<Vec<Envelope>, StoreError>;
+
+    /// For each name whether an accepted message carries it. What was accepted is known for ever.
+    async fn known(&self, names: &[ChainName]) -> Result<Vec<bool>, StoreError>;
 
     /// The alert that a message of ours was made from, by the sender and identifier that it carries.
     async fn ours(&self, sender: &str, identifier: &str) -> Result<Option<AlertKey>, StoreError>;

@@ -205,7 +205,7 @@ impl Metrics {
             AttemptEnd::Delivered(_) => "delivered",
             AttemptEnd::Waiting { .. } => "waiting",
             AttemptEnd::Dead { .. } => "dead",
-            AttemptEnd::Expired { .. } => "expired",
+            AttemptEnd::Expired { .. } | AttemptEnd::Moot { .. } => "expired",
         };
         let labels = EndpointLabels { endpoint: delivery.endpoint.0.clone(), outcome: outcome.into() };
         self.attempts.get_or_create(&labels).inc();

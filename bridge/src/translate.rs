@@ -130,6 +130,8 @@ pub struct Translated {
     pub xml: String,
     /// Its reference.
     pub reference: Reference,
+    /// Its msgType.
+    pub msg_type: MsgType,
     /// What was done.
     pub report: Report,
 }
@@ -187,9 +189,19 @@ pub fn translate(request: &Request<'_>) -> Result<Translated, NotSent> {
         return Err(NotSent::Private);
     }
     let mut report = Report::new(request.target);
-    let status = status(request, &mut report)?;
-    let kind = lifecycle::kind(request, &mut report)?;
-    let Infos { infos, everywhere } = infos(request, kind, &mut report)?;
+    let status = self::status(request, &mut report)?;
+    let mut kind = lifecycle::kind(request, &mut report)?;
+    let source: Vec<&Info<'_>> = original.info.iter().collect();
+    let Infos { infos, everywhere } = match infos(request, kind, source, &mut report) {
+        // The destination holds what this message takes the place of, and nothing of this message is for it.
+        Err(why @ (NotSent::Untouched | NotSent::Expired)) if lifecycle::holds_earlier(request, kind) => {
+            report = Report::new(request.target);
+            self::status(request, &mut report)?;
+            kind = lifecycle::end_earlier(kind, why, &mut report);
+            infos(request, kind, Vec::new(), &mut report)?
+        }
+        made => made?,
+    };
     let at = Instant::from_seconds(request.at.as_second());
     let reference = identity::reference(request, &Time::from_instant(at, 0));
     let mut alert = Alert {
@@ -224,7 +236,7 @@ pub fn translate(request: &Request<'_>) -> Result<Translated, NotSent> {
         Target::CapCp | Target::Ipaws => cap_schema::write(&alert),
         Target::MasasEntry => entry::write(request, &alert, &mut report),
     };
-    Ok(Translated { alert, xml, reference, report })
+    Ok(Translated { alert, xml, reference, msg_type: kind, report })
 }
 
 /// The status, lowered to the class of the message: what came from an exercise says so, whatever it called itself.
@@ -297,8 +309,13 @@ struct Infos {
 }
 
 /// The infos of the new message.
-fn infos(request: &Request<'_>, kind: MsgType, report: &mut Report) -> Result<Infos, NotSent> {
-    let mut source = request.alert.info.iter().collect::<Vec<_>>();
+fn infos<'r>(
+    request: &Request<'r>,
+    kind: MsgType,
+    mut source: Vec<&'r Info<'r>>,
+    report: &mut Report,
+) -> Result<Infos, NotSent> {
+    let ends_earlier = source.is_empty();
     if source.is_empty() {
         match (kind, request.target) {
             (MsgType::Cancel, Target::Ipaws) => return Ok(Infos { infos: Vec::new(), everywhere: true }),
@@ -343,7 +360,7 @@ fn infos(request: &Request<'_>, kind: MsgType, report: &mut Report) -> Result<In
     }
     channels::limits(request, &open, &mut infos, report);
     let calls_wrong = request.alert.msg_type == Code::Known(MsgType::Error);
-    if kind == MsgType::Cancel && (request.alert.info.is_empty() || calls_wrong) {
+    if ends_earlier || (kind == MsgType::Cancel && calls_wrong) {
         infos.iter_mut().for_each(lifecycle::end_info);
     }
     language::agree(request.target, &mut infos, report);

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use cap_schema::Limits;
 
 use super::{NOTHING_TO_SEND, SOFTWARE, TargetArg, TranslateArgs, USAGE, complain, inputs};
+use crate::envelope::World;
 use crate::pipeline::{deduplicate, instant, reference_of};
 use crate::telemetry::chain;
 use crate::translate::{Request, Settings, Tables, Target};
@@ -46,7 +47,7 @@ pub fn translate(args: &TranslateArgs) -> ExitCode {
     let settings = Settings::default();
     let request = Request {
         alert: &parsed.alert,
-        origin_key: &deduplicate::key(&reference).0,
+        origin_key: &deduplicate::key(&reference, &World::live()).0,
         target: match args.to {
             TargetArg::CapCp => Target::CapCp,
             TargetArg::Ipaws => Target::Ipaws,

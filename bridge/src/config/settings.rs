@@ -2,6 +2,7 @@
 //!
 //! Owns names and defaults; `config.default.toml` shows the same and a test compares. Must not read files.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use capbridge_adapters::class::Class;
@@ -128,11 +129,21 @@ pub struct IntakeTable {
     pub stale_secs: u64,
     /// How long a source may be silent (no successful contact) before readiness is lost, seconds.
     pub contact_secs: u64,
+    /// How long an Update or Cancel waits for what it refers to, where none of that is here, seconds.
+    pub hold_secs: u64,
+    /// Senders that may update and cancel what other senders sent: acting sender to the senders that it acts for.
+    pub acts_for: BTreeMap<String, Vec<String>>,
 }
 
 impl Default for IntakeTable {
     fn default() -> Self {
-        IntakeTable { future_secs: 900, stale_secs: 86_400, contact_secs: 600 }
+        IntakeTable {
+            future_secs: 900,
+            stale_secs: 86_400,
+            contact_secs: 600,
+            hold_secs: 60,
+            acts_for: BTreeMap::new(),
+        }
     }
 }
 

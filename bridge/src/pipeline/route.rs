@@ -7,25 +7,27 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use cap_schema::{Alert, Category, Code, MsgType};
+use cap_schema::{Alert, MsgType};
 use capbridge_adapters::passage::EndpointName;
 use capbridge_adapters::registry::AnyEndpoint;
 use capbridge_adapters::source::Clock;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use tokio::sync::Notify;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::deduplicate::hex_digest;
+use super::rules::Rules;
 use crate::clock::BridgeClock;
 use crate::config::{RelayTable, Rule};
 use crate::envelope::{AlertKey, Envelope, StoredAlert};
 use crate::patience::Patience;
 use crate::relay::attempt::admit;
 use crate::relay::expiry::give_up_at;
-use crate::rendering::{Around, Making, Renderer};
+use crate::rendering::{Around, Making, NotRendered, Renderer};
 use crate::store::{DeliveryId, Event, NewDelivery, Store, StoreError};
 use crate::telemetry::ErrorChain;
+use crate::translate::NotSent;
 
 /// How many alerts are routed in one go.
 const BATCH: u32 = 64;
@@ -38,8 +40,8 @@ pub struct Router {
     pub store: Arc<dyn Store>,
     /// The time.
     pub clock: BridgeClock,
-    /// The rules, in the order of the file.
-    pub rules: Vec<Rule>,
+    /// The rules.
+    pub rules: Arc<Rules>,
     /// The endpoints.
     pub endpoints: Arc<BTreeMap<EndpointName, AnyEndpoint>>,
     /// Says whether a message can be made at all.
@@ -50,15 +52,29 @@ pub struct Router {
     pub routed: Arc<Notify>,
 }
 
+/// What routing comes to.
+#[derive(Default)]
+struct Plan {
+    deliveries: Vec<NewDelivery>,
+    withheld: Vec<Withheld>,
+    /// Nothing that the message follows is here.
+    orphan: bool,
+}
+
 /// An endpoint that a message does not go to although something asked for it, and why.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Withheld {
-    /// The endpoint.
-    pub endpoint: EndpointName,
-    /// The rule that asked.
-    pub rule: String,
-    /// Why not.
-    pub reason: String,
+struct Withheld {
+    endpoint: Option<EndpointName>,
+    rule: Option<String>,
+    reason: String,
+}
+
+/// How a message may come to an endpoint.
+#[derive(Default)]
+struct Way<'r> {
+    /// The rules that lead there, the first choice first.
+    rules: Vec<&'r Rule>,
+    /// The rule by which its chain went there, if it did.
+    before: Option<String>,
 }
 
 impl Router {
@@ -80,11 +96,16 @@ impl Router {
     async fn route_one(&self, stored: &StoredAlert) -> Result<(), StoreError> {
         let now = self.clock.now();
         let envelope = &stored.envelope;
-        let (deliveries, withheld) = self.plan(stored, now).await?;
+        let Plan { deliveries, withheld, orphan } = self.plan(stored, now).await?;
         let named: Vec<_> = deliveries.iter().map(|d| d.endpoint.0.clone()).collect();
-        let mut events = vec![event(now, "routed", envelope, json!({"endpoints": named}))];
-        for w in &withheld {
-            let facts = json!({"endpoint": w.endpoint, "rule": w.rule, "reason": w.reason});
+        let mut events = vec![event(now, "routed", envelope, json!({"endpoints": named, "orphan": orphan}))];
+        for Withheld { endpoint, rule, reason } in &withheld {
+            if envelope.msg_type != MsgType::Alert {
+                // The endpoint may go on showing what this message ends or corrects.
+                let endpoint = endpoint.as_ref().map_or("", |e| e.0.as_str());
+                warn!(reference = %envelope.reference, endpoint, reason, "message withheld");
+            }
+            let facts = json!({"endpoint": endpoint, "rule": rule, "reason": reason});
             events.push(event(now, "withheld", envelope, facts));
         }
         info!(reference = %envelope.reference, deliveries = deliveries.len(), withheld = withheld.len(), "alert routed");
@@ -97,55 +118,85 @@ impl Router {
         Ok(())
     }
 
-    async fn plan(
-        &self,
-        stored: &StoredAlert,
-        now: Timestamp,
-    ) -> Result<(Vec<NewDelivery>, Vec<Withheld>), StoreError> {
+    async fn plan(&self, stored: &StoredAlert, now: Timestamp) -> Result<Plan, StoreError> {
         let envelope = &stored.envelope;
+        let mut plan = Plan::default();
         let alert = match cap_schema::parse_owned(stored.cap(), &self.renderer.limits) {
             Ok(parsed) => parsed.alert,
             Err(rejection) => {
                 // The same bytes were read before they were accepted: only a change of limits can bring us here.
                 error!(reference = %envelope.reference, findings = rejection.findings.len(), "accepted alert no longer reads");
-                return Ok((Vec::new(), Vec::new()));
+                let reason = "the stored document no longer reads".to_owned();
+                plan.withheld.push(Withheld { endpoint: None, rule: None, reason });
+                return Ok(plan);
             }
         };
-        let mut wanted: BTreeMap<EndpointName, &Rule> = BTreeMap::new();
-        if alert.msg_type != Code::Known(MsgType::Alert) {
-            for (endpoint, rule) in self.store.followers(&envelope.chain).await? {
-                if let Some(rule) = self.rules.iter().find(|r| r.name == rule) {
-                    wanted.insert(endpoint, rule);
+        let later = self.store.later(&envelope.chain, envelope.sent_at).await?;
+        let later: Vec<Envelope> = later.into_iter().filter(|l| l.supersedes(envelope)).collect();
+        let mut wanted: BTreeMap<EndpointName, Way<'_>> = BTreeMap::new();
+        if !envelope.follows.is_empty() {
+            plan.orphan = !self.store.known(&envelope.follows).await?.contains(&true);
+            for (endpoint, before) in self.store.followers(&envelope.chain).await? {
+                let rules = self.rules.onward(envelope, &endpoint, &before);
+                wanted.insert(endpoint, Way { rules, before: Some(before) });
+            }
+        }
+        for rule in self.rules.matching(envelope, &alert) {
+            for endpoint in &rule.to {
+                let way = wanted.entry(endpoint.clone()).or_default();
+                if !way.rules.iter().any(|known| known.name == rule.name) {
+                    way.rules.push(rule);
                 }
             }
         }
-        for rule in self.rules.iter().filter(|r| r.matches(envelope, &alert)) {
-            for endpoint in &rule.to {
-                wanted.entry(endpoint.clone()).or_insert(rule);
-            }
-        }
-        let (mut deliveries, mut withheld) = (Vec::new(), Vec::new());
-        for (name, rule) in wanted {
-            match self.can_go(stored, &alert, &name, rule, now) {
-                Ok(()) => deliveries.push(NewDelivery {
+        for (name, way) in wanted {
+            match self.choose(stored, &alert, (&name, &way, &later), now) {
+                Ok(rule) => plan.deliveries.push(NewDelivery {
                     id: delivery_id(&name, &envelope.key),
                     endpoint: name,
                     rule: rule.name.clone(),
                     due_at: now,
                     give_up_at: give_up_at(now, envelope.expires_at, &self.relay),
                 }),
-                Err(reason) => withheld.push(Withheld { endpoint: name, rule: rule.name.clone(), reason }),
+                Err((rule, reason)) => plan.withheld.push(Withheld { endpoint: Some(name), rule, reason }),
             }
         }
-        Ok((deliveries, withheld))
+        Ok(plan)
+    }
+
+    /// The first rule by which the message may go, or why it may not go by the last.
+    fn choose<'r>(
+        &self,
+        stored: &StoredAlert,
+        alert: &Alert<'_>,
+        (name, way, later): (&EndpointName, &Way<'r>, &[Envelope]),
+        now: Timestamp,
+    ) -> Result<&'r Rule, (Option<String>, String)> {
+        let mut refusal = None;
+        for rule in &way.rules {
+            // Who may not speak through the rule cannot end what goes by it either.
+            let newer = later.iter().find(|l| rule.takes(l));
+            let verdict = match newer {
+                Some(newer) => Err(format!("{} took its place before it came", newer.reference)),
+                None => self.can_go(stored, alert, (name, rule, way.before.is_some()), now),
+            };
+            match verdict {
+                Ok(()) => return Ok(rule),
+                Err(reason) => refusal = Some((Some(rule.name.clone()), reason)),
+            }
+        }
+        Err(refusal.unwrap_or_else(|| {
+            let origins: Vec<_> = stored.envelope.provenance.origins().map(ToString::to_string).collect();
+            let reason = format!("no route from {} leads there any more or yet", origins.join(", "));
+            (way.before.clone(), reason)
+        }))
     }
 
     fn can_go(
         &self,
         stored: &StoredAlert,
         alert: &Alert<'_>,
-        name: &EndpointName,
-        rule: &Rule,
+        (name, rule, follows): (&EndpointName, &Rule, bool),
         now: Timestamp,
     ) -> Result<(), String> {
         let envelope = &stored.envelope;
@@ -155,13 +206,18 @@ impl Router {
         if let Err(barred) = admit(endpoint, envelope) {
             return Err(barred.to_string());
         }
-        let over = envelope.expires_at.is_some_and(|e| e <= now);
-        if over {
+        if !follows && envelope.expires_at.is_some_and(|e| e <= now) {
             return Err("expired before it could be routed".into());
         }
-        let around = Around { issued: None, previous: None };
+        // Of what follows, only its turn shows what there is to end or correct.
+        let around = Around { issued: if follows { None } else { Some(&[]) }, previous: None };
         let making = Making { stored, wants: &endpoint.wants(), rule, now, around };
-        self.renderer.try_render(&making, alert).map_err(|not_sent| not_sent.to_string())
+        match self.renderer.try_render(&making, alert) {
+            Err(NotRendered::NotSent(NotSent::Untouched | NotSent::Expired | NotSent::NoInfo)) if follows => {
+                Ok(())
+            }
+            verdict => verdict.map_err(|not_sent| not_sent.to_string()),
+        }
     }
 
     /// Routes until told to stop.
@@ -190,34 +246,6 @@ impl Router {
                 () = shutdown.cancelled() => {}
             }
         }
-    }
-}
-
-impl Rule {
-    /// Whether the rule is about this alert. Lists that are empty narrow nothing.
-    pub fn matches(&self, envelope: &Envelope, alert: &Alert<'_>) -> bool {
-        fn any_of<'v>(wanted: &[String], mut values: impl Iterator<Item = &'v str>) -> bool {
-            wanted.is_empty() || values.any(|v| wanted.iter().any(|w| w.eq_ignore_ascii_case(v)))
-        }
-        let infos = || alert.info.iter();
-        let starts = |language: &str, wanted: &String| {
-            language.get(..wanted.len()).is_some_and(|head| head.eq_ignore_ascii_case(wanted))
-        };
-        self.from.contains(&envelope.provenance.origin)
-            && self.class == envelope.class.class()
-            && any_of(&self.scopes, alert.scope.iter().map(|s| s.as_str()))
-            && any_of(&self.categories, infos().flat_map(|i| &i.category).map(|c| c.as_str()))
-            && any_of(&self.events, infos().flat_map(|i| &i.event_code).map(|c| &*c.value))
-            && any_of(&self.severities, infos().map(|i| i.severity.as_str()))
-            && any_of(&self.urgencies, infos().map(|i| i.urgency.as_str()))
-            && any_of(&self.certainties, infos().map(|i| i.certainty.as_str()))
-            && (self.languages.is_empty()
-                || infos().any(|i| {
-                    let language = i.language.as_deref().unwrap_or("en-US");
-                    self.languages.iter().any(|wanted| starts(language, wanted))
-                }))
-            && (!self.cbrne || infos().any(|i| i.category.contains(&Code::Known(Category::Cbrne))))
-            && self.area.as_ref().is_none_or(|area| area.touches(alert))
     }
 }
 

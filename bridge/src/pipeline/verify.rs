@@ -35,13 +35,7 @@ pub struct Verified {
 ///
 /// # Errors
 /// A setback for quarantine.
-pub fn verify(
-    raw: &[u8],
-    alert: &Alert<'_>,
-    trust: &SourceTrust,
-    now: Timestamp,
-    intake: &IntakeTable,
-) -> Result<Verified, Box<Setback>> {
+pub fn verify(raw: &[u8], alert: &Alert<'_>, trust: &SourceTrust) -> Result<Verified, Box<Setback>> {
     let reference = super::reference_of(alert);
     let refuse = |reason, detail: String, findings| {
         Err(Box::new(Setback { reason, detail, findings, reference: reference.clone() }))
@@ -73,9 +67,6 @@ pub fn verify(
             return refuse(Reason::Signature, format!("{state}: {}", reason_of_signature()), findings);
         }
     }
-    if let Err((reason, detail)) = fresh(alert, now, intake) {
-        return refuse(reason, detail, findings);
-    }
     if trust.strictness == Strictness::Strict
         && let Some(first) = findings.iter().find(|f| f.level == Level::Error)
     {
@@ -86,7 +77,10 @@ pub fn verify(
 }
 
 /// `sent` must be an instant, not far ahead of the clock, and not so old that the message is a replay.
-fn fresh(alert: &Alert<'_>, now: Timestamp, intake: &IntakeTable) -> Result<(), (Reason, String)> {
+///
+/// # Errors
+/// The reason and the words for quarantine.
+pub fn fresh(alert: &Alert<'_>, now: Timestamp, intake: &IntakeTable) -> Result<(), (Reason, String)> {
     let Some(sent) = super::instant(&alert.sent) else {
         return Err((Reason::Document, "sent is not a time".into()));
     };

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cap_schema::MsgType;
-use capbridge_adapters::endpoint::{DeliveryError, EndpointContext, Message, Receipt};
+use capbridge_adapters::endpoint::{DeliveryError, EndpointContext, Message, Receipt, Refusal};
 use capbridge_adapters::passage::EndpointName;
 use capbridge_adapters::registry::AnyEndpoint;
 use capbridge_adapters::source::Clock;
@@ -25,8 +25,9 @@ use crate::clock::BridgeClock;
 use crate::config::{RelayTable, Rule};
 use crate::envelope::{Lane, StoredAlert};
 use crate::patience::Patience;
+use crate::pipeline::rules::Rules;
 use crate::rendering::{Around, Making, NotRendered, Renderer};
-use crate::store::{AttemptEnd, Claim, Delivery, Event, Rendering, Store, StoreError};
+use crate::store::{AttemptEnd, Claim, Delivery, Event, Issued, Rendering, Store, StoreError};
 use crate::telemetry::{ErrorChain, Metrics, chain};
 use crate::translate::NotSent;
 
@@ -36,6 +37,12 @@ const IDLE: Duration = Duration::from_millis(500);
 const BUSY: SignedDuration = SignedDuration::from_millis(200);
 /// How many deliveries are claimed at once.
 const BATCH: u32 = 128;
+/// How long before the end of its lease an attempt is broken off, seconds.
+const LEASE_MARGIN_SECS: u64 = 5;
+/// How long before the time to give up the last attempt is made, seconds.
+const LAST_TRY_SECS: i64 = 5;
+/// How many earlier messages are looked through for what a Cancel ends.
+const LOOKED_BACK: usize = 16;
 
 /// What the workers share.
 pub struct Relay {
@@ -46,7 +53,7 @@ pub struct Relay {
     /// The endpoints.
     pub endpoints: Arc<BTreeMap<EndpointName, AnyEndpoint>>,
     /// The rules, for what they open.
-    pub rules: BTreeMap<String, Rule>,
+    pub rules: Arc<Rules>,
     /// Makes the messages.
     pub renderer: Arc<Renderer>,
     /// What endpoints are given.
@@ -174,39 +181,64 @@ impl Relay {
             return Ok(AttemptEnd::Dead { error: "its alert is no longer kept".into() });
         };
         if delivery.give_up_at <= now {
-            return Ok(AttemptEnd::Expired { error: "no endpoint took it before its time was over".into() });
+            return Ok(AttemptEnd::Expired {
+                error: "the endpoint did not take it before its time was over".into(),
+            });
         }
-        let (Some(endpoint), Some(rule)) =
-            (self.endpoints.get(&delivery.endpoint), self.rules.get(&delivery.rule))
-        else {
-            return Ok(AttemptEnd::Dead { error: "its endpoint or rule is no longer configured".into() });
+        let Some(endpoint) = self.endpoints.get(&delivery.endpoint) else {
+            return Ok(AttemptEnd::Dead { error: "its endpoint is no longer configured".into() });
+        };
+        let rules = self.rules.onward(&stored.envelope, &delivery.endpoint, &delivery.rule);
+        let Some(rule) = rules.first().copied() else {
+            return Ok(AttemptEnd::Dead { error: "no route leads there any more".into() });
         };
         let admission = match admit(endpoint, &stored.envelope) {
             Ok(admission) => admission,
             Err(barred) => return Ok(AttemptEnd::Dead { error: barred.to_string() }),
         };
         let issued = self.store.issued(&delivery.endpoint, &delivery.chain).await?;
-        let rendering = match self.rendering(&claim, &stored, (endpoint, rule), now, &issued).await? {
+        if let Some(newer) = issued.iter().find(|i| i.original.supersedes(&stored.envelope)) {
+            let error = format!("superseded: the endpoint has {}", newer.original.reference);
+            return Ok(AttemptEnd::Moot { error });
+        }
+        let issued = since_cancel(&issued);
+        let rendering = match self.rendering(&claim, &stored, (endpoint, rule), now, issued).await? {
             Ok(rendering) => rendering,
             Err(not_sent) => return Ok(ended(&not_sent)),
         };
         let message = Message {
             id: delivery.id.0.clone(),
-            msg_type: stored.envelope.msg_type,
+            msg_type: rendering.msg_type,
             reference: rendering.reference.to_string(),
             body: rendering.body.clone(),
             content_type: rendering.content_type.clone(),
             attempt: delivery.attempts,
             maybe_delivered: delivery.maybe_delivered,
-            prior: prior(&issued),
+            prior: prior(issued),
         };
-        let answer = admission.deliver(&self.context, message).await;
+        let answer = self.in_time(admission.deliver(&self.context, message)).await;
         if let Ok(receipt) = &answer
             && receipt.earlier_stamp
         {
             self.keep_earlier_stamp(delivery, rendering).await?;
         }
         Ok(self.judge(delivery, answer))
+    }
+
+    /// An attempt that outlasts its lease would be made twice.
+    async fn in_time(
+        &self,
+        attempt: impl Future<Output = Result<Receipt, DeliveryError>>,
+    ) -> Result<Receipt, DeliveryError> {
+        let secs = self.settings.lease_secs.saturating_sub(LEASE_MARGIN_SECS).max(1);
+        match tokio::time::timeout(Duration::from_secs(secs), attempt).await {
+            Ok(answer) => answer,
+            Err(_) => Err(DeliveryError::Temporary {
+                retry_after: None,
+                outcome_unknown: true,
+                cause: Refusal::Overdue { secs },
+            }),
+        }
     }
 
     /// What was rendered before, or a new rendering, stored before anything is sent.
@@ -216,7 +248,7 @@ impl Relay {
         stored: &StoredAlert,
         (endpoint, rule): (&AnyEndpoint, &Rule),
         now: Timestamp,
-        issued: &[crate::store::Issued],
+        issued: &[Issued],
     ) -> Result<Result<Rendering, NotRendered>, StoreError> {
         let wants = endpoint.wants();
         if let Some(kept) = &claim.rendering
@@ -224,12 +256,7 @@ impl Relay {
         {
             return Ok(Ok(kept.clone()));
         }
-        let previous = match issued.last() {
-            Some(last) if stored.envelope.msg_type == MsgType::Cancel => {
-                self.store.alert(&last.alert).await?
-            }
-            Some(_) | None => None,
-        };
+        let previous = self.newest_with_infos(issued).await?;
         let around = Around { issued: Some(issued), previous: previous.as_ref() };
         let making = Making { stored, wants: &wants, rule, now, around };
         match self.renderer.render(&making, &claim.delivery.id) {
@@ -243,6 +270,18 @@ impl Relay {
             }
             Err(not_sent) => Ok(Err(not_sent)),
         }
+    }
+
+    /// What the endpoint shows of the chain.
+    async fn newest_with_infos(&self, issued: &[Issued]) -> Result<Option<StoredAlert>, StoreError> {
+        for earlier in issued.iter().rev().take(LOOKED_BACK) {
+            if let Some(found) = self.store.alert(&earlier.original.key).await?
+                && self.renderer.has_infos(&found)
+            {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
     }
 
     /// The endpoint holds what the first stamping said: later messages of the chain must refer to that one.
@@ -272,9 +311,15 @@ impl Relay {
                 let due_at = now
                     .checked_add(SignedDuration::try_from(wait).unwrap_or(SignedDuration::from_secs(60)))
                     .unwrap_or(Timestamp::MAX);
-                if due_at >= delivery.give_up_at {
+                let last = delivery
+                    .give_up_at
+                    .checked_sub(SignedDuration::from_secs(LAST_TRY_SECS))
+                    .unwrap_or(delivery.give_up_at);
+                if now >= last {
                     return AttemptEnd::Expired { error: chain(&cause) };
                 }
+                // A wait that would pass the end is cut short: the last try is just before it.
+                let due_at = due_at.min(last);
                 AttemptEnd::Waiting { due_at, error: chain(&cause), maybe_delivered: outcome_unknown }
             }
             Err(DeliveryError::Permanent { disable, cause }) => {
@@ -314,6 +359,10 @@ impl Relay {
                 error!(%endpoint, delivery = %delivery.id.0, attempt, error, "expired undelivered");
                 ("expired", json!({"endpoint": endpoint, "attempt": attempt, "error": error}))
             }
+            AttemptEnd::Moot { error } => {
+                info!(%endpoint, delivery = %delivery.id.0, attempt, error, "nothing left to send");
+                ("expired", json!({"endpoint": endpoint, "attempt": attempt, "error": error}))
+            }
         };
         let facts = match facts {
             serde_json::Value::Object(map) => map,
@@ -335,11 +384,12 @@ impl Relay {
 fn ended(not_sent: &NotRendered) -> AttemptEnd {
     let error = not_sent.to_string();
     match not_sent {
-        NotRendered::NotSent(NotSent::Expired | NotSent::NothingToEnd) => AttemptEnd::Expired { error },
+        NotRendered::NotSent(NotSent::Expired | NotSent::NothingToEnd | NotSent::Untouched) => {
+            AttemptEnd::Moot { error }
+        }
         NotRendered::NotSent(
             NotSent::Internal
             | NotSent::Answer
-            | NotSent::Untouched
             | NotSent::SeveralEvents
             | NotSent::NoInfo
             | NotSent::Private
@@ -347,6 +397,12 @@ fn ended(not_sent: &NotRendered) -> AttemptEnd {
         )
         | NotRendered::Unreadable => AttemptEnd::Dead { error },
     }
+}
+
+/// What the endpoint took after the last Cancel: before it, nothing is in force there.
+fn since_cancel(issued: &[Issued]) -> &[Issued] {
+    let ended = issued.iter().rposition(|i| i.msg_type == MsgType::Cancel).map_or(0, |at| at + 1);
+    issued.get(ended..).unwrap_or(&[])
 }
 
 fn after(now: Timestamp, secs: u64) -> Timestamp {

@@ -4,6 +4,7 @@
 //! says what happens when the disk refuses one.
 
 mod alerts;
+mod chains;
 mod deliveries;
 mod record;
 mod schema;
@@ -24,7 +25,7 @@ use super::{
     AttemptEnd, Claim, Delivery, DeliveryId, Depth, Event, Issued, Journey, NewDelivery, Page, Rendering,
     State, Store, StoreError, Stored,
 };
-use crate::envelope::{AlertKey, ChainKey, Envelope, Lane, Quarantined, Release, StoredAlert};
+use crate::envelope::{AlertKey, ChainKey, ChainName, Envelope, Lane, Quarantined, Release, StoredAlert};
 
 use writer::{Queued, Writer};
 
@@ -59,6 +60,10 @@ pub(crate) enum Fault {
     InUse(PathBuf),
     #[error("the file has schema version {found}; this program knows up to {known}")]
     Newer { found: i64, known: i64 },
+    #[error(
+        "the file has schema version {found}, from before the first release; this program reads {known}: name an empty folder"
+    )]
+    Older { found: i64, known: i64 },
 }
 
 /// Where a caller waits for its answer.
@@ -283,6 +288,16 @@ impl Store for EmbeddedStore {
     async fn followers(&self, chain: &ChainKey) -> Result<Vec<(EndpointName, String)>, StoreError> {
         let chain = chain.clone();
         self.read("list the followers of a chain", move |c| deliveries::followers(c, &chain)).await
+    }
+
+    async fn later(&self, chain: &ChainKey, sent_at: Timestamp) -> Result<Vec<Envelope>, StoreError> {
+        let chain = chain.clone();
+        self.read("list what came later", move |c| chains::later(c, &chain, sent_at)).await
+    }
+
+    async fn known(&self, names: &[ChainName]) -> Result<Vec<bool>, StoreError> {
+        let names = names.to_vec();
+        self.read("look for names", move |c| chains::known(c, &names)).await
     }
 
     async fn ours(&self, sender: &str, identifier: &str) -> Result<Option<AlertKey>, StoreError> {

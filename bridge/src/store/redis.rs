@@ -17,7 +17,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use capbridge_adapters::passage::{EndpointName, Origin};
+use capbridge_adapters::endpoint::Receipt;
+use capbridge_adapters::passage::{EndpointName, Origin, Provenance, Sighting};
 use capbridge_adapters::settings::Secret;
 use jiff::Timestamp;
 use redis::{FromRedisValue, Value};
@@ -31,7 +32,7 @@ use super::{
     AttemptEnd, Claim, Delivery, DeliveryId, Depth, Event, Issued, Journey, JourneyDelivery, NewDelivery,
     Page, Rendering, State, Store, StoreError, Stored,
 };
-use crate::envelope::{AlertKey, ChainKey, Envelope, Lane, Quarantined, Release, StoredAlert};
+use crate::envelope::{AlertKey, ChainKey, ChainName, Envelope, Lane, Quarantined, Release, StoredAlert};
 
 const ENGINE: &str = "redis";
 
@@ -70,6 +71,10 @@ pub(crate) enum Fault {
     Name(#[from] BadName),
     #[error("the stored values have version {found}; this program knows up to {known}")]
     Newer { found: u32, known: u32 },
+    #[error(
+        "the stored values have version {found}, from before the first release; this program reads {known}: use another bridge name or an empty server"
+    )]
+    Older { found: u32, known: u32 },
     #[error("the events were given up together with another call")]
     Ended,
     #[error("{0}")]
@@ -191,13 +196,18 @@ impl Store for RedisStore {
         call.arg(&e.reference.sender).arg(&e.reference.identifier).arg(lane_name(e.lane)).arg(ms(over));
         call.arg(json(STEP, e)?).arg(alert.raw.as_ref());
         call.arg(u8::from(alert.derived.is_some())).arg(alert.derived.as_deref().unwrap_or_default());
-        for reference in &e.refers_to {
-            call.arg(&reference.sender).arg(&reference.identifier);
-        }
+        let Provenance { origin, system, .. } = &e.provenance;
+        let sighting = Sighting { origin: origin.clone(), system: system.clone() };
+        call.arg(&origin.0).arg(json(STEP, &sighting)?).arg(ms(e.sent_at)).arg(e.hold_until.map_or(0, ms));
+        call.arg(&e.name.0);
+        e.follows.iter().for_each(|name| {
+            call.arg(&name.0);
+        });
         let (outcome, key): (String, String) =
             self.run(STEP, &self.scripts.accept, &call, Effect::Repeatable).await?;
         match outcome.as_str() {
             "new" => Ok(Stored::New(ChainKey(key))),
+            "held" => Ok(Stored::Held(ChainKey(key))),
             "repeat" => Ok(Stored::Repeat),
             "linked" => Ok(Stored::Linked(AlertKey(key))),
             "conflict" => Ok(Stored::Conflict),
@@ -315,7 +325,7 @@ impl Store for RedisStore {
                 (State::Waiting, error)
             }
             AttemptEnd::Dead { error } => (State::Dead, error),
-            AttemptEnd::Expired { error } => (State::Expired, error),
+            AttemptEnd::Expired { error } | AttemptEnd::Moot { error } => (State::Expired, error),
         };
         let mut call = self.scripts.finish.call();
         call.arg(&delivery.0).arg(ended_at.to_string()).arg(ms(ended_at)).arg(state_name(state));
@@ -346,12 +356,16 @@ impl Store for RedisStore {
         call.arg(Keys::line(&chain.0, &endpoint.0));
         let answer = self.run(STEP, &self.scripts.issued, &call, Effect::Read).await?;
         let read = |mut parts: Parts| {
-            let alert = AlertKey(parts.next()?);
-            let receipt: capbridge_adapters::endpoint::Receipt = parts.json()?;
+            let receipt: String = parts.next()?;
+            let receipt: Option<Receipt> =
+                if receipt.is_empty() { None } else { Some(serde_json::from_str(&receipt)?) };
             let rendering: Rendering = parts.json()?;
-            let envelope: Envelope = parts.json()?;
-            let location = receipt.location;
-            Ok(Issued { alert, original: envelope.reference, reference: rendering.reference, location })
+            Ok(Issued {
+                original: records::envelope(&mut parts)?,
+                reference: rendering.reference,
+                msg_type: rendering.msg_type,
+                location: receipt.and_then(|r| r.location),
+            })
         };
         Parts::each(answer, read).map_err(|fault| engine(STEP, fault))
     }
@@ -361,9 +375,29 @@ impl Store for RedisStore {
         command.arg(self.keys.of(suffix::FOLLOWERS, &chain.0));
         let found: HashMap<String, String> =
             self.send("list the followers of a chain", &command, Effect::Read).await?;
-        let mut found: Vec<_> = found.into_iter().map(|(name, rule)| (EndpointName(name), rule)).collect();
+        // A value is the place in the order of routing, 16 digits, and the rule.
+        let rule = |newest: String| newest.split_once(':').map_or(String::new(), |(_, rule)| rule.to_owned());
+        let mut found: Vec<_> =
+            found.into_iter().map(|(name, newest)| (EndpointName(name), rule(newest))).collect();
         found.sort();
         Ok(found)
+    }
+
+    async fn later(&self, chain: &ChainKey, sent_at: Timestamp) -> Result<Vec<Envelope>, StoreError> {
+        const STEP: &str = "list what came later";
+        let mut call = self.scripts.later.call();
+        call.arg(&chain.0).arg(ms(sent_at));
+        let answer = self.run(STEP, &self.scripts.later, &call, Effect::Read).await?;
+        Parts::each(answer, |mut parts| records::envelope(&mut parts)).map_err(|fault| engine(STEP, fault))
+    }
+
+    async fn known(&self, names: &[ChainName]) -> Result<Vec<bool>, StoreError> {
+        let mut call = self.scripts.known.call();
+        for name in names {
+            call.arg(&name.0);
+        }
+        let found: Vec<u8> = self.run("look for names", &self.scripts.known, &call, Effect::Read).await?;
+        Ok(found.into_iter().map(|n| n == 1).collect())
     }
 
     async fn ours(&self, sender: &str, identifier: &str) -> Result<Option<AlertKey>, StoreError> {
@@ -376,7 +410,9 @@ impl Store for RedisStore {
     async fn alert(&self, key: &AlertKey) -> Result<Option<StoredAlert>, StoreError> {
         const STEP: &str = "read an alert";
         let mut command = redis::cmd("HMGET");
-        command.arg(self.keys.of(suffix::ALERT, &key.0)).arg(&["envelope", "chain", "raw", "derived"]);
+        command
+            .arg(self.keys.of(suffix::ALERT, &key.0))
+            .arg(&["envelope", "chain", "also", "raw", "derived"]);
         let answer: Value = self.send(STEP, &command, Effect::Read).await?;
         match &answer {
             Value::Array(parts) if parts.first() == Some(&Value::Nil) => return Ok(None),

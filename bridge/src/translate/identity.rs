@@ -1,6 +1,6 @@
 //! Identifiers of what we issue: the same on every instance and every retry.
 
-use crate::envelope::Reference;
+use crate::envelope::{Reference, World};
 use crate::pipeline::deduplicate::{hex_digest, key};
 
 use super::{Request, Settings, Target};
@@ -45,7 +45,7 @@ pub(super) fn derived(request: &Request<'_>, original: &cap_schema::Reference<'_
         .map_or_else(|| original.sent.to_string(), |i| Time::from_instant(i, 0).as_str().to_owned());
     Reference {
         sender: request.settings.sender.clone(),
-        identifier: identifier(request.settings, &key(&owned).0, request.target),
+        identifier: identifier(request.settings, &key(&owned, &World::live()).0, request.target),
         sent,
     }
 }

@@ -56,6 +56,30 @@ fn speaks_of_its_own(alert: &Alert<'_>) -> bool {
     !references.is_empty() && references.iter().all(|r| r.sender == alert.sender)
 }
 
+/// Whether the destination is known to hold what this Update or Cancel takes the place of.
+pub(super) fn holds_earlier(request: &Request<'_>, kind: MsgType) -> bool {
+    let replaces = match kind {
+        MsgType::Update | MsgType::Cancel => true,
+        MsgType::Alert | MsgType::Ack | MsgType::Error => false,
+    };
+    replaces && request.issued.is_some_and(|issued| !issued.is_empty())
+}
+
+/// What the destination gets instead of a message that is not for it: the end of what it holds.
+pub(super) fn end_earlier(kind: MsgType, why: NotSent, report: &mut Report) -> MsgType {
+    let detail = match kind {
+        MsgType::Cancel => format!("a Cancel of what the destination holds, without the infos: {why}"),
+        MsgType::Alert | MsgType::Update | MsgType::Ack | MsgType::Error => {
+            format!(
+                "{} becomes Cancel: {why}, and the destination holds the earlier message",
+                kind_name(kind)
+            )
+        }
+    };
+    report.add(Rule::EndsEarlier, "msgType", &detail);
+    MsgType::Cancel
+}
+
 /// Every info says that its places are out of the alert.
 fn is_ended(alert: &Alert<'_>) -> bool {
     let ended = |info: &Info<'_>| {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use cap_schema::{Code, Info, Instant, MsgType, Time, TimeForm};
 
 use super::report::{Report, Rule};
-use super::{NotSent, Request};
+use super::{NotSent, Request, lifecycle};
 
 /// A text of at most `limit` characters, cut at a word where there is one.
 pub(super) fn cut(text: &str, limit: usize) -> String {
@@ -72,11 +72,15 @@ pub(super) fn times(
 
 fn ends(request: &Request<'_>, expires: Instant) -> bool {
     let alert = request.alert;
-    alert.msg_type == Code::Known(MsgType::Cancel)
-        && !alert.info.is_empty()
-        && alert.sent.instant().is_some_and(|sent| {
-            expires <= sent && request.at.as_second() < sent.seconds() + request.settings.cancel_secs
-        })
+    if alert.msg_type != Code::Known(MsgType::Cancel) || expires.seconds() > request.at.as_second() {
+        return false;
+    }
+    // What the destination holds is ended however late the Cancel comes.
+    lifecycle::holds_earlier(request, MsgType::Cancel)
+        || !alert.info.is_empty()
+            && alert.sent.instant().is_some_and(|sent| {
+                expires <= sent && request.at.as_second() < sent.seconds() + request.settings.cancel_secs
+            })
 }
 
 /// Blanks around texts go, which mean nothing and trip profile rules; what is longer than the settings take is cut.

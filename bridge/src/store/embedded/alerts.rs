@@ -1,12 +1,15 @@
-//! Accepted alerts: dedup, chain, routing queue, retention.
+//! Accepted alerts: dedup, routing queue, retention.
+
+use std::collections::BTreeSet;
 
 use bytes::Bytes;
+use capbridge_adapters::passage::Sighting;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
-use super::Fault;
 use super::record::count;
-use crate::envelope::{AlertKey, ChainKey, Envelope, Reference, StoredAlert};
+use super::{Fault, chains};
+use crate::envelope::{AlertKey, Envelope, StoredAlert};
 use crate::store::{Page, Stored};
 
 pub(super) fn accept(tx: &Transaction<'_>, mut alert: StoredAlert) -> Result<Stored, Fault> {
@@ -14,22 +17,23 @@ pub(super) fn accept(tx: &Transaction<'_>, mut alert: StoredAlert) -> Result<Sto
     if let Some(known) = known(tx, envelope)? {
         return Ok(known);
     }
-    envelope.chain = chain(tx, &envelope.refers_to)?.unwrap_or_else(|| ChainKey(envelope.key.0.clone()));
+    let held_until = chains::hold(tx, envelope)?;
+    envelope.chain = chains::join(tx, envelope)?;
     let reference = &envelope.reference;
     tx.prepare_cached(
-        "INSERT INTO seen (key, sender, identifier, chain, digest, content_digest, twin) VALUES (?,?,?,?,?,?,?)",
+        "INSERT INTO seen (key, sender, identifier, digest, content_digest, twin) VALUES (?,?,?,?,?,?)",
     )?
     .execute(params![
         envelope.key.0,
         reference.sender,
         reference.identifier,
-        envelope.chain.0,
         envelope.digest,
         envelope.content_digest,
         envelope.twin.as_ref().map(|t| &t.0),
     ])?;
     tx.prepare_cached(
-        "INSERT INTO alerts (key, chain, envelope, raw, derived, accepted_at, expires_at) VALUES (?,?,?,?,?,?,?)",
+        "INSERT INTO alerts (key, chain, envelope, raw, derived, sent_at, accepted_at, expires_at, hold_until)
+         VALUES (?,?,?,?,?,?,?,?,?)",
     )?
     .execute(params![
         envelope.key.0,
@@ -37,11 +41,14 @@ pub(super) fn accept(tx: &Transaction<'_>, mut alert: StoredAlert) -> Result<Sto
         serde_json::to_string(envelope)?,
         alert.raw.as_ref(),
         alert.derived.as_deref(),
+        envelope.sent_at.as_millisecond(),
         envelope.accepted_at.as_millisecond(),
         envelope.expires_at.map(Timestamp::as_millisecond),
+        held_until.map_or(0, Timestamp::as_millisecond),
     ])?;
     count(tx, "unrouted", 1)?;
-    Ok(Stored::New(envelope.chain.clone()))
+    let chain = envelope.chain.clone();
+    Ok(if held_until.is_some() { Stored::Held(chain) } else { Stored::New(chain) })
 }
 
 /// Whether the alert was here before, and as what.
@@ -50,18 +57,9 @@ fn known(tx: &Transaction<'_>, envelope: &Envelope) -> Result<Option<Stored>, Fa
         .prepare_cached("SELECT digest, content_digest FROM seen WHERE key = ?")?
         .query_row([&envelope.key.0], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    let again = |key: &str| -> Result<(), Fault> {
-        tx.prepare_cached("UPDATE seen SET repeats = repeats + 1 WHERE key = ?")?.execute([key])?;
-        Ok(())
-    };
     match same {
-        Some((digest, _)) if digest == envelope.digest => {
-            again(&envelope.key.0)?;
-            Ok(Some(Stored::Repeat))
-        }
-        Some((_, content)) if content == envelope.content_digest => {
-            again(&envelope.key.0)?;
-            Ok(Some(Stored::Linked(envelope.key.clone())))
+        Some((digest, content)) if digest == envelope.digest || content == envelope.content_digest => {
+            again(tx, &envelope.key, envelope).map(Some)
         }
         Some(_) => Ok(Some(Stored::Conflict)),
         None => {
@@ -70,35 +68,31 @@ fn known(tx: &Transaction<'_>, envelope: &Envelope) -> Result<Option<Stored>, Fa
                 .prepare_cached("SELECT key FROM seen WHERE twin = ? LIMIT 1")?
                 .query_row([&twin.0], |row| row.get(0))
                 .optional()?;
-            if let Some(key) = first {
-                again(&key)?;
-                return Ok(Some(Stored::Linked(AlertKey(key))));
-            }
-            Ok(None)
+            first.map(|key| again(tx, &AlertKey(key), envelope)).transpose()
         }
     }
 }
 
-/// The chain of the first reference that is known: by sender and identifier, else by identifier alone (the sender part
-/// of real references is sometimes wrong, NAAD sample 9).
-fn chain(tx: &Transaction<'_>, references: &[Reference]) -> Result<Option<ChainKey>, Fault> {
-    for exact in [true, false] {
-        for reference in references {
-            let sql = if exact {
-                "SELECT chain FROM seen WHERE identifier = ?1 AND sender = ?2 ORDER BY key LIMIT 1"
-            } else {
-                "SELECT chain FROM seen WHERE identifier = ?1 AND sender <> ?2 ORDER BY sender, key LIMIT 1"
-            };
-            let found: Option<String> = tx
-                .prepare_cached(sql)?
-                .query_row([&reference.identifier, &reference.sender], |row| row.get(0))
-                .optional()?;
-            if let Some(chain) = found {
-                return Ok(Some(ChainKey(chain)));
-            }
-        }
+/// Counts a repeat on the first, and notes a source that had not brought it: the alert is routed again for it.
+fn again(tx: &Transaction<'_>, key: &AlertKey, envelope: &Envelope) -> Result<Stored, Fault> {
+    tx.prepare_cached("UPDATE seen SET repeats = repeats + 1 WHERE key = ?")?.execute([&key.0])?;
+    let Some(mut first) = alert(tx, key)? else { return Ok(Stored::Repeat) };
+    let provenance = &mut first.envelope.provenance;
+    let from = &envelope.provenance;
+    if provenance.origins().any(|o| *o == from.origin) {
+        return Ok(Stored::Repeat);
     }
-    Ok(None)
+    provenance.also.push(Sighting { origin: from.origin.clone(), system: from.system.clone() });
+    let waited: bool =
+        tx.prepare_cached("SELECT waits FROM alerts WHERE key = ?")?.query_row([&key.0], |row| row.get(0))?;
+    tx.prepare_cached(
+        "UPDATE alerts SET envelope = ?2, lease_until = CASE WHEN waits THEN lease_until ELSE 0 END, waits = 1 WHERE key = ?1",
+    )?
+    .execute(params![key.0, serde_json::to_string(&first.envelope)?])?;
+    if !waited {
+        count(tx, "unrouted", 1)?;
+    }
+    Ok(Stored::Linked(key.clone()))
 }
 
 fn stored(row: &Row<'_>) -> rusqlite::Result<(String, Vec<u8>, Option<Vec<u8>>)> {
@@ -113,13 +107,11 @@ fn build((envelope, raw, derived): (String, Vec<u8>, Option<Vec<u8>>)) -> Result
     })
 }
 
-/// Not routed, leased to nobody, and behind nothing of its chain that another instance is routing.
-const FREE: &str = "FROM alerts a WHERE a.routed_at IS NULL AND a.lease_until <= ?1 AND NOT EXISTS
-  (SELECT 1 FROM alerts b WHERE b.chain = a.chain AND b.seq < a.seq AND b.routed_at IS NULL AND b.lease_until > ?1)";
+/// To be routed, held no longer and leased to nobody.
+const FREE: &str = "FROM alerts WHERE waits = 1 AND lease_until <= ?1 AND hold_until <= ?1";
 
 pub(super) fn any_unrouted(c: &Connection, now: Timestamp) -> Result<bool, Fault> {
-    let found = c.prepare_cached(&format!("SELECT 1 {FREE} LIMIT 1"))?.exists([now.as_millisecond()])?;
-    Ok(found)
+    Ok(c.prepare_cached(&format!("SELECT 1 {FREE} LIMIT 1"))?.exists([now.as_millisecond()])?)
 }
 
 pub(super) fn unrouted(
@@ -128,18 +120,45 @@ pub(super) fn unrouted(
     lease_until: Timestamp,
     limit: u32,
 ) -> Result<Vec<StoredAlert>, Fault> {
-    let rows: Vec<_> = tx
-        .prepare_cached(&format!("SELECT envelope, raw, derived {FREE} ORDER BY seq LIMIT ?2"))?
-        .query_map(params![now.as_millisecond(), limit], stored)?
-        .collect::<Result<_, _>>()?;
-    let mut alerts = Vec::with_capacity(rows.len());
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let mut alerts: Vec<StoredAlert> = Vec::new();
+    let mut walked: BTreeSet<String> = BTreeSet::new();
+    let mut free = tx.prepare_cached(&format!("SELECT chain {FREE} ORDER BY seq"))?;
+    let mut free = free.query([now.as_millisecond()])?;
+    while alerts.len() < limit {
+        let Some(row) = free.next()? else { break };
+        let chain: String = row.get(0)?;
+        if walked.insert(chain.clone()) {
+            walk(tx, &chain, now, (limit, &mut alerts))?;
+        }
+    }
     let mut lease = tx.prepare_cached("UPDATE alerts SET lease_until = ? WHERE key = ?")?;
-    for row in rows {
-        let alert = build(row)?;
+    for alert in &alerts {
         lease.execute(params![lease_until.as_millisecond(), alert.envelope.key.0])?;
-        alerts.push(alert);
     }
     Ok(alerts)
+}
+
+/// The messages of a chain in the order of `sent`, up to the first that is held or with somebody else.
+fn walk(
+    tx: &Transaction<'_>,
+    chain: &str,
+    now: Timestamp,
+    (limit, alerts): (usize, &mut Vec<StoredAlert>),
+) -> Result<(), Fault> {
+    let now = now.as_millisecond();
+    let mut waiting = tx.prepare_cached(
+        "SELECT envelope, raw, derived, max(lease_until, hold_until) FROM alerts WHERE chain = ? AND waits = 1
+         ORDER BY sent_at, seq",
+    )?;
+    let mut waiting = waiting.query([chain])?;
+    while let Some(row) = waiting.next()?
+        && alerts.len() < limit
+        && row.get::<_, i64>(3)? <= now
+    {
+        alerts.push(build(stored(row)?)?);
+    }
+    Ok(())
 }
 
 pub(super) fn alert(c: &Connection, key: &AlertKey) -> Result<Option<StoredAlert>, Fault> {
@@ -183,7 +202,7 @@ pub(super) fn list(c: &Connection, page: Page) -> Result<Vec<Envelope>, Fault> {
 }
 
 const OVER: &str = "FROM alerts a WHERE a.accepted_at < ?1 AND coalesce(a.expires_at, 0) < ?1
-  AND a.routed_at IS NOT NULL
+  AND a.waits = 0
   AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.alert = a.key AND d.final = 0)";
 
 pub(super) fn any_swept(c: &Connection, before: Timestamp) -> Result<bool, Fault> {

@@ -66,21 +66,21 @@ pub(super) fn route(
     routed_at: Timestamp,
     deliveries: Vec<NewDelivery>,
 ) -> Result<(), Fault> {
-    let found: Option<(String, Option<i64>)> = tx
-        .prepare_cached("SELECT envelope, routed_at FROM alerts WHERE key = ?")?
+    let found: Option<(String, bool)> = tx
+        .prepare_cached("SELECT envelope, waits FROM alerts WHERE key = ?")?
         .query_row([&key.0], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    let Some((envelope, already)) = found else {
+    let Some((envelope, waits)) = found else {
         return Err(Fault::Missing { what: "alert", id: key.0.clone() });
     };
-    if already.is_some() {
+    if !waits {
         return Ok(());
     }
     let envelope: Envelope = serde_json::from_str(&envelope)?;
     for new in deliveries {
         insert(tx, &envelope, routed_at, new)?;
     }
-    tx.prepare_cached("UPDATE alerts SET routed_at = ? WHERE key = ?")?
+    tx.prepare_cached("UPDATE alerts SET waits = 0, routed_at = coalesce(routed_at, ?) WHERE key = ?")?
         .execute(params![routed_at.as_millisecond(), key.0])?;
     count(tx, "unrouted", -1)
 }
@@ -268,7 +268,7 @@ pub(super) fn finish(
             delivery.state = State::Dead;
             delivery.error = Some(error);
         }
-        AttemptEnd::Expired { error } => {
+        AttemptEnd::Expired { error } | AttemptEnd::Moot { error } => {
             delivery.state = State::Expired;
             delivery.error = Some(error);
         }
@@ -357,7 +357,9 @@ pub(super) fn issued(
         .prepare_cached(
             "SELECT d.delivery, r.rendering, a.envelope FROM deliveries d JOIN renderings r ON r.delivery = d.id
              JOIN alerts a ON a.key = d.alert
-             WHERE d.chain = ? AND d.endpoint = ? AND d.state = 'delivered' ORDER BY d.seq",
+             WHERE d.chain = ? AND d.endpoint = ? AND (d.state = 'delivered' OR
+             (d.final = 1 AND d.delivery ->> '$.maybe_delivered'))
+             ORDER BY a.sent_at, d.seq",
         )?
         .query_map([&chain.0, &endpoint.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
         .collect::<Result<_, _>>()?;
@@ -365,11 +367,10 @@ pub(super) fn issued(
         .map(|(delivery, rendering, envelope)| {
             let delivery: Delivery = serde_json::from_str(delivery)?;
             let rendering: Rendering = serde_json::from_str(rendering)?;
-            let envelope: Envelope = serde_json::from_str(envelope)?;
             Ok(Issued {
-                alert: delivery.alert,
-                original: envelope.reference,
+                original: serde_json::from_str(envelope)?,
                 reference: rendering.reference,
+                msg_type: rendering.msg_type,
                 location: delivery.receipt.and_then(|r| r.location),
             })
         })

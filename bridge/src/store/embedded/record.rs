@@ -94,7 +94,7 @@ pub(super) fn journey(c: &Connection, key: &AlertKey) -> Result<Option<Journey>,
         .optional()?
         .unwrap_or(0);
     let members: Vec<String> = c
-        .prepare_cached("SELECT envelope FROM alerts WHERE chain = ? ORDER BY seq")?
+        .prepare_cached("SELECT envelope FROM alerts WHERE chain = ? ORDER BY sent_at, seq")?
         .query_map([&alert.envelope.chain.0], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
     let members: Vec<Envelope> = members.iter().map(|t| serde_json::from_str(t)).collect::<Result<_, _>>()?;

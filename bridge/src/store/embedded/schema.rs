@@ -1,6 +1,7 @@
 //! Tables and settings of the embedded store's file.
 //!
-//! Owns the schema version. A file of a newer program is refused; an older one is migrated step by step.
+//! Owns the schema version. A file of a newer program is refused, and so is one from before the first
+//! release; from then on an older one is migrated step by step.
 
 use std::path::Path;
 
@@ -9,7 +10,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::Fault;
 
 /// The version that this program writes.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 const TABLES: &str = "
 CREATE TABLE alerts (
@@ -19,20 +20,23 @@ CREATE TABLE alerts (
   envelope TEXT NOT NULL,
   raw BLOB NOT NULL,
   derived BLOB,
+  sent_at INTEGER NOT NULL,
   accepted_at INTEGER NOT NULL,
   expires_at INTEGER,
+  -- 1: to be routed, for the first time or for a source that brought it later.
+  waits INTEGER NOT NULL DEFAULT 1,
   routed_at INTEGER,
+  hold_until INTEGER NOT NULL DEFAULT 0,
   lease_until INTEGER NOT NULL DEFAULT 0
 );
-CREATE INDEX alerts_unrouted ON alerts (seq) WHERE routed_at IS NULL;
-CREATE INDEX alerts_chain ON alerts (chain, seq);
+CREATE INDEX alerts_unrouted ON alerts (seq) WHERE waits = 1;
+CREATE INDEX alerts_chain ON alerts (chain, sent_at, seq);
 CREATE INDEX alerts_age ON alerts (accepted_at);
 -- Outlives the alert: a repeat is a repeat for ever.
 CREATE TABLE seen (
   key TEXT PRIMARY KEY,
   sender TEXT NOT NULL,
   identifier TEXT NOT NULL,
-  chain TEXT NOT NULL,
   digest TEXT NOT NULL,
   content_digest TEXT NOT NULL,
   twin TEXT,
@@ -40,6 +44,13 @@ CREATE TABLE seen (
 ) WITHOUT ROWID;
 CREATE INDEX seen_reference ON seen (identifier, sender);
 CREATE INDEX seen_twin ON seen (twin) WHERE twin IS NOT NULL;
+-- Who is in which chain: messages by the name that references give them, and names that nobody carries yet.
+CREATE TABLE names (
+  name TEXT PRIMARY KEY,
+  chain TEXT NOT NULL,
+  accepted INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX names_chain ON names (chain);
 CREATE TABLE deliveries (
   seq INTEGER PRIMARY KEY AUTOINCREMENT,
   id TEXT NOT NULL UNIQUE,
@@ -100,6 +111,9 @@ pub(super) fn prepare(connection: &mut Connection) -> Result<(), Fault> {
     if found > VERSION {
         return Err(Fault::Newer { found, known: VERSION });
     }
+    if found != 0 && found < VERSION {
+        return Err(Fault::Older { found, known: VERSION });
+    }
     if found == 0 {
         let transaction = connection.transaction()?;
         transaction.execute_batch(TABLES)?;
@@ -110,7 +124,7 @@ pub(super) fn prepare(connection: &mut Connection) -> Result<(), Fault> {
     settle(connection)?;
     // The folder's lock says that nobody else works here: what a dead process had leased is free at once.
     connection.execute_batch(
-        "UPDATE alerts SET lease_until = 0 WHERE routed_at IS NULL;
+        "UPDATE alerts SET lease_until = 0 WHERE waits = 1;
          UPDATE deliveries SET lease_until = 0 WHERE state = 'attempting';
          DELETE FROM leases;",
     )?;

@@ -11,7 +11,7 @@ use super::scripts::Scripts;
 use super::{Fault, RedisSettings};
 
 /// The version of the stored values that this program writes.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// The oldest server whose `XAUTOCLAIM` and scripts behave as the engine needs.
 const OLDEST: u32 = 7;
 
@@ -47,6 +47,9 @@ pub(super) async fn prepare(
     let found: u32 = link.send(&meta, Effect::Read).await?;
     if found > VERSION {
         return Err(Fault::Newer { found, known: VERSION });
+    }
+    if found < VERSION {
+        return Err(Fault::Older { found, known: VERSION });
     }
     let mut group = redis::cmd("XGROUP");
     // From the beginning, never from `$`: what was accepted before the group existed is to be routed too.

@@ -37,15 +37,18 @@ families! {
     /// stream with group `routers`: accepted alerts that are not routed, field `key`. Writer: accept. Reader: unrouted.
     /// An entry is acknowledged and deleted by route. As long as the routing backlog.
     INBOX = "inbox";
-    /// sorted set: alerts handed out for routing by the end of their lease (ms). Writer: unrouted. Reader: unrouted.
+    /// sorted set: alerts to be looked at again for routing, by when: the end of a lease or of a hold (ms). Writer:
+    /// unrouted. Reader: unrouted.
     /// Until routed. As long as the routing backlog.
     INBOX_LEASES = "inbox:leases";
-    /// sorted set: the alerts of a chain that are not routed, in order of acceptance. Writer: accept, route. Reader:
-    /// unrouted. Until routed. As the routing backlog.
+    /// sorted set: the alerts of a chain that are to be routed, in the order of `sent`. Writer: accept, route. Reader:
+    /// accept, unrouted. Until routed. As the routing backlog.
     UNROUTED = "unrouted:";
-    /// hash: an alert: `envelope`, `raw`, `derived`, `chain`, `identifier`, `lane`, `seq`, `entry` (in the inbox),
-    /// `routed`, `open` (unfinished deliveries), `over_ms` (the later of acceptance and expiry). Writer: accept, route,
-    /// finish, replay. Reader: all. Until swept. 1 for each alert in the archive.
+    /// hash: an alert: `envelope`, `raw`, `derived`, `chain`, `also` (sources that brought it later, JSON lines), `from `
+    /// and the name of each source, `identifier`, `lane`, `seq`, `sent_ms`, `follows` (names), `entry` (in the inbox),
+    /// `waits` (1: to be routed), `hold_ms`, `lease_ms`, `routed`, `open` (unfinished deliveries), `over_ms` (the later
+    /// of acceptance and expiry). Writer: accept, unrouted, route, finish, replay. Reader: all. Until swept. 1 for each
+    /// alert in the archive.
     ALERT = "alert:";
     /// sorted set: alerts in order of acceptance. Writer: accept, sweep. Reader: lists. Until swept. As the archive.
     ALERTS = "alerts";
@@ -58,18 +61,21 @@ families! {
     /// sorted set: the alerts in the archive with an identifier. Writer: accept, sweep. Reader: find. Until swept. As
     /// the archive.
     NAMED = "named:";
-    /// sorted set: the alerts of a chain in order of acceptance. Writer: accept, sweep. Reader: journey. Until swept.
-    /// As the archive.
+    /// sorted set: the alerts of a chain in the order of `sent`. Writer: accept, sweep. Reader: journey, later. Until
+    /// swept. As the archive.
     CHAIN = "chain:";
-    /// hash: endpoint to the rule of its newest delivery in a chain. Writer: route. Reader: followers. Until the last
+    /// hash: endpoint to the order and rule of its newest delivery in a chain. Writer: accept, route. Reader: followers. Until the last
     /// alert of the chain is swept. 1 for each chain in the archive.
     FOLLOWERS = "followers:";
-    /// hash: that an alert was here: `digest`, `content`, `chain`, `repeats`, `call`. Writer: accept. Reader: accept,
+    /// hash: that an alert was here: `digest`, `content`, `chain`, `repeats`, `call`, `outcome`. Writer: accept. Reader: accept,
     /// journey. For ever: a repeat is a repeat after any time. 1 for each alert ever accepted (about 300 bytes).
     SEEN = "seen:";
-    /// hash: by identifier: sender to chain of the first alert of this reference; the empty field is the first of all.
-    /// Writer: accept. Reader: accept. For ever. 1 for each identifier ever accepted (about 150 bytes).
-    REFERENCE = "reference:";
+    /// hash: what references call a message: `chain`, and `accepted` once a message carries the name. Writer: accept.
+    /// Reader: accept, known. For ever. 1 for each message ever accepted or followed (about 200 bytes).
+    NAME = "name:";
+    /// string: the chain that a chain became part of. Writer: accept. Reader: accept. For ever. 1 for each pair of chains
+    /// that a later message connected.
+    MERGED = "merged:";
     /// string: the first alert with this twin key. Writer: accept. Reader: accept. For ever. 1 for each twin key ever
     /// accepted.
     TWIN = "twin:";
@@ -91,8 +97,8 @@ families! {
     /// sorted set: unfinished deliveries of an (endpoint, chain), in order of routing. Writer: route, finish, replay.
     /// Reader: the same. Until finished. 1 for each line with unfinished deliveries.
     LINE = "line:";
-    /// sorted set: delivered ones of an (endpoint, chain). Writer: finish, sweep. Reader: issued. Until swept. As the
-    /// archive.
+    /// sorted set: what an (endpoint, chain) took or may have taken, in the order of `sent`. Writer: accept, finish,
+    /// replay, sweep. Reader: issued. Until swept. As the archive.
     ISSUED = "issued:";
     /// sorted set, one for each lane: heads that nobody attempts, by the time when they are due (ms). Writer: route,
     /// claim, finish, give_back, replay. Reader: claim, next_due. Until claimed. As the lines with unfinished deliveries.

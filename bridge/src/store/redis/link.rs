@@ -186,6 +186,7 @@ fn may_pass(fault: &Fault) -> bool {
         | Fault::Json(_)
         | Fault::Time(_)
         | Fault::Newer { .. }
+        | Fault::Older { .. }
         | Fault::Ended
         | Fault::Unsafe(_) => false,
     }

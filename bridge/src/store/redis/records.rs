@@ -70,14 +70,18 @@ fn enumeration<T: DeserializeOwned>(name: &str) -> Result<T, Fault> {
     Ok(serde_json::from_value(serde_json::Value::String(name.to_owned()))?)
 }
 
-/// An envelope and its chain, which the store found.
+/// An envelope, its chain, which the store found, and the sources that brought it later.
 pub(super) fn envelope(parts: &mut Parts) -> Result<Envelope, Fault> {
     let mut envelope: Envelope = parts.json()?;
     envelope.chain = ChainKey(parts.next()?);
+    let also: Option<String> = parts.next()?;
+    for line in also.unwrap_or_default().lines() {
+        envelope.provenance.also.push(serde_json::from_str(line)?);
+    }
     Ok(envelope)
 }
 
-/// An alert with its bytes: envelope, chain, raw, derived.
+/// An alert with its bytes: envelope, chain, also, raw, derived.
 pub(super) fn alert(mut parts: Parts) -> Result<StoredAlert, Fault> {
     let envelope = envelope(&mut parts)?;
     let raw: Vec<u8> = parts.next()?;

@@ -79,6 +79,8 @@ rules! {
     SenderPart: "lifecycle.sender-part", Mapped, Warning, "NAAD sample 9: the sender part of references is wrong";
     /// An Error of a sender about its own message ends it, because receivers give Error no effect.
     ErrorEnds: "lifecycle.error-ends", Mapped, Warning, "CAP 1.2 msgType; IPAWS ignores Ack and Error";
+    /// What is not for the destination any more, or over when it comes, ends what the destination holds.
+    EndsEarlier: "lifecycle.ends-earlier", Mapped, Warning, "CAP 1.2 msgType: the earlier message must not stay in force";
     /// References are to the messages that the bridge issued for the referenced ones, oldest first.
     References: "lifecycle.references", Mapped, Note, "CAP-CP rule 12; IPAWS profile: all that are still active";
     /// A first message at the destination refers to nothing.

@@ -1,50 +1,64 @@
--- key, digest, content, twin, call, sender, identifier, lane, over_ms, envelope, raw, has_derived, derived,
--- then sender and identifier of each reference
-local key, call = ARGV[1], ARGV[5]
-local known = redis.call('HMGET', SEEN .. key, 'digest', 'content', 'call', 'chain')
-if known[1] then
-  -- Our own call again: its answer was lost.
-  if known[3] == call then return { 'new', known[4] } end
-  if known[1] == ARGV[2] then
-    redis.call('HINCRBY', SEEN .. key, 'repeats', 1)
+-- key, digest, content, twin, call, sender, identifier, lane, over_ms, envelope, raw, has_derived, derived, origin,
+-- sighting, sent_ms, hold_ms, name, then the names that it follows
+local key, call, origin, name = ARGV[1], ARGV[5], ARGV[14], ARGV[18]
+
+-- Counts a repeat on the first, and notes a source that had not brought it: the alert is routed again for it.
+local function again(first)
+  redis.call('HINCRBY', SEEN .. first, 'repeats', 1)
+  local alert = ALERT .. first
+  if redis.call('EXISTS', alert) == 0 or redis.call('HSETNX', alert, 'from ' .. origin, 1) == 0 then
     return { 'repeat', '' }
   end
-  if known[2] == ARGV[3] then
-    redis.call('HINCRBY', SEEN .. key, 'repeats', 1)
-    return { 'linked', key }
-  end
+  redis.call('HSET', alert, 'also', (redis.call('HGET', alert, 'also') or '') .. ARGV[15] .. '\n')
+  await(first)
+  return { 'linked', first }
+end
+
+local known = redis.call('HMGET', SEEN .. key, 'digest', 'content', 'call', 'outcome', 'chain')
+if known[1] then
+  -- Our own call again: its answer was lost.
+  if known[3] == call then return { known[4], known[5] } end
+  if known[1] == ARGV[2] or known[2] == ARGV[3] then return again(key) end
   return { 'conflict', '' }
 end
 if ARGV[4] ~= '' then
   local first = redis.call('GET', TWIN .. ARGV[4])
-  if first then
-    redis.call('HINCRBY', SEEN .. first, 'repeats', 1)
-    return { 'linked', first }
-  end
+  if first then return again(first) end
   redis.call('SET', TWIN .. ARGV[4], key)
 end
 
--- By sender and identifier, else by identifier alone: the sender part of real references is sometimes wrong.
-local chain
-for i = 14, #ARGV, 2 do
-  chain = chain or redis.call('HGET', REFERENCE .. ARGV[i + 1], 'by ' .. ARGV[i])
+local outcome, hold_ms, chains, seen = 'new', ARGV[17], {}, {}
+for i = 19, #ARGV + 1 do
+  local chain, accepted = chain_of(ARGV[i] or name)
+  if chain and not seen[chain] then
+    seen[chain] = true
+    chains[#chains + 1] = chain
+  end
+  if ARGV[i] and accepted then hold_ms = '0' end
 end
-for i = 14, #ARGV, 2 do
-  chain = chain or redis.call('HGET', REFERENCE .. ARGV[i + 1], 'first')
+if hold_ms ~= '0' then outcome = 'held' end
+local chain = chains[1] or key
+for i = 2, #chains do merge(chains[i], chain) end
+for i = 19, #ARGV do redis.call('HSETNX', NAME .. ARGV[i], 'chain', chain) end
+redis.call('HSETNX', NAME .. name, 'chain', chain)
+redis.call('HSET', NAME .. name, 'accepted', 1)
+
+-- What waited for this message waits no longer.
+for _, m in ipairs(redis.call('ZRANGE', UNROUTED .. chain, 0, -1)) do
+  local waiting = ALERT .. id_of(m)
+  local a = redis.call('HMGET', waiting, 'hold_ms', 'follows')
+  if a[1] ~= '0' and string.find(a[2], name, 1, true) then redis.call('HSET', waiting, 'hold_ms', 0) end
 end
-chain = chain or key
 
 local seq = redis.call('INCR', SEQ)
-redis.call('HSET', SEEN .. key, 'digest', ARGV[2], 'content', ARGV[3], 'chain', chain, 'call', call)
-redis.call('HSETNX', REFERENCE .. ARGV[7], 'by ' .. ARGV[6], chain)
-redis.call('HSETNX', REFERENCE .. ARGV[7], 'first', chain)
-local entry = redis.call('XADD', INBOX, '*', 'key', key)
+redis.call('HSET', SEEN .. key, 'digest', ARGV[2], 'content', ARGV[3], 'chain', chain, 'call', call, 'outcome', outcome)
 redis.call('HSET', ALERT .. key, 'envelope', ARGV[10], 'raw', ARGV[11], 'chain', chain, 'identifier', ARGV[7],
-  'lane', ARGV[8], 'seq', seq, 'entry', entry, 'open', 0, 'over_ms', ARGV[9])
+  'lane', ARGV[8], 'seq', seq, 'open', 0, 'over_ms', ARGV[9], 'sent_ms', ARGV[16], 'hold_ms', hold_ms, 'lease_ms', 0,
+  'waits', 0, 'follows', table.concat(ARGV, ' ', 19), 'from ' .. origin, 1)
 if ARGV[12] == '1' then redis.call('HSET', ALERT .. key, 'derived', ARGV[13]) end
 redis.call('ZADD', ALERTS, seq, key)
 redis.call('ZADD', ALERT_KEYS, 0, key)
 redis.call('ZADD', NAMED .. ARGV[7], seq, key)
-redis.call('ZADD', CHAIN .. chain, seq, key)
-redis.call('ZADD', UNROUTED .. chain, seq, key)
-return { 'new', chain }
+redis.call('ZADD', CHAIN .. chain, ARGV[16], member(key, seq))
+await(key)
+return { outcome, chain }

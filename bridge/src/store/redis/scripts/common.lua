@@ -28,3 +28,65 @@ local function promote(line, now_at, now_ms)
   redis.call('HSET', DELIVERY .. first, 'head', 1)
   redis.call('ZADD', DUE .. d[3], due, member(first, d[4]))
 end
+
+-- Puts an alert into the routing queue, unless it is there.
+local function await(key)
+  local alert = ALERT .. key
+  local a = redis.call('HMGET', alert, 'waits', 'seq', 'chain', 'sent_ms')
+  if a[1] == '1' then return end
+  local entry = redis.call('XADD', INBOX, '*', 'key', key)
+  redis.call('HSET', alert, 'waits', 1, 'lease_ms', 0, 'entry', entry)
+  redis.call('ZADD', UNROUTED .. a[3], a[4], member(key, a[2]))
+  redis.call('ZREM', OVER, key)
+end
+
+-- What the records of an alert are made of.
+local function envelope_of(key) return redis.call('HMGET', ALERT .. key, 'envelope', 'chain', 'also') end
+
+-- The chain of a name, and whether a message carries the name.
+local function chain_of(name)
+  local n = redis.call('HMGET', NAME .. name, 'chain', 'accepted')
+  local chain = n[1]
+  while chain do
+    local into = redis.call('GET', MERGED .. chain)
+    if not into then break end
+    chain = into
+  end
+  return chain, n[2] == '1'
+end
+
+local function move(from, into)
+  redis.call('ZUNIONSTORE', into, 2, into, from, 'AGGREGATE', 'MAX')
+  redis.call('DEL', from)
+end
+
+-- Moves everything of a chain to another. Of two heads of one line the later one steps back, unless it is under way.
+local function merge(from, into)
+  redis.call('SET', MERGED .. from, into)
+  for _, m in ipairs(redis.call('ZRANGE', CHAIN .. from, 0, -1)) do
+    local key = id_of(m)
+    redis.call('HSET', ALERT .. key, 'chain', into)
+    for _, id in ipairs(redis.call('ZRANGE', DELIVERIES_OF .. key, 0, -1)) do
+      redis.call('HSET', DELIVERY .. id, 'chain', into)
+    end
+  end
+  move(CHAIN .. from, CHAIN .. into)
+  move(UNROUTED .. from, UNROUTED .. into)
+  local followers = redis.call('HGETALL', FOLLOWERS .. from)
+  for i = 1, #followers, 2 do
+    local endpoint, newest = followers[i], followers[i + 1]
+    local ours = redis.call('HGET', FOLLOWERS .. into, endpoint)
+    if not ours or ours < newest then redis.call('HSET', FOLLOWERS .. into, endpoint, newest) end
+    local line = into .. ':' .. endpoint
+    move(LINE .. from .. ':' .. endpoint, LINE .. line)
+    move(ISSUED .. from .. ':' .. endpoint, ISSUED .. line)
+    for _, id in ipairs(redis.call('ZRANGE', LINE .. line, 1, -1)) do
+      local d = redis.call('HMGET', DELIVERY .. id, 'head', 'state', 'lane', 'seq')
+      if d[1] == '1' and d[2] ~= 'attempting' then
+        redis.call('HSET', DELIVERY .. id, 'head', 0)
+        redis.call('ZREM', DUE .. d[3], member(id, d[4]))
+      end
+    end
+  end
+  redis.call('DEL', FOLLOWERS .. from)
+end

@@ -11,7 +11,6 @@ turn(id, d[2], d[1], to)
 if to == 'delivered' then
   redis.call('HDEL', key, 'error')
   redis.call('HSET', key, 'receipt', ARGV[9])
-  redis.call('ZADD', ISSUED .. line, d[2], id)
 else
   redis.call('HSET', key, 'error', ARGV[7])
 end
@@ -22,6 +21,10 @@ if to == 'waiting' then
   return 'ok'
 end
 redis.call('HSET', key, 'ended_at', ARGV[2], 'head', 0)
+if to == 'delivered' or redis.call('HGET', key, 'maybe') == '1' then
+  -- In the order of `sent`, as the chain.
+  redis.call('ZADD', ISSUED .. line, redis.call('HGET', ALERT .. d[6], 'sent_ms'), member(id, d[2]))
+end
 redis.call('ZREM', OPEN .. d[3], id)
 redis.call('ZREM', LINE .. line, id)
 if redis.call('HINCRBY', ALERT .. d[6], 'open', -1) == 0 then

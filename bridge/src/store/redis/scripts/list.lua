@@ -5,7 +5,7 @@ local function each(index, read)
   return out
 end
 if ARGV[1] == 'alerts' then
-  return each(ALERTS, function(key) return redis.call('HMGET', ALERT .. key, 'envelope', 'chain') end)
+  return each(ALERTS, envelope_of)
 end
 if ARGV[1] == 'quarantined' then
   return each(QUARANTINED, function(id) return redis.call('HMGET', QUARANTINE .. id, 'entry', 'times', 'released') end)

@@ -9,6 +9,7 @@ local head = redis.call('ZCARD', line) == 0
 turn(id, d[2], d[1], 'queued')
 redis.call('HSET', key, 'due_at', ARGV[2], 'due_ms', ARGV[3], 'give_up_at', ARGV[4], 'head', head and 1 or 0)
 redis.call('HDEL', key, 'ended_at')
+redis.call('ZREM', ISSUED .. d[4] .. ':' .. d[5], member(id, d[2]))
 redis.call('ZADD', line, d[2], id)
 redis.call('ZADD', OPEN .. d[3], d[2], id)
 redis.call('HINCRBY', ALERT .. d[6], 'open', 1)

@@ -1,8 +1,8 @@
 -- key, routed_at, group, then id, endpoint, rule, due_at, due_ms, give_up_at of each delivery
 local key = ARGV[1]
-local a = redis.call('HMGET', ALERT .. key, 'seq', 'chain', 'lane', 'routed', 'entry', 'over_ms')
+local a = redis.call('HMGET', ALERT .. key, 'seq', 'chain', 'lane', 'waits', 'entry', 'over_ms')
 if not a[1] then return 'missing' end
-if a[4] then return 'ok' end
+if a[4] ~= '1' then return 'ok' end
 local chain, lane, open = a[2], a[3], 0
 for i = 4, #ARGV, 6 do
   local id, endpoint = ARGV[i], ARGV[i + 1]
@@ -19,13 +19,14 @@ for i = 4, #ARGV, 6 do
     redis.call('ZADD', STATE .. 'queued', seq, id)
     redis.call('ZADD', OPEN .. lane, seq, id)
     if head then redis.call('ZADD', DUE .. lane, ARGV[i + 4], member(id, seq)) end
-    redis.call('HSET', FOLLOWERS .. chain, endpoint, ARGV[i + 2])
+    redis.call('HSET', FOLLOWERS .. chain, endpoint, member(ARGV[i + 2], seq))
     open = open + 1
   end
 end
-redis.call('HSET', ALERT .. key, 'routed', 1, 'open', open)
+open = redis.call('HINCRBY', ALERT .. key, 'open', open)
+redis.call('HSET', ALERT .. key, 'routed', 1, 'waits', 0)
 redis.call('ZREM', INBOX_LEASES, member(key, a[1]))
-redis.call('ZREM', UNROUTED .. chain, key)
+redis.call('ZREM', UNROUTED .. chain, member(key, a[1]))
 redis.call('XACK', INBOX, ARGV[3], a[5])
 redis.call('XDEL', INBOX, a[5])
 if open == 0 then redis.call('ZADD', OVER, a[6], key) end

@@ -1,19 +1,19 @@
 -- before_ms, limit
 local keys = redis.call('ZRANGEBYSCORE', OVER, '-inf', '(' .. ARGV[1], 'LIMIT', 0, ARGV[2])
 for _, key in ipairs(keys) do
-  local a = redis.call('HMGET', ALERT .. key, 'chain', 'identifier')
+  local a = redis.call('HMGET', ALERT .. key, 'chain', 'identifier', 'seq')
   for _, id in ipairs(redis.call('ZRANGE', DELIVERIES_OF .. key, 0, -1)) do
-    local d = redis.call('HMGET', DELIVERY .. id, 'state', 'chain', 'endpoint')
+    local d = redis.call('HMGET', DELIVERY .. id, 'state', 'chain', 'endpoint', 'seq')
     redis.call('ZREM', STATE .. d[1], id)
     redis.call('ZREM', DELIVERIES, id)
-    redis.call('ZREM', ISSUED .. d[2] .. ':' .. d[3], id)
+    redis.call('ZREM', ISSUED .. d[2] .. ':' .. d[3], member(id, d[4]))
     redis.call('DEL', DELIVERY .. id, RENDERING .. id)
   end
   redis.call('ZREM', OVER, key)
   redis.call('ZREM', ALERTS, key)
   redis.call('ZREM', ALERT_KEYS, key)
   redis.call('ZREM', NAMED .. a[2], key)
-  redis.call('ZREM', CHAIN .. a[1], key)
+  redis.call('ZREM', CHAIN .. a[1], member(key, a[3]))
   if redis.call('EXISTS', CHAIN .. a[1]) == 0 then redis.call('DEL', FOLLOWERS .. a[1]) end
   redis.call('DEL', ALERT .. key, DELIVERIES_OF .. key, EVENTS .. key)
 end
