@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use capbridge::envelope::{AlertKey, Reference, StoredAlert};
+use capbridge::envelope::{AlertKey, Lane, Reference, StoredAlert};
 use capbridge::store::{AttemptEnd, Page, Store, StoreError, Stored};
 
-use crate::samples::{ALL, alert, at, chain, delivery, id, key, receipt, reference, rendering, update};
+use crate::samples::{
+    ALL, alert, at, chain, chain_name, delivery, endpoint, held, id, key, receipt, reference, rendering, sent,
+    through, update,
+};
 
 type Shared = Arc<dyn Store>;
 
@@ -37,19 +40,42 @@ pub async fn the_same_bytes_again_are_a_repeat_and_counted(s: Shared) {
     assert_eq!(s.depth().await.unwrap().unrouted, 1);
 }
 
-pub async fn the_same_content_through_another_source_is_linked(s: Shared) {
+pub async fn the_same_alert_through_another_source_is_linked_once_and_routed_for_it(s: Shared) {
     s.accept(alert("a")).await.unwrap();
-    let mut other = alert("a");
+    assert_eq!(handed_out(&s, 1, 60, 9).await, [key("a")]);
+    s.route(&key("a"), at(2), vec![delivery("a", "x")]).await.unwrap();
+    let mut other = through("mirror", alert("a"));
     other.envelope.digest = "other bytes".into();
-    assert_eq!(s.accept(other).await.unwrap(), Stored::Linked(key("a")));
-    assert_eq!(s.journey(&key("a")).await.unwrap().unwrap().repeats, 1);
+    assert_eq!(s.accept(other.clone()).await.unwrap(), Stored::Linked(key("a")));
+    assert_eq!(s.accept(other).await.unwrap(), Stored::Repeat);
+    assert_eq!(s.accept(alert("a")).await.unwrap(), Stored::Repeat);
+    assert_eq!(s.journey(&key("a")).await.unwrap().unwrap().repeats, 3);
     assert_eq!(keys(&s, ALL).await, [key("a")]);
+    assert_eq!(s.depth().await.unwrap().unrouted, 1);
+    let again = s.unrouted(at(3), at(60), 9).await.unwrap();
+    let origins: Vec<_> = again[0].envelope.provenance.origins().map(|o| o.0.clone()).collect();
+    assert_eq!(origins, ["hub", "mirror"]);
+    assert_eq!(again[0].raw, alert("a").raw, "the first bytes stay");
+    // It counts as routed all the while, and what it has is not made twice.
+    assert_eq!(s.later(&chain("a"), at(0)).await.unwrap().len(), 1);
+    s.route(&key("a"), at(4), vec![delivery("a", "x"), delivery("a", "y")]).await.unwrap();
+    assert_eq!(s.deliveries(None, ALL).await.unwrap().len(), 2);
+    assert!(handed_out(&s, 5, 60, 9).await.is_empty());
+    assert_eq!(s.depth().await.unwrap().unrouted, 0);
+}
+
+pub async fn a_second_source_before_routing_changes_nothing_about_the_queue(s: Shared) {
+    s.accept(alert("a")).await.unwrap();
+    assert_eq!(handed_out(&s, 1, 60, 9).await, [key("a")]);
+    assert_eq!(s.accept(through("mirror", alert("a"))).await.unwrap(), Stored::Linked(key("a")));
+    assert!(handed_out(&s, 2, 60, 9).await.is_empty(), "somebody has it");
+    assert_eq!(s.depth().await.unwrap().unrouted, 1);
 }
 
 pub async fn a_twin_is_linked_to_the_first(s: Shared) {
     let mut first = alert("a");
     first.envelope.twin = Some(key("twin"));
-    let mut second = alert("a.IPAWS");
+    let mut second = through("mirror", alert("a.IPAWS"));
     second.envelope.twin = Some(key("twin"));
     s.accept(first).await.unwrap();
     assert_eq!(s.accept(second).await.unwrap(), Stored::Linked(key("a")));
@@ -79,44 +105,89 @@ pub async fn two_at_the_same_time_are_one_new_and_one_repeat(s: Shared) {
     }
 }
 
-pub async fn what_refers_to_a_known_message_joins_its_chain(s: Shared) {
+pub async fn what_follows_a_known_message_joins_its_chain(s: Shared) {
     s.accept(alert("a")).await.unwrap();
     s.accept(alert("b")).await.unwrap();
-    let cases: [(&str, &[&str], &str); 5] = [
+    let cases: [(&str, &[&str], &str); 4] = [
         ("update of a", &["a"], "a"),
         ("update of that update", &["update of a"], "a"),
-        ("first known wins", &["unknown", "b", "a"], "b"),
         ("nothing known", &["unknown"], "nothing known"),
         ("names itself", &["names itself"], "names itself"),
     ];
-    for (name, of, expected) in cases {
-        assert_eq!(s.accept(update(name, of)).await.unwrap(), Stored::New(chain(expected)), "{name}");
+    for (number, (name, of, expected)) in cases.into_iter().enumerate() {
+        let new = sent(number as i64, update(name, of));
+        assert_eq!(s.accept(new).await.unwrap(), Stored::New(chain(expected)), "{name}");
         let stored = s.alert(&key(name)).await.unwrap().unwrap();
         assert_eq!(stored.envelope.chain, chain(expected), "{name}");
     }
     let journey = s.journey(&key("a")).await.unwrap().unwrap();
     assert_eq!(journey.chain, [reference("update of a"), reference("update of that update")]);
+    let known = s.known(&["a", "unknown", "b"].map(chain_name)).await.unwrap();
+    assert_eq!(known, [true, false, true]);
+    assert!(s.known(&[]).await.unwrap().is_empty());
 }
 
-pub async fn a_reference_with_a_wrong_sender_is_found_by_its_identifier(s: Shared) {
-    s.accept(alert("a")).await.unwrap();
-    let mut same_identifier = alert("other agency's a");
-    same_identifier.envelope.reference =
-        Reference { sender: "z@other.example".into(), ..reference("shared") };
-    let mut exact = alert("ours");
-    exact.envelope.reference = reference("shared");
-    s.accept(same_identifier).await.unwrap();
-    s.accept(exact).await.unwrap();
+pub async fn a_message_finds_the_chain_of_what_came_before_it(s: Shared) {
+    let late = ["update", "a", "cancel"];
+    s.accept(sent(3, update("cancel", &["update"]))).await.unwrap();
+    s.accept(sent(2, update("update", &["a"]))).await.unwrap();
+    s.accept(sent(1, alert("a"))).await.unwrap();
+    for name in late {
+        let found = s.alert(&key(name)).await.unwrap().unwrap().envelope.chain;
+        assert_eq!(found, chain("cancel"), "{name}");
+    }
+    // Routing takes the order in which they were sent.
+    assert_eq!(handed_out(&s, 4, 60, 9).await, [key("a"), key("update"), key("cancel")]);
+}
 
-    let wrong = Reference { sender: "typo".into(), ..reference("a") };
-    let mut lost = alert("update with a wrong sender");
-    lost.envelope.refers_to = vec![wrong.clone()];
-    assert_eq!(s.accept(lost).await.unwrap(), Stored::New(chain("a")));
+pub async fn chains_that_a_message_connects_become_one_with_their_lines(s: Shared) {
+    for (secs, name) in [(1, "a"), (2, "b")] {
+        s.accept(sent(secs, alert(name))).await.unwrap();
+        s.route(&key(name), at(5), vec![delivery(name, "x"), delivery(name, name)]).await.unwrap();
+    }
+    let connected = s.accept(sent(3, update("u", &["a", "b"]))).await.unwrap();
+    assert_eq!(connected, Stored::New(chain("a")));
+    for name in ["a", "b", "u"] {
+        assert_eq!(s.alert(&key(name)).await.unwrap().unwrap().envelope.chain, chain("a"), "{name}");
+    }
+    let later = s.later(&chain("a"), at(2)).await.unwrap();
+    assert_eq!(later.into_iter().map(|e| e.key).collect::<Vec<_>>(), [key("b")], "u is not routed");
+    s.route(&key("u"), at(6), vec![delivery("u", "x")]).await.unwrap();
+    let rules = s.followers(&chain("a")).await.unwrap();
+    let expected = [("a", "a"), ("b", "b"), ("x", "u")].map(|(e, r)| (endpoint(e), format!("rule of {r}")));
+    assert_eq!(rules, expected);
+    assert!(s.followers(&chain("b")).await.unwrap().is_empty());
+    // One line for each endpoint: nothing overtakes.
+    let mut order = Vec::new();
+    for turn in 0..3 {
+        let now = 20 + turn;
+        for claim in s.claim(Lane::Routine, at(now), at(now + 60), 9).await.unwrap() {
+            s.render(&claim.delivery.id, rendering(&claim.delivery.id.0)).await.unwrap();
+            s.finish(&claim.delivery.id, at(now), AttemptEnd::Delivered(receipt("/1"))).await.unwrap();
+            if claim.delivery.endpoint == endpoint("x") {
+                assert_eq!(claim.delivery.chain, chain("a"));
+                order.push((turn, claim.delivery.id.clone()));
+            }
+        }
+    }
+    assert_eq!(order, [(0, id("a", "x")), (1, id("b", "x")), (2, id("u", "x"))]);
+    let issued = s.issued(&endpoint("x"), &chain("a")).await.unwrap();
+    assert_eq!(issued.into_iter().map(|i| i.original.key).collect::<Vec<_>>(), ["a", "b", "u"].map(key));
+    // A chain that became part of another is found through it.
+    assert_eq!(s.accept(sent(9, update("v", &["b"]))).await.unwrap(), Stored::New(chain("a")));
+}
 
-    // An exact match of a later reference goes before a match by identifier alone.
-    let mut both = alert("update with both");
-    both.envelope.refers_to = vec![wrong, reference("shared")];
-    assert_eq!(s.accept(both).await.unwrap(), Stored::New(chain("ours")));
+pub async fn what_waits_for_another_message_is_held_until_that_comes_or_its_time_is_over(s: Shared) {
+    assert_eq!(s.accept(held(60, sent(5, update("u", &["a"])))).await.unwrap(), Stored::Held(chain("u")));
+    assert_eq!(s.accept(held(61, sent(6, update("c", &["u"])))).await.unwrap(), Stored::New(chain("u")));
+    assert!(handed_out(&s, 10, 40, 9).await.is_empty(), "c waits behind u");
+    assert_eq!(s.accept(sent(1, alert("a"))).await.unwrap(), Stored::New(chain("u")));
+    assert_eq!(handed_out(&s, 11, 40, 9).await, [key("a"), key("u"), key("c")]);
+
+    let alone = s.accept(held(60, sent(5, update("orphan", &["never"])))).await.unwrap();
+    assert_eq!(alone, Stored::Held(chain("orphan")));
+    assert!(handed_out(&s, 12, 40, 9).await.is_empty());
+    assert_eq!(handed_out(&s, 61, 90, 9).await, ["a", "u", "c", "orphan"].map(key));
 }
 
 pub async fn unrouted_alerts_are_handed_out_once_oldest_first_until_their_lease_ends(s: Shared) {
@@ -141,18 +212,14 @@ pub async fn unrouted_alerts_are_handed_out_once_oldest_first_until_their_lease_
 pub async fn a_later_message_of_a_chain_is_not_handed_out_before_an_earlier_one_is_routed(s: Shared) {
     s.accept(alert("a")).await.unwrap();
     assert_eq!(handed_out(&s, 1, 60, 9).await, [key("a")]);
-    let mut update = alert("b");
-    update.envelope.refers_to = vec![reference("a")];
-    s.accept(update).await.unwrap();
+    s.accept(update("b", &["a"])).await.unwrap();
     s.accept(alert("c")).await.unwrap();
     assert_eq!(handed_out(&s, 2, 62, 9).await, [key("c")], "b waits for a");
     s.route(&key("a"), at(3), Vec::new()).await.unwrap();
     assert_eq!(handed_out(&s, 4, 64, 9).await, [key("b")]);
     // Both at once, in order, when the lease on both ran out.
     s.accept(alert("d")).await.unwrap();
-    let mut update = alert("e");
-    update.envelope.refers_to = vec![reference("d")];
-    s.accept(update).await.unwrap();
+    s.accept(update("e", &["d"])).await.unwrap();
     assert_eq!(handed_out(&s, 5, 6, 9).await, [key("d"), key("e")]);
     assert_eq!(handed_out(&s, 7, 60, 9).await, [key("d"), key("e")]);
 }

@@ -259,17 +259,30 @@ pub async fn what_was_issued_is_listed_per_endpoint_in_order(s: Shared) {
         s.finish(&id(name, "x"), at(11), end).await.unwrap();
     }
     let issued = s.issued(&endpoint("x"), &chain("a")).await.unwrap();
-    let facts: Vec<_> = issued.iter().map(|i| (&i.alert, &i.original, &i.reference)).collect();
+    let facts: Vec<_> = issued.iter().map(|i| (&i.original.key, &i.reference)).collect();
     assert_eq!(
         facts,
-        [
-            (&key("a"), &reference("a"), &rendering("a").reference),
-            (&key("c"), &reference("c"), &rendering("c").reference)
-        ]
+        [(&key("a"), &rendering("a").reference), (&key("c"), &rendering("c").reference)]
     );
+    assert_eq!(issued[0].original, alert("a").envelope);
     assert_eq!(issued[0].location.as_deref(), Some("/entry/1"));
     assert!(s.issued(&endpoint("y"), &chain("a")).await.unwrap().is_empty());
     assert!(s.issued(&endpoint("x"), &chain("b")).await.unwrap().is_empty());
+}
+
+pub async fn what_may_have_arrived_counts_as_issued_once_it_ended(s: Shared) {
+    queue(&s, vec![alert("a")], &["x"]).await;
+    claimed(&s, 10).await;
+    s.render(&id("a", "x"), rendering("a")).await.unwrap();
+    let lost = AttemptEnd::Waiting { due_at: at(20), error: "no answer".into(), maybe_delivered: true };
+    s.finish(&id("a", "x"), at(11), lost).await.unwrap();
+    assert!(s.issued(&endpoint("x"), &chain("a")).await.unwrap().is_empty());
+    claimed(&s, 20).await;
+    s.finish(&id("a", "x"), at(21), AttemptEnd::Expired { error: "late".into() }).await.unwrap();
+    let issued = s.issued(&endpoint("x"), &chain("a")).await.unwrap();
+    assert_eq!((issued.len(), issued[0].location.as_deref()), (1, None));
+    s.replay(&id("a", "x"), at(22), at(9_000)).await.unwrap();
+    assert!(s.issued(&endpoint("x"), &chain("a")).await.unwrap().is_empty());
 }
 
 pub async fn followers_are_all_endpoints_of_a_chain_with_the_newest_rule(s: Shared) {

@@ -53,12 +53,15 @@ macro_rules! suite {
             checks! { $kind;
                 alerts: a_new_alert_is_kept_byte_for_byte
                 alerts: the_same_bytes_again_are_a_repeat_and_counted
-                alerts: the_same_content_through_another_source_is_linked
+                alerts: the_same_alert_through_another_source_is_linked_once_and_routed_for_it
+                alerts: a_second_source_before_routing_changes_nothing_about_the_queue
                 alerts: a_twin_is_linked_to_the_first
                 alerts: the_same_key_with_other_content_is_a_conflict_and_changes_nothing
                 alerts: two_at_the_same_time_are_one_new_and_one_repeat
-                alerts: what_refers_to_a_known_message_joins_its_chain
-                alerts: a_reference_with_a_wrong_sender_is_found_by_its_identifier
+                alerts: what_follows_a_known_message_joins_its_chain
+                alerts: a_message_finds_the_chain_of_what_came_before_it
+                alerts: chains_that_a_message_connects_become_one_with_their_lines
+                alerts: what_waits_for_another_message_is_held_until_that_comes_or_its_time_is_over
                 alerts: unrouted_alerts_are_handed_out_once_oldest_first_until_their_lease_ends
                 alerts: a_later_message_of_a_chain_is_not_handed_out_before_an_earlier_one_is_routed
                 alerts: what_is_handed_out_is_whole
@@ -83,6 +86,7 @@ macro_rules! suite {
                 deliveries: a_dead_or_expired_delivery_can_be_replayed
                 deliveries: a_replayed_delivery_waits_behind_what_is_under_way
                 deliveries: what_was_issued_is_listed_per_endpoint_in_order
+                deliveries: what_may_have_arrived_counts_as_issued_once_it_ended
                 deliveries: followers_are_all_endpoints_of_a_chain_with_the_newest_rule
                 deliveries: lists_of_deliveries_are_newest_first_in_pages
                 deliveries: a_journey_holds_deliveries_with_their_reports

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
 use crate::samples::{
-    ALL, alert, at, chain, delivery, endpoint, event, id, key, receipt, rendering, update, urgent,
+    ALL, alert, at, chain, delivery, endpoint, event, id, key, receipt, rendering, through, update, urgent,
 };
 use crate::{Embedded, Redis};
 
@@ -30,7 +30,9 @@ enum End {
 /// One call. Numbers name alerts (modulo how many there are) and claims under way.
 #[derive(Clone, Debug)]
 enum Op {
-    Accept { alert: u8, refers_to: Option<u8>, urgent: bool },
+    Accept { alert: u8, refers_to: Option<u8>, urgent: bool, held: bool },
+    /// The same alert through another source.
+    Again { alert: u8 },
     Unrouted,
     Route { alert: u8, endpoints: u8 },
     Claim { urgent: bool, limit: u32 },
@@ -45,8 +47,9 @@ enum Op {
 fn op() -> impl Strategy<Value = Op> {
     let end = prop_oneof![Just(End::Delivered), Just(End::Waiting), Just(End::Dead), Just(End::Expired)];
     prop_oneof![
-        4 => (0..ALERTS, proptest::option::weighted(0.8, 0..ALERTS), proptest::bool::weighted(0.2))
-            .prop_map(|(alert, refers_to, urgent)| Op::Accept { alert, refers_to, urgent }),
+        4 => (0..ALERTS, proptest::option::weighted(0.8, 0..ALERTS), proptest::bool::weighted(0.2), any::<bool>())
+            .prop_map(|(alert, refers_to, urgent, held)| Op::Accept { alert, refers_to, urgent, held }),
+        1 => (0..ALERTS).prop_map(|alert| Op::Again { alert }),
         1 => Just(Op::Unrouted),
         4 => (0..ALERTS, prop_oneof![0..3_u8, Just(3)]).prop_map(|(alert, endpoints)| Op::Route { alert, endpoints }),
         4 => (any::<bool>(), 1..5_u32).prop_map(|(urgent, limit)| Op::Claim { urgent, limit }),
@@ -66,24 +69,49 @@ fn name(alert: u8) -> String {
 /// What the promises of the trait come to, in the simplest form.
 #[derive(Default)]
 struct Model {
-    /// Chain of each accepted alert.
+    /// Chain of each name, of accepted alerts and of those that they follow.
     chains: BTreeMap<u8, u8>,
-    routed: BTreeSet<u8>,
+    accepted: BTreeSet<u8>,
+    /// Those to be routed.
+    waiting: BTreeSet<u8>,
+    /// Those that came through another source too.
+    linked: BTreeSet<u8>,
     /// Unfinished deliveries of each (endpoint, chain), in order.
     lines: BTreeMap<(String, String), Vec<DeliveryId>>,
-    /// Lines whose order an operator changed.
+    /// Lines whose order an operator changed, or that were two.
     replayed: BTreeSet<(String, String)>,
     known: Vec<DeliveryId>,
 }
 
 impl Model {
-    fn accept(&mut self, alert: u8, refers_to: Option<u8>) -> Stored {
-        if self.chains.contains_key(&alert) {
-            return Stored::Repeat;
+    fn accept(&mut self, alert: u8, refers_to: Option<u8>, held: bool) -> Stored {
+        let of = |n: &u8| self.chains.get(n).copied();
+        let found: Vec<u8> = refers_to.iter().chain([&alert]).filter_map(of).collect();
+        let joined = found.first().copied().unwrap_or(alert);
+        for other in found.into_iter().filter(|other| *other != joined) {
+            self.merge(other, joined);
         }
-        let joined = refers_to.and_then(|r| self.chains.get(&r).copied()).unwrap_or(alert);
-        self.chains.insert(alert, joined);
-        Stored::New(chain(&name(joined)))
+        let known = refers_to.is_none_or(|r| self.accepted.contains(&r));
+        for named in refers_to.into_iter().chain([alert]) {
+            self.chains.entry(named).or_insert(joined);
+        }
+        self.accepted.insert(alert);
+        self.waiting.insert(alert);
+        let joined = chain(&name(joined));
+        if held && !known { Stored::Held(joined) } else { Stored::New(joined) }
+    }
+
+    fn merge(&mut self, from: u8, into: u8) {
+        self.chains.values_mut().filter(|c| **c == from).for_each(|c| *c = into);
+        for to in ENDPOINTS {
+            let (old, new) = ((to.to_owned(), name(from)), (to.to_owned(), name(into)));
+            let moved = self.lines.remove(&old).unwrap_or_default();
+            let line = self.lines.entry(new.clone()).or_default();
+            if self.replayed.remove(&old) || (!moved.is_empty() && !line.is_empty()) {
+                self.replayed.insert(new);
+            }
+            line.extend(moved);
+        }
     }
 
     fn line_of(&self, delivery: &DeliveryId) -> Option<(String, String)> {
@@ -131,7 +159,7 @@ async fn run(both: &Both, ops: &[Op]) {
         step(both, &mut model, &mut now, op).await;
         let depth = both.call(|s| async move { s.depth().await.ok() }).await.unwrap();
         assert_eq!(depth.urgent + depth.routine, model.unfinished());
-        assert_eq!(depth.unrouted, (model.chains.len() - model.routed.len()) as u64);
+        assert_eq!(depth.unrouted, model.waiting.len() as u64);
         both.call(|s| async move { s.next_due(Lane::Urgent).await.ok() }).await;
         both.call(|s| async move { s.next_due(Lane::Routine).await.ok() }).await;
     }
@@ -146,10 +174,14 @@ async fn run(both: &Both, ops: &[Op]) {
 async fn step(both: &Both, model: &mut Model, now: &mut i64, op: &Op) {
     let (time, lease) = (at(*now), at(*now + 60));
     match op {
-        Op::Accept { alert, refers_to, urgent } => {
-            let new = sample(*alert, *refers_to, *urgent);
+        Op::Accept { alert, refers_to, urgent, held } => {
+            let mut new = sample(*alert, *refers_to, *urgent);
+            let held = *held && refers_to.is_some_and(|r| r != *alert);
+            if held {
+                new.envelope.hold_until = Some(at(*now + 40));
+            }
             // A second document of the same name would be a conflict if it referred to something else.
-            if model.chains.contains_key(alert) {
+            if model.accepted.contains(alert) {
                 let first = both.call(|s| async move { s.alert(&key(&name(*alert))).await.ok() }).await;
                 let again = first.unwrap().unwrap();
                 let found = both
@@ -168,10 +200,17 @@ async fn step(both: &Both, model: &mut Model, now: &mut i64, op: &Op) {
                     async move { s.accept(new).await.ok() }
                 })
                 .await;
-            assert_eq!(found, Some(model.accept(*alert, refers_to)));
+            assert_eq!(found, Some(model.accept(*alert, refers_to, held)));
         }
+        Op::Again { alert } => again(both, model, *alert).await,
         Op::Unrouted => {
-            both.call(|s| async move { s.unrouted(time, lease, 100).await.ok() }).await;
+            // The order inside each chain is promised; which chain comes first may differ.
+            both.call(|s| async move {
+                let mut found = s.unrouted(time, lease, 100).await.ok()?;
+                found.sort_by(|a, b| a.envelope.chain.cmp(&b.envelope.chain));
+                Some(found)
+            })
+            .await;
         }
         Op::Route { alert, endpoints } => route(both, model, *alert, *endpoints, *now).await,
         Op::Claim { urgent, limit } => claim(both, model, *urgent, *limit, *now).await,
@@ -206,6 +245,26 @@ async fn step(both: &Both, model: &mut Model, now: &mut i64, op: &Op) {
     }
 }
 
+async fn again(both: &Both, model: &mut Model, alert: u8) {
+    if !model.accepted.contains(&alert) {
+        return;
+    }
+    let first = both.call(|s| async move { s.alert(&key(&name(alert))).await.ok() }).await;
+    let again = through("mirror", first.unwrap().unwrap());
+    let found = both
+        .call(|s| {
+            let again = again.clone();
+            async move { s.accept(again).await.ok() }
+        })
+        .await;
+    if model.linked.insert(alert) {
+        assert_eq!(found, Some(Stored::Linked(key(&name(alert)))));
+        model.waiting.insert(alert);
+    } else {
+        assert_eq!(found, Some(Stored::Repeat));
+    }
+}
+
 fn pick(model: &Model, n: u8) -> Option<DeliveryId> {
     model.known.get(usize::from(n) % model.known.len().max(1)).cloned()
 }
@@ -223,12 +282,13 @@ async fn route(both: &Both, model: &mut Model, alert: u8, endpoints: u8, now: i6
             async move { s.route(&key(&name(alert)), at(now), wanted).await.ok() }
         })
         .await;
-    let Some(joined) = model.chains.get(&alert).copied() else {
+    if !model.accepted.contains(&alert) {
         assert!(done.is_none(), "what was not accepted cannot be routed");
         return;
-    };
-    if model.routed.insert(alert) {
-        for new in wanted {
+    }
+    let joined = model.chains[&alert];
+    if model.waiting.remove(&alert) {
+        for new in wanted.into_iter().filter(|new| !model.known.contains(&new.id)).collect::<Vec<_>>() {
             let line = (new.endpoint.0.clone(), name(joined));
             model.lines.entry(line).or_default().push(new.id.clone());
             model.known.push(new.id);
@@ -312,8 +372,14 @@ async fn compare_all(both: &Both, model: &Model) {
     both.call(|s| async move { s.deliveries(None, ALL).await.ok() }).await.unwrap();
     both.call(|s| async move { s.deliveries(None, Page { limit: 2, skip: 1 }).await.ok() }).await.unwrap();
     both.call(|s| async move { s.verify_record().await.ok() }).await.unwrap().unwrap();
-    for (alert, joined) in &model.chains {
+    for (alert, joined) in model.chains.iter().filter(|(a, _)| model.accepted.contains(a)) {
         let (alert, joined) = (name(*alert), chain(&name(*joined)));
+        both.call(|s| {
+            let of = joined.clone();
+            async move { s.later(&of, at(0)).await.ok() }
+        })
+        .await
+        .unwrap();
         both.call(|s| {
             let of = key(&alert);
             async move { s.journey(&of).await.ok() }

@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use cap_schema::MsgType;
-use capbridge::envelope::{AlertKey, ChainKey, Envelope, Lane, Quarantined, Reference, Release, StoredAlert};
+use capbridge::envelope::{
+    AlertKey, ChainKey, ChainName, Envelope, Lane, Quarantined, Reference, Release, StoredAlert, World,
+};
 use capbridge::store::{DeliveryId, Event, NewDelivery, Page, Rendering};
 use capbridge_adapters::class::{Class, Classified};
 use capbridge_adapters::endpoint::Receipt;
@@ -32,6 +34,11 @@ pub fn chain(name: &str) -> ChainKey {
     ChainKey(key(name).0)
 }
 
+/// What references call the alert of this name.
+pub fn chain_name(name: &str) -> ChainName {
+    ChainName(key(&format!("name of {name}")).0)
+}
+
 /// A reference by name.
 pub fn reference(name: &str) -> Reference {
     Reference {
@@ -51,11 +58,16 @@ pub fn alert(name: &str) -> StoredAlert {
             reference: reference(name),
             msg_type: MsgType::Alert,
             refers_to: Vec::new(),
+            world: World::live(),
+            name: chain_name(name),
+            follows: Vec::new(),
+            hold_until: None,
             provenance: Provenance {
                 origin: Origin("hub".into()),
                 system: SystemName("masas".into()),
                 audience: Audience::Public,
                 addresses: Vec::new(),
+                also: Vec::new(),
             },
             form: Form::Cap,
             remote_id: None,
@@ -82,7 +94,27 @@ pub fn update(name: &str, of: &[&str]) -> StoredAlert {
     let mut update = alert(name);
     update.envelope.msg_type = MsgType::Update;
     update.envelope.refers_to = of.iter().map(|n| reference(n)).collect();
+    update.envelope.follows = of.iter().map(|n| chain_name(n)).collect();
     update
+}
+
+/// The same message, sent this many seconds after the beginning.
+pub fn sent(secs: i64, mut alert: StoredAlert) -> StoredAlert {
+    alert.envelope.sent_at = at(secs);
+    alert
+}
+
+/// The same message, held until then.
+pub fn held(until: i64, mut alert: StoredAlert) -> StoredAlert {
+    alert.envelope.hold_until = Some(at(until));
+    alert
+}
+
+/// The same message through another source.
+pub fn through(origin: &str, mut alert: StoredAlert) -> StoredAlert {
+    alert.envelope.provenance.origin = Origin(origin.into());
+    alert.envelope.provenance.system = SystemName(format!("system of {origin}"));
+    alert
 }
 
 /// An alert of the urgent lane.
@@ -118,6 +150,7 @@ pub fn rendering(name: &str) -> Rendering {
         v: 1,
         reference: Reference { sender: "bridge@example.org".into(), ..reference(name) },
         earlier: Vec::new(),
+        msg_type: MsgType::Alert,
         translated: true,
         body: Bytes::from(format!("<alert>rendered {name}</alert>")),
         content_type: "application/cap+xml".into(),

@@ -195,7 +195,18 @@ fn take_back(tx: &Transaction<'_>, lane: Lane, now: Timestamp, limit: u32) -> Re
         delivery.due_at = now;
         delivery.maybe_delivered = true;
         write(tx, &delivery, None)?;
+        step_back(tx, &delivery)?;
     }
+    Ok(())
+}
+
+/// Of two heads of one line, which two chains that became one can have, the later one waits for the other.
+fn step_back(tx: &Transaction<'_>, delivery: &Delivery) -> Result<(), Fault> {
+    tx.prepare_cached(
+        "UPDATE deliveries SET head = 0 WHERE id = ?1 AND EXISTS (SELECT 1 FROM deliveries d
+         WHERE d.endpoint = ?2 AND d.chain = ?3 AND d.final = 0 AND d.head = 1 AND d.seq < deliveries.seq)",
+    )?
+    .execute([&delivery.id.0, &delivery.endpoint.0, &delivery.chain.0])?;
     Ok(())
 }
 
@@ -283,6 +294,8 @@ pub(super) fn finish(
             count(tx, "dead", 1)?;
         }
         promote(tx, &delivery.endpoint, &delivery.chain, ended_at)?;
+    } else {
+        step_back(tx, &delivery)?;
     }
     Ok(())
 }
@@ -322,7 +335,8 @@ pub(super) fn give_back(tx: &Transaction<'_>, id: &DeliveryId, due_at: Timestamp
     delivery.attempts = delivery.attempts.saturating_sub(1);
     delivery.due_at = due_at;
     delivery.state = if delivery.attempts == 0 { State::Queued } else { State::Waiting };
-    write(tx, &delivery, None)
+    write(tx, &delivery, None)?;
+    step_back(tx, &delivery)
 }
 
 pub(super) fn replay(

@@ -7,7 +7,7 @@ for _, m in ipairs(redis.call('ZRANGEBYSCORE', LEASED .. lane, '-inf', now_ms, '
   turn(id, redis.call('HGET', DELIVERY .. id, 'seq'), 'attempting', 'waiting')
   redis.call('HSET', DELIVERY .. id, 'due_at', ARGV[2], 'due_ms', now_ms, 'maybe', 1)
   redis.call('ZREM', LEASED .. lane, m)
-  redis.call('ZADD', DUE .. lane, now_ms, m)
+  become_due(id, now_ms)
 end
 
 local out = {}

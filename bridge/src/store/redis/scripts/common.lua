@@ -29,6 +29,20 @@ local function promote(line, now_at, now_ms)
   redis.call('ZADD', DUE .. d[3], due, member(first, d[4]))
 end
 
+-- Puts a head that nobody attempts among the due. Of two heads of one line, which two chains that became one can have,
+-- the later one waits for the other.
+local function become_due(id, due_ms)
+  local d = redis.call('HMGET', DELIVERY .. id, 'chain', 'endpoint', 'lane', 'seq')
+  for _, before in ipairs(redis.call('ZRANGE', LINE .. d[1] .. ':' .. d[2], 0, -1)) do
+    if before == id then break end
+    if redis.call('HGET', DELIVERY .. before, 'head') == '1' then
+      redis.call('HSET', DELIVERY .. id, 'head', 0)
+      return
+    end
+  end
+  redis.call('ZADD', DUE .. d[3], due_ms, member(id, d[4]))
+end
+
 -- Puts an alert into the routing queue, unless it is there.
 local function await(key)
   local alert = ALERT .. key

@@ -17,7 +17,7 @@ end
 if to == 'waiting' then
   redis.call('HSET', key, 'due_at', ARGV[5], 'due_ms', ARGV[6])
   if ARGV[8] == '1' then redis.call('HSET', key, 'maybe', 1) end
-  if d[7] == '1' then redis.call('ZADD', DUE .. d[3], ARGV[6], m) end
+  if d[7] == '1' then become_due(id, ARGV[6]) end
   return 'ok'
 end
 redis.call('HSET', key, 'ended_at', ARGV[2], 'head', 0)
@@ -27,7 +27,7 @@ if to == 'delivered' or redis.call('HGET', key, 'maybe') == '1' then
 end
 redis.call('ZREM', OPEN .. d[3], id)
 redis.call('ZREM', LINE .. line, id)
-if redis.call('HINCRBY', ALERT .. d[6], 'open', -1) == 0 then
+if redis.call('HINCRBY', ALERT .. d[6], 'open', -1) == 0 and redis.call('HGET', ALERT .. d[6], 'waits') == '0' then
   redis.call('ZADD', OVER, redis.call('HGET', ALERT .. d[6], 'over_ms'), d[6])
 end
 promote(line, ARGV[2], ARGV[3])

@@ -8,5 +8,5 @@ local attempts = redis.call('HINCRBY', key, 'attempts', -1)
 turn(id, d[2], d[1], attempts == 0 and 'queued' or 'waiting')
 redis.call('ZREM', LEASED .. d[3], member(id, d[2]))
 redis.call('HSET', key, 'due_at', ARGV[2], 'due_ms', ARGV[3])
-redis.call('ZADD', DUE .. d[3], ARGV[3], member(id, d[2]))
+become_due(id, ARGV[3])
 return 'ok'
