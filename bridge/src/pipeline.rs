@@ -229,9 +229,10 @@ impl Pipeline {
             Code::Known(MsgType::Alert | MsgType::Ack) | Code::Unknown(_) => Vec::new(),
             Code::Known(MsgType::Update | MsgType::Cancel) => all(),
             // About another's message it is an answer, which ends nothing.
-            Code::Known(MsgType::Error) => {
-                all().into_iter().filter(|r| r.sender == reference.sender || others.contains(&r.sender)).collect()
-            }
+            Code::Known(MsgType::Error) => all()
+                .into_iter()
+                .filter(|r| r.sender == reference.sender || others.contains(&r.sender))
+                .collect(),
         };
         let at = |class: Classified| {
             let alone = (!self.rules.take_from(origin, class.class())).then_some(origin);

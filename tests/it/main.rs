@@ -8,6 +8,7 @@
 )]
 
 mod admin;
+mod chains;
 mod config;
 mod conformance;
 mod crash;

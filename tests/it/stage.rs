@@ -54,13 +54,62 @@ pub struct Stage {
     pub feed: Running<Feed>,
     pub responder: Running<Responder>,
     pub redis: Option<Redis>,
+    public_key: String,
     pub folder: tempfile::TempDir,
-    /// Lines after the route to the responder.
-    pub extra: String,
     /// Lines of `[network]`.
     pub network: String,
     /// More of `[admin]`.
     pub admin: String,
+    /// The name of the route from the feed to the responder; empty: no route.
+    pub route: String,
+    /// Lines of that route, and after it.
+    pub extra: String,
+    /// Lines of `[intake]`.
+    pub intake: String,
+    /// Lines of `[relay]`.
+    pub relay: String,
+    /// More tables.
+    pub tables: String,
+}
+
+/// Another feed.
+pub async fn feed() -> Running<Feed> {
+    let listener = server::loopback().await.unwrap();
+    server::serve(Arc::new(Feed::default()), listener, Clock::system(), false).unwrap()
+}
+
+impl Stage {
+    /// Another responder that checks the same signatures as the first.
+    pub async fn another_responder(&self) -> Running<Responder> {
+        let settings = responder::Settings {
+            public_keys: vec![self.public_key.clone()],
+            ..responder::Settings::default()
+        };
+        Responder::start(settings, Clock::system()).await.unwrap()
+    }
+}
+
+/// The table of a source that polls a feed.
+pub fn source(name: &str, feed: &Running<Feed>, lines: &str) -> String {
+    format!(
+        "[source.{name}]\nsystem = \"{name}\"\nsignature = \"ignored\"\n{lines}\n\
+         [source.{name}.ipaws]\nbase_url = \"{}\"\npoll_secs = 0.1\n",
+        feed.url()
+    )
+}
+
+/// The table of a webhook endpoint.
+pub fn endpoint(name: &str, responder: &Running<Responder>, profile: &str) -> String {
+    format!(
+        "[endpoint.{name}]\nsystem = \"{name}\"\nmode = \"live\"\n[endpoint.{name}.webhook]\nprofile = \"{profile}\"\n\
+         url = \"{}/alerts\"\nkey_file = \"webhook.key.pem\"\n",
+        responder.url()
+    )
+}
+
+/// The table of a route for live alerts.
+pub fn route(name: &str, from: &str, to: &str, lines: &str) -> String {
+    format!("[route.{name}]\nfrom = [{from}]\nto = [{to}]\nclass = \"live\"\n{lines}\n")
 }
 
 /// A message of a chain: `turn` 0 is the Alert, 1 and 2 are Updates, 3 is a Cancel without info.
@@ -114,8 +163,22 @@ impl Stage {
             On::Embedded => None,
             On::Redis => Some(Redis::start().await.unwrap()),
         };
-        let (extra, network, admin) = Default::default();
-        Stage { feed, responder, redis, folder, extra, network, admin }
+        let (extra, intake, network, admin, relay, tables) = Default::default();
+        let (public_key, route) = (keys.public, "all".to_owned());
+        Stage {
+            feed,
+            responder,
+            redis,
+            public_key,
+            folder,
+            route,
+            extra,
+            intake,
+            network,
+            admin,
+            relay,
+            tables,
+        }
     }
 
     pub async fn bridge(&self) -> Program {
@@ -123,6 +186,11 @@ impl Stage {
     }
 
     pub fn configuration(&self) -> String {
+        let route = if self.route.is_empty() {
+            String::new()
+        } else {
+            route(&self.route, "\"feed\"", "\"responder\"", &self.extra)
+        };
         let store = self.redis.as_ref().map(|r| format!("redis_url = \"{}\"", r.url())).unwrap_or_default();
         format!(
             r#"
@@ -142,6 +210,9 @@ allow_private = ["127.0.0.0/8", "::1"]
 {network}
 [relay]
 lease_secs = 20
+{relay}
+[intake]
+{intake}
 [source.feed]
 system = "ipaws"
 mode = "live"
@@ -155,17 +226,16 @@ mode = "live"
 [endpoint.responder.webhook]
 url = "{responder}/alerts"
 key_file = "webhook.key.pem"
-[route.all]
-from = ["feed"]
-to = ["responder"]
-class = "live"
-{extra}
+{route}
+{tables}
 "#,
             feed = self.feed.url(),
             responder = self.responder.url(),
-            extra = self.extra,
             network = self.network,
             admin = self.admin,
+            relay = self.relay,
+            intake = self.intake,
+            tables = self.tables,
         )
     }
 
@@ -189,8 +259,27 @@ class = "live"
 
     /// Identifiers of the originals that the responder took, in order of their first arrival.
     pub fn delivered(&self) -> Vec<String> {
-        let mut seen = BTreeSet::new();
-        self.responder.site.deliveries().iter().map(original).filter(|id| seen.insert(id.clone())).collect()
+        originals(&self.responder)
+    }
+
+    /// Waits until the responder has these originals, in this order, and nothing is left to do; then it has no more.
+    pub async fn comes_to(&self, bridge: &Program, expected: &[&str]) {
+        eventually("the expected messages are delivered", Duration::from_secs(20), async || {
+            (self.delivered() == expected).then_some(())
+        })
+        .await
+        .unwrap_or_else(|error| panic!("{error}: {:?}\n{}", self.delivered(), bridge.tail(20)));
+        self.settled(bridge, Duration::from_secs(20)).await;
+        assert_eq!(self.delivered(), expected);
+    }
+
+    /// Waits until the bridge has accepted a message.
+    pub async fn accepts(&self, bridge: &Program, identifier: &str) {
+        eventually("it is accepted", Duration::from_secs(20), async || {
+            self.accepted().contains(identifier).then_some(())
+        })
+        .await
+        .unwrap_or_else(|error| panic!("{error}: {identifier}\n{}", bridge.tail(20)));
     }
 
     /// Waits until the bridge has nothing left to do.
@@ -228,6 +317,20 @@ class = "live"
             assert!(before.is_none_or(|b| b < turn), "{identifier} arrived after turn {before:?}");
         }
     }
+}
+
+/// Identifiers of the originals that a responder took, in order of their first arrival.
+pub fn originals(responder: &Running<Responder>) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    responder.site.deliveries().iter().map(original).filter(|id| seen.insert(id.clone())).collect()
+}
+
+/// The events of an alert's journey that are called `what`.
+pub async fn events(bridge: &Program, identifier: &str, what: &str) -> Vec<Value> {
+    let (_, journeys) = bridge.get(&format!("/v1/alerts/{identifier}/journey")).await.unwrap();
+    let journeys = journeys.as_array().cloned().unwrap_or_default();
+    let all = journeys.iter().flat_map(|j| j["events"].as_array().cloned().unwrap_or_default());
+    all.filter(|e| e["what"] == what).collect()
 }
 
 /// The identifier of the original in a delivery.

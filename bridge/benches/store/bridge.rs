@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cap_schema::MsgType;
-use capbridge::envelope::{AlertKey, ChainKey, Envelope, Lane, Reference, StoredAlert};
+use capbridge::envelope::{AlertKey, ChainKey, ChainName, Envelope, Lane, Reference, StoredAlert, World};
 use capbridge::store::{AttemptEnd, DeliveryId, NewDelivery, Rendering, Store, Stored};
 use capbridge_adapters::class::{Class, Classified};
 use capbridge_adapters::endpoint::Receipt;
@@ -112,6 +112,7 @@ async fn deliver(store: &dyn Store, id: &DeliveryId) {
             sent: "2025".into(),
         },
         earlier: Vec::new(),
+        msg_type: MsgType::Alert,
         translated: true,
         body: Bytes::from(vec![b'x'; BODY_BYTES]),
         content_type: "application/cap+xml".into(),
@@ -135,15 +136,20 @@ fn alert(number: u64) -> StoredAlert {
             chain: ChainKey(key.0.clone()),
             digest: key.0.clone(),
             content_digest: key.0.clone(),
+            name: ChainName(key.0.clone()),
             key,
             reference,
             msg_type: MsgType::Alert,
             refers_to: Vec::new(),
+            world: World::live(),
+            follows: Vec::new(),
+            hold_until: None,
             provenance: Provenance {
                 origin: Origin("hub".into()),
                 system: SystemName("masas".into()),
                 audience: Audience::Public,
                 addresses: Vec::new(),
+                also: Vec::new(),
             },
             form: Form::Cap,
             remote_id: None,

@@ -7,8 +7,8 @@ use capbridge::envelope::{AlertKey, Lane, Reference, StoredAlert};
 use capbridge::store::{AttemptEnd, Page, Store, StoreError, Stored};
 
 use crate::samples::{
-    ALL, alert, at, chain, chain_name, delivery, endpoint, held, id, key, receipt, reference, rendering, sent,
-    through, update,
+    ALL, alert, at, chain, chain_name, delivery, endpoint, held, id, key, receipt, reference, rendering,
+    sent, through, update,
 };
 
 type Shared = Arc<dyn Store>;

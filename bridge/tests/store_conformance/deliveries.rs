@@ -260,10 +260,7 @@ pub async fn what_was_issued_is_listed_per_endpoint_in_order(s: Shared) {
     }
     let issued = s.issued(&endpoint("x"), &chain("a")).await.unwrap();
     let facts: Vec<_> = issued.iter().map(|i| (&i.original.key, &i.reference)).collect();
-    assert_eq!(
-        facts,
-        [(&key("a"), &rendering("a").reference), (&key("c"), &rendering("c").reference)]
-    );
+    assert_eq!(facts, [(&key("a"), &rendering("a").reference), (&key("c"), &rendering("c").reference)]);
     assert_eq!(issued[0].original, alert("a").envelope);
     assert_eq!(issued[0].location.as_deref(), Some("/entry/1"));
     assert!(s.issued(&endpoint("y"), &chain("a")).await.unwrap().is_empty());

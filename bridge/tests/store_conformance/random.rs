@@ -30,12 +30,25 @@ enum End {
 /// One call. Numbers name alerts (modulo how many there are) and claims under way.
 #[derive(Clone, Debug)]
 enum Op {
-    Accept { alert: u8, refers_to: Option<u8>, urgent: bool, held: bool },
+    Accept {
+        alert: u8,
+        refers_to: Option<u8>,
+        urgent: bool,
+        held: bool,
+    },
     /// The same alert through another source.
-    Again { alert: u8 },
+    Again {
+        alert: u8,
+    },
     Unrouted,
-    Route { alert: u8, endpoints: u8 },
-    Claim { urgent: bool, limit: u32 },
+    Route {
+        alert: u8,
+        endpoints: u8,
+    },
+    Claim {
+        urgent: bool,
+        limit: u32,
+    },
     Render(u8),
     Finish(u8, End),
     GiveBack(u8),
