@@ -6,7 +6,7 @@ use capbridge::envelope::{Lane, StoredAlert};
 use capbridge::store::{AttemptEnd, Claim, DeliveryId, NewDelivery, Page, State, Store, StoreError};
 
 use crate::samples::{
-    ALL, alert, at, chain, delivery, endpoint, id, key, receipt, reference, rendering, update, urgent,
+    ALL, alert, at, chain, delivery, endpoint, id, key, receipt, rendering, update, urgent,
 };
 
 type Shared = Arc<dyn Store>;

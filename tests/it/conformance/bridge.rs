@@ -162,6 +162,7 @@ impl Sender {
             system: SystemName("elsewhere".into()),
             audience: Audience::Public,
             addresses: Vec::new(),
+            also: Vec::new(),
         };
         let reference = message.reference.clone();
         let message = Message { prior: self.prior.clone(), ..message };
