@@ -30,7 +30,7 @@ use crate::credentials::Credentials;
 use crate::envelope::{AlertKey, Release};
 use crate::health::Health;
 use crate::pipeline::{Pardon, Pipeline};
-use crate::relay::dead_letter;
+use crate::relay::dead_letter::{self, ReplayError};
 use crate::store::{DeliveryId, Event, Page, State, Store, StoreError};
 use crate::telemetry::{ErrorChain, Metrics, chain};
 
@@ -257,7 +257,8 @@ async fn replay(Ctx(state): Shared, Path(id): Path<String>, Json(decision): Json
     let by = dead_letter::By { operator: &decision.operator, reason: &decision.reason };
     match dead_letter::replay(&*state.store, &state.clock, &id, &by, state.replay_secs).await {
         Ok(()) => Json(json!({"replayed": id})).into_response(),
-        Err(error) => failed(&error),
+        Err(error @ ReplayError::Superseded(_)) => problem(StatusCode::CONFLICT, &error.to_string()),
+        Err(ReplayError::Store(error)) => failed(&error),
     }
 }
 

@@ -112,6 +112,7 @@ async fn a_13_a_passage_to_another_endpoint_leads_nowhere() {
         system: SystemName("masas".into()),
         audience: Audience::Public,
         addresses: vec![],
+        also: Vec::new(),
     };
     let cx =
         EndpointContext { clock: Arc::new(Stopped("2026-03-01T12:00:00Z".parse().unwrap())), http: client() };
@@ -157,6 +158,7 @@ async fn a_26_a_mute_endpoint_holds_its_slots_and_no_more() {
         system: SystemName("masas".into()),
         audience: Audience::Public,
         addresses: vec![],
+        also: Vec::new(),
     };
     let outbound = || Outbound::new(Passage::open(&cleared, &from, bound.destination()).unwrap(), message());
     let cx =

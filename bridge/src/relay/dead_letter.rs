@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use tracing::error;
 
+use crate::envelope::Reference;
 use crate::store::{Delivery, DeliveryId, Event, Store, StoreError};
 
 /// Tells the operator. The counter and the audit entry are made by the worker with the state.
@@ -29,18 +30,42 @@ pub struct By<'d> {
     pub reason: &'d str,
 }
 
+/// Why a delivery is not put back.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// The endpoint has a message that took its place: it would come back to life.
+    #[error("{0} took its place at the endpoint")]
+    Superseded(Reference),
+    /// No such delivery, one that did not end, or the store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The message that took the place of a delivery's at its endpoint, if one did.
+async fn successor(store: &dyn Store, delivery: &Delivery) -> Result<Option<Reference>, StoreError> {
+    let Some(stored) = store.alert(&delivery.alert).await? else { return Ok(None) };
+    let issued = store.issued(&delivery.endpoint, &delivery.chain).await?;
+    let newer = issued.into_iter().find(|i| i.original.supersedes(&stored.envelope));
+    Ok(newer.map(|i| i.original.reference))
+}
+
 /// Puts a dead or expired delivery back in its queue for `secs` seconds.
 ///
 /// # Errors
-/// No such delivery, one that is not dead, or the store failed.
+/// See `ReplayError`.
 pub async fn replay(
     store: &dyn Store,
     clock: &dyn Clock,
     id: &DeliveryId,
     by: &By<'_>,
     secs: u64,
-) -> Result<(), StoreError> {
+) -> Result<(), ReplayError> {
     let now = clock.now();
+    if let Some(delivery) = store.delivery(id).await?
+        && let Some(newer) = successor(store, &delivery).await?
+    {
+        return Err(ReplayError::Superseded(newer));
+    }
     let secs = i64::try_from(secs).unwrap_or(86_400);
     let give_up_at = now.checked_add(SignedDuration::from_secs(secs)).unwrap_or(Timestamp::MAX);
     store.replay(id, now, give_up_at).await?;
@@ -49,5 +74,5 @@ pub async fn replay(
     facts.insert("operator".into(), json!(by.operator));
     facts.insert("reason".into(), json!(by.reason));
     let event = Event { at: now, what: "replayed".into(), alert, delivery: Some(id.clone()), facts };
-    store.record(vec![event]).await
+    Ok(store.record(vec![event]).await?)
 }
