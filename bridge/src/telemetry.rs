@@ -205,7 +205,8 @@ impl Metrics {
             AttemptEnd::Delivered(_) => "delivered",
             AttemptEnd::Waiting { .. } => "waiting",
             AttemptEnd::Dead { .. } => "dead",
-            AttemptEnd::Expired { .. } | AttemptEnd::Moot { .. } => "expired",
+            AttemptEnd::Expired { .. } => "expired",
+            AttemptEnd::Moot { .. } => "moot",
         };
         let labels = EndpointLabels { endpoint: delivery.endpoint.0.clone(), outcome: outcome.into() };
         self.attempts.get_or_create(&labels).inc();

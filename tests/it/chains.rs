@@ -47,9 +47,11 @@ on_both_stores! {
     a_replayed_dead_letter_does_not_come_after_its_cancel
     the_second_of_two_routes_to_an_endpoint_is_tried_too
     an_attempt_without_an_answer_counts_as_something_to_end
+    an_answer_without_info_is_withheld_where_it_would_be_translated
 }
 
 async fn a_live_alert_goes_out_although_an_exercise_or_an_unrouted_source_brought_it_first(mut stage: Stage) {
+    // D-15
     let (drill, desk) = (feed().await, feed().await);
     stage.tables = source("drill", &drill, "mode = \"exercise\"\nexercise = \"x1\"")
         + &source("desk", &desk, "mode = \"live\"");
@@ -73,6 +75,7 @@ async fn a_live_alert_goes_out_although_an_exercise_or_an_unrouted_source_brough
 }
 
 async fn an_alert_through_a_second_source_goes_where_that_source_leads_and_nowhere_twice(mut stage: Stage) {
+    // D-16
     let (mirror, other) = (feed().await, stage.another_responder().await);
     stage.tables = source("mirror", &mirror, "mode = \"live\"")
         + &endpoint("other", &other, "as-received")
@@ -94,6 +97,7 @@ async fn an_alert_through_a_second_source_goes_where_that_source_leads_and_nowhe
 }
 
 async fn nobody_cancels_what_another_sent_until_an_operator_says_so(stage: Stage) {
+    // D-15
     let bridge = stage.bridge().await;
     let begun = now();
     stage.feed.site.publish(message(1, ALERT, begun));
@@ -159,6 +163,7 @@ async fn a_rule_that_does_not_take_from_a_source_is_no_way_for_its_cancel(mut st
 }
 
 async fn an_alert_after_its_cancel_is_kept_and_not_sent(mut stage: Stage) {
+    // D-13, D-14
     stage.intake = "hold_secs = 1".to_owned();
     let bridge = stage.bridge().await;
     let begun = now();
@@ -245,6 +250,7 @@ async fn a_cancel_a_day_late_still_ends_what_was_sent(stage: Stage) {
 }
 
 async fn a_renamed_route_carries_the_chain_on_and_a_removed_one_says_that_it_does_not(mut stage: Stage) {
+    // D-12
     let bridge = stage.bridge().await;
     let begun = now();
     stage.feed.site.publish(message(1, ALERT, begun));
@@ -269,10 +275,11 @@ async fn a_renamed_route_carries_the_chain_on_and_a_removed_one_says_that_it_doe
     .unwrap();
     let withheld = events(&bridge, "C2-3", "withheld").await;
     assert_eq!(withheld[0]["facts"]["endpoint"], "responder", "{withheld:?}");
-    assert_eq!(withheld[0]["facts"]["rule"], "renamed", "{withheld:?}");
+    assert_eq!(withheld[0]["facts"]["rule"], "all", "{withheld:?}");
 }
 
 async fn a_replayed_dead_letter_does_not_come_after_its_cancel(stage: Stage) {
+    // D-14
     let refused = Fault::Status { status: 400, retry_after_secs: None };
     stage.responder.misbehave(Mischief::next(1, refused));
     let bridge = stage.bridge().await;
@@ -326,4 +333,20 @@ async fn an_attempt_without_an_answer_counts_as_something_to_end(mut stage: Stag
     })
     .await
     .unwrap_or_else(|error| panic!("{error}\n{}", bridge.tail(20)));
+}
+
+async fn an_answer_without_info_is_withheld_where_it_would_be_translated(mut stage: Stage) {
+    let other = stage.another_responder().await;
+    stage.tables =
+        endpoint("other", &other, "cap-cp") + &route("second", "\"feed\"", "\"other\"", "untouched = true");
+    let bridge = stage.bridge().await;
+    let begun = now();
+    stage.feed.site.publish(message(1, ALERT, begun));
+    stage.comes_to(&bridge, &["C1-0"]).await;
+    stage.feed.site.publish(message(1, CANCEL, begun).replace(">Cancel<", ">Ack<"));
+    stage.comes_to(&bridge, &["C1-0", "C1-3"]).await;
+    assert_eq!(originals(&other), ["C1-0"]);
+    let withheld = events(&bridge, "C1-3", "withheld").await;
+    assert_eq!(withheld[0]["facts"]["endpoint"], "other", "{withheld:?}");
+    assert!(bridge.list("/v1/deliveries?state=dead").await.unwrap().is_empty());
 }

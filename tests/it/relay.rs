@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use capbridge_exercise::{Fault, Mischief};
-use capbridge_harness::eventually;
+use capbridge_harness::{Program, eventually};
 use serde_json::json;
 
 use crate::stage::{On, Stage, message, now};
@@ -58,11 +58,17 @@ async fn a_permanent_refusal_is_a_dead_letter_the_chain_goes_on_and_an_operator_
     let bridge = stage.bridge().await;
     let begun = now();
     (0..2).for_each(|turn| stage.feed.site.publish(message(1, turn, begun)));
-    eventually("the Update is delivered", LIMIT, async || (stage.delivered() == ["C1-1"]).then_some(()))
-        .await
-        .unwrap();
+    stage.comes_to(&bridge, &["C1-1"]).await;
     let dead = bridge.list("/v1/deliveries?state=dead").await.unwrap();
     assert_eq!(dead.len(), 1, "{dead:?}");
+    stage.responder.misbehave(Mischief::next(1, status(400)));
+    stage.feed.site.publish(message(2, 0, begun));
+    let dead = eventually("there is another dead letter", LIMIT, async || {
+        let dead = bridge.list("/v1/deliveries?state=dead").await.ok()?;
+        (dead.len() == 2).then_some(dead)
+    })
+    .await
+    .unwrap();
     let id = dead[0]["id"].as_str().unwrap();
     let decision = json!({"operator": "duty officer", "reason": "endpoint repaired"});
     let (status, _) = bridge.post(&format!("/v1/deliveries/{id}/replay"), &decision).await.unwrap();
@@ -70,12 +76,42 @@ async fn a_permanent_refusal_is_a_dead_letter_the_chain_goes_on_and_an_operator_
     eventually("the dead letter is delivered", LIMIT, async || (stage.delivered().len() == 2).then_some(()))
         .await
         .unwrap();
-    let (_, journey) = bridge.get("/v1/alerts/C1-0/journey").await.unwrap();
+    let (_, journey) = bridge.get("/v1/alerts/C2-0/journey").await.unwrap();
     let steps: Vec<&str> =
         journey[0]["events"].as_array().unwrap().iter().filter_map(|e| e["what"].as_str()).collect();
     for step in ["accepted", "routed", "dead", "replayed", "delivered"] {
         assert!(steps.contains(&step), "{step} is not in {steps:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wait_that_would_pass_the_end_is_cut_short_to_a_last_attempt() {
+    // D-6: the third attempt would wait five minutes, and the time is over after 12 s.
+    let mut stage = Stage::new(On::Embedded).await;
+    stage.relay = "give_up_floor_secs = 12\ngive_up_cap_secs = 12".to_owned();
+    stage.responder.misbehave(Mischief::next(2, status(503)));
+    let bridge = stage.bridge().await;
+    stage.feed.site.publish(message(1, 0, now()));
+    stage.comes_to(&bridge, &["C1-0"]).await;
+    assert_eq!(stage.responder.requests().len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_is_broken_off_before_its_lease_ends() {
+    // D-9: an attempt that outlasts its lease would be made twice.
+    let stage = Stage::new(On::Embedded).await;
+    stage.responder.misbehave(Mischief::next(1, Fault::Hang));
+    let configuration = stage.configuration().replace("lease_secs = 20", "lease_secs = 7");
+    let bridge = Program::start(stage.folder.path(), &configuration).await.unwrap();
+    stage.feed.site.publish(message(1, 0, now()));
+    let waiting = eventually("the attempt has ended", LIMIT, async || {
+        bridge.list("/v1/deliveries?state=waiting").await.ok()?.into_iter().next()
+    })
+    .await
+    .unwrap();
+    assert!(waiting["error"].as_str().unwrap().contains("had not ended after 2 s"), "{waiting}");
+    assert_eq!(waiting["maybe_delivered"], true, "{waiting}");
+    stage.comes_to(&bridge, &["C1-0"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,7 @@
 //! Both ways with the examples of the issue.
 
 mod corpus;
+mod ends;
 mod lifecycle;
 mod properties;
 mod settings;
