@@ -181,8 +181,8 @@ struct SignatureArgs {
     /// Text for people or one JSON object a line.
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
-    /// Files, or - for standard input.
-    #[arg(required = true, value_name = "FILE|-")]
+    /// Files, folders, or - for standard input.
+    #[arg(required = true, value_name = "FILE|DIR|-")]
     inputs: Vec<String>,
 }
 

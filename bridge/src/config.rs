@@ -5,6 +5,7 @@
 
 mod file;
 mod settings;
+mod syntax;
 mod translation;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -183,7 +184,8 @@ impl Config {
         folder: &Path,
         from_file: Option<PathBuf>,
     ) -> Result<Config, ConfigError> {
-        let mut file = File::parse(name, text);
+        let read = syntax::Text::read(text);
+        let mut file = File::parse(name, text, &read);
         let files = ConfigFiles { folder: folder.to_owned() };
         let mut tables = TABLES.to_vec();
         tables.push("route");
@@ -278,6 +280,7 @@ fn secret(file: &mut File<'_>, files: &ConfigFiles, key: &str, path: &Path) -> O
 }
 
 fn check_bridge(file: &mut File<'_>, bridge: &BridgeTable) {
+    check_names(file, bridge);
     let bad =
         |text: &str| text.is_empty() || text.chars().any(|c| c.is_whitespace() || ",&<>{}\"'".contains(c));
     if bad(&bridge.name) || bridge.name.len() > 40 {
@@ -296,6 +299,25 @@ fn check_bridge(file: &mut File<'_>, bridge: &BridgeTable) {
     }
     if bridge.source.chars().count() > 30 {
         file.fault("bridge.source", "is longer than 30 characters", "shorten it (IPAWS profile)");
+    }
+}
+
+/// A bridge that sends must have names of its own: two bridges with the same would take each other's messages for their
+/// own coming back, and drop them.
+fn check_names(file: &mut File<'_>, bridge: &BridgeTable) {
+    let Some(endpoint) = file.names("endpoint").into_iter().next() else { return };
+    let place = if file.has("bridge") { "bridge".to_owned() } else { format!("endpoint.{endpoint}") };
+    let defaults = BridgeTable::default();
+    for (key, given, default, remedy) in [
+        ("bridge.name", &bridge.name, &defaults.name, "name the bridge, such as \"windsor-eoc\""),
+        ("bridge.sender", &bridge.sender, &defaults.sender, "use name@domain of your agency"),
+    ] {
+        if given == default {
+            let place = if file.has(key) { key } else { &place };
+            let problem = "is not set, and there are endpoints: other bridges have the same default, and each \
+                           would drop the other's messages as its own";
+            file.fault_near(place, key, problem, &format!("in [bridge], {remedy}"));
+        }
     }
 }
 
@@ -331,7 +353,7 @@ fn check_admin(
         file.fault("admin.listen", "is not an address with a port", "write it as 127.0.0.1:8650");
         return (None, token);
     };
-    if !listen.ip().is_loopback() && table.token_file.is_none() {
+    if !listen.ip().is_loopback() && table.token_file.is_none() && !file.is_told("admin.token_file") {
         file.fault(
             "admin.listen",
             "is not on loopback, and there is no token",
@@ -384,7 +406,8 @@ fn read_sources(
                         Err(fault) => file.fault(&format!("{at}.trust_files"), &fault.problem, &fault.remedy),
                     }
                 }
-                if source.signature == SignatureRule::Required && trust_files.is_empty() {
+                let no_trust = trust_files.is_empty() && !file.is_told(&format!("{at}.trust_files"));
+                if source.signature == SignatureRule::Required && no_trust {
                     file.fault(
                         &format!("{at}.signature"),
                         "requires a trusted signature, and no certificate is trusted",
@@ -440,36 +463,34 @@ fn read_rules(
     endpoints: &BTreeMap<EndpointName, AnyEndpoint>,
     purposes: &BTreeMap<String, Purpose>,
 ) -> Vec<Rule> {
-    let known_sources = file.names("source");
-    let known_endpoints = file.names("endpoint");
+    let (sources, targets) = (file.declared("source"), file.declared("endpoint"));
+    let known_purposes = file.declared("purpose");
     let mut rules = Vec::new();
     for name in file.names("route") {
         let Some(table) = file.table::<RouteTable>(&["route", &name]) else { continue };
         let at = format!("route.{name}");
-        for source in table.from.iter().filter(|s| !known_sources.contains(s)) {
-            file.fault(&format!("{at}.from"), &format!("names no source: {source}"), &listed(&known_sources));
-        }
-        for endpoint in table.to.iter().filter(|e| !known_endpoints.contains(e)) {
-            file.fault(
-                &format!("{at}.to"),
-                &format!("names no endpoint: {endpoint}"),
-                &listed(&known_endpoints),
-            );
+        let places = [("from", "source", &table.from, &sources), ("to", "endpoint", &table.to, &targets)];
+        for (key, kind, named, known) in places {
+            let Some(known) = known else { continue };
+            for unknown in named.iter().filter(|n| !known.contains(n)) {
+                let problem = format!("names no {kind}: {unknown}");
+                file.fault(&format!("{at}.{key}"), &problem, &listed(known));
+            }
         }
         let Some(class) = table.class else {
-            file.fault(
+            file.fault_near(
                 &at,
-                "names no class",
-                "add class = \"live\", \"exercise\" or \"test\": there is no wildcard",
+                &format!("{at}.class"),
+                "is not set: there is no wildcard",
+                "add class = \"live\", \"exercise\" or \"test\"",
             );
             continue;
         };
         check_classes(file, &at, class, &table, profiles, endpoints);
         let purpose = table.purpose.as_ref().and_then(|named| {
             let found = purposes.get(named).cloned();
-            if found.is_none() {
-                let known: Vec<String> = purposes.keys().cloned().collect();
-                file.fault(&format!("{at}.purpose"), &format!("names no purpose: {named}"), &listed(&known));
+            if let Some(known) = known_purposes.as_ref().filter(|known| !known.contains(named)) {
+                file.fault(&format!("{at}.purpose"), &format!("names no purpose: {named}"), &listed(known));
             }
             found
         });

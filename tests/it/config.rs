@@ -26,7 +26,8 @@ fn all_faults_are_reported_at_once_with_file_line_and_what_to_do() {
         "sorce",
         "c.toml:7:",
         "names no source: q",
-        "names no class",
+        "bridge.sender: holds a character",
+        "route.z.class: is not set",
     ] {
         assert!(said.contains(expected), "{expected} is not in:\n{said}");
     }
@@ -95,4 +96,152 @@ fn exit_codes_are_those_of_the_design() {
         (verdict["accepted"].as_bool(), verdict["findings"][0]["rule"].as_str()),
         (Some(false), Some("io.unreadable"))
     );
+}
+
+#[test]
+fn a_broken_file_tells_every_fault_once_and_none_that_is_not_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = r#"[bridge]
+name = "two words"
+sender = "bridge@example.test
+sorce = "x"
+[admin]
+listen = 5
+token_file = "absent"
+[relay]
+lease_secs = 1
+in_flite = 3
+[source.feed]
+system = "ipaws"
+mode = "lvie"
+[source.feed.ipaws]
+base_url = "ftp://feed.example.test"
+poll_secs = "often"
+window_secs = 0
+[source.hub
+system = "masas"
+mode = "live"
+[endpoint.responder]
+system = "responder"
+mode = "live"
+[endpoint.responder.webhook]
+url = "not a url"
+tiemout_secs = 5
+[route.a]
+from = ["feed", "hub", "nobody"]
+to = ["responder"]
+class = "live"
+severities = ["Severe"
+urgencies = ["Immediate"]
+[route.b]
+to = ["responder"]
+class = 
+"#;
+    std::fs::write(folder.path().join("c.toml"), text).unwrap();
+    let (code, _, said) = run(&["check", "--config", "c.toml"], folder.path());
+    assert_eq!(code, 78, "{said}");
+    let told: Vec<String> = said
+        .lines()
+        .filter_map(|line| {
+            let (line_number, rest) = line.strip_prefix("c.toml:")?.split_once(':')?;
+            let (_, rest) = rest.split_once(": ")?;
+            Some(format!("{line_number} {}", rest.split(": ").next()?))
+        })
+        .collect();
+    let expected = [
+        "2 bridge.name",
+        "3 invalid basic string, expected `\"`",
+        "4 bridge.sorce",
+        "6 admin.listen",
+        "7 admin.token_file",
+        "9 relay.lease_secs",
+        "10 relay.in_flite",
+        "13 source.feed.mode",
+        "15 source.feed.ipaws.base_url",
+        "16 source.feed.ipaws.poll_secs",
+        "17 source.feed.ipaws.window_secs",
+        "18 unclosed table, expected `]`",
+        "24 endpoint.responder.webhook.key_file",
+        "25 endpoint.responder.webhook.url",
+        "26 endpoint.responder.webhook.tiemout_secs",
+        "28 route.a.from",
+        "31 unclosed array, expected `]`",
+        "33 route.b.from",
+        "35 string values must be quoted, expected literal string",
+    ];
+    assert_eq!(told, expected, "{said}");
+}
+
+#[test]
+fn a_bridge_that_sends_needs_names_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let check = |bridge: &str| {
+        let text = format!(
+            "{bridge}\n[endpoint.e]\nsystem = \"e\"\nmode = \"live\"\n[endpoint.e.webhook]\nurl = \"https://e.example.test/\"\nkey_file = \"absent\"\n"
+        );
+        std::fs::write(folder.path().join("c.toml"), text).unwrap();
+        run(&["check", "--config", "c.toml"], folder.path()).2
+    };
+    for (bridge, name, sender) in [
+        ("", "c.toml:2:1: bridge.name: is not set", "c.toml:2:1: bridge.sender: is not set"),
+        ("[bridge]\nname = \"eoc\"", "", "c.toml:1:1: bridge.sender: is not set"),
+        ("[bridge]\nname = \"capbridge\"\nsender = \"a@b\"", "c.toml:2:1: bridge.name: is not set", ""),
+        ("[bridge]\nname = \"eoc\"\nsender = \"a@b\"", "", ""),
+    ] {
+        let said = check(bridge);
+        for (key, expected) in [("bridge.name", name), ("bridge.sender", sender)] {
+            assert_eq!(said.contains(key), !expected.is_empty(), "{said}");
+            assert!(said.contains(expected), "{expected} is not in:\n{said}");
+        }
+    }
+}
+
+#[test]
+fn the_examples_need_nothing_but_their_secrets() {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/config");
+    let mut checked = 0;
+    for example in std::fs::read_dir(examples).unwrap().map(|e| e.unwrap().path()) {
+        let (_, _, said) = run(&["check", "--config", example.to_str().unwrap()], Path::new("."));
+        let faults: Vec<&str> = said.lines().filter(|l| l.contains(".toml:")).collect();
+        assert!(!faults.is_empty(), "{said}");
+        for fault in faults {
+            assert!(fault.contains("_file: ") && fault.contains("cannot be read"), "{fault}");
+        }
+        checked += 1;
+    }
+    assert!(checked >= 3, "{checked} examples");
+}
+
+#[test]
+fn what_is_no_file_in_a_folder_is_told_of_and_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let inside = folder.path().join("alerts");
+    std::fs::create_dir(&inside).unwrap();
+    let made = Command::new("mkfifo").arg(inside.join("pipe.xml")).status().unwrap();
+    assert!(made.success());
+    for (name, target) in
+        [("again", "."), ("linked.xml", "pipe.xml"), ("none.xml", "absent"), ("zero", "/dev/zero")]
+    {
+        std::os::unix::fs::symlink(target, inside.join(name)).unwrap();
+    }
+    for command in ["validate", "signature"] {
+        let (code, lines, said) = run(&[command, "--format", "json", "alerts", "absent.xml"], folder.path());
+        assert_eq!(code, 1, "{said}");
+        let told: Vec<(String, String)> = lines
+            .lines()
+            .map(|line| {
+                let line: serde_json::Value = serde_json::from_str(line).unwrap();
+                let finding = &line["findings"][0];
+                assert_eq!(finding["rule"], "io.unreadable", "{line}");
+                let text = |v: &serde_json::Value| v.as_str().unwrap().to_owned();
+                (text(&line["file"]), text(&finding["message"]))
+            })
+            .collect();
+        let files: Vec<&str> = told.iter().map(|(file, _)| file.as_str()).collect();
+        let expected =
+            ["alerts/linked.xml", "alerts/none.xml", "alerts/pipe.xml", "alerts/zero", "absent.xml"];
+        assert_eq!(files, expected, "{command}");
+        assert!(told[0].1.contains("a named pipe") && told[2].1.contains("a named pipe"), "{told:?}");
+        assert!(told[3].1.contains("a device"), "{told:?}");
+    }
 }

@@ -56,7 +56,8 @@ impl WebhookSettings {
         for (key, path) in hmac.chain(self.more_secret_files.iter().map(|p| ("more_secret_files", p))) {
             keys.extend(faults.take(files.secret(key, path).and_then(|text| Key::hmac(key, &text))));
         }
-        if faults.is_empty() && keys.is_empty() {
+        let named = self.key_file.iter().chain(&self.more_key_files);
+        if named.chain(&self.secret_file).chain(&self.more_secret_files).next().is_none() {
             let remedy = "name a key: `openssl genpkey -algorithm ed25519 -out webhook.pem`; the receiver needs its \
                           public half";
             faults.push(

@@ -12,7 +12,8 @@ use cap_schema::{Finding, Found, Level, Limits, Parsed, Profile, Rejection};
 use indicatif::ProgressBar;
 use serde::Serialize;
 
-use super::{Format, ProfileArg, SignatureArgs, USAGE, ValidateArgs, complain, inputs, say};
+use super::inputs::{self, Input};
+use super::{Format, ProfileArg, SignatureArgs, USAGE, ValidateArgs, complain, say};
 
 /// One line of `validate --format json`.
 #[derive(Serialize)]
@@ -62,12 +63,12 @@ pub fn validate(args: &ValidateArgs) -> ExitCode {
 }
 
 /// Does the work for each name on all cores; the results are in the order of the names.
-fn in_parallel<T: Send>(names: &[String], cores: usize, work: impl Fn(&str) -> T + Sync) -> Vec<T> {
+fn in_parallel<T: Send>(names: &[Input], cores: usize, work: impl Fn(&Input) -> T + Sync) -> Vec<T> {
     let share = names.len().div_ceil(cores).max(1);
     std::thread::scope(|scope| {
         let workers: Vec<_> = names
             .chunks(share)
-            .map(|part| scope.spawn(|| part.iter().map(|name| work(name)).collect::<Vec<_>>()))
+            .map(|part| scope.spawn(|| part.iter().map(&work).collect::<Vec<_>>()))
             .collect();
         workers
             .into_iter()
@@ -77,8 +78,9 @@ fn in_parallel<T: Send>(names: &[String], cores: usize, work: impl Fn(&str) -> T
 }
 
 /// Whether a document is sound, and what is said of it.
-fn judged(name: &str, args: &ValidateArgs, trust: &TrustStore) -> (bool, String) {
-    let bytes = match inputs::read(name) {
+fn judged(input: &Input, args: &ValidateArgs, trust: &TrustStore) -> (bool, String) {
+    let name = input.name.as_str();
+    let bytes = match input.read() {
         Ok(bytes) => bytes,
         Err(error) => return (false, report(args.format, &unreadable(name, &error), &[])),
     };
@@ -229,6 +231,9 @@ struct SignatureLine {
     file: String,
     #[serde(flatten)]
     signature: Verification,
+    /// `io.unreadable`, where the file could not be read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    findings: Vec<Finding>,
 }
 
 /// Runs `capbridge signature`.
@@ -241,22 +246,22 @@ pub fn signature(args: &SignatureArgs) -> ExitCode {
         }
     };
     let mut sound = true;
-    for name in inputs::expand(&args.inputs) {
-        let bytes = match inputs::read(&name) {
-            Ok(bytes) => bytes,
+    for input in inputs::expand(&args.inputs) {
+        let (found, findings) = match input.read() {
+            Ok(bytes) => (signature::verify(&bytes, &trust, &Policy::default()), Vec::new()),
             Err(error) => {
-                complain(&format!("capbridge: {name}: {error}"));
-                sound = false;
-                continue;
+                complain(&format!("capbridge: {}: {error}", input.name));
+                (Verification::absent(), vec![Finding::about_file("io.unreadable", error.to_string())])
             }
         };
-        let found = signature::verify(&bytes, &trust, &Policy::default());
+        let name = input.name;
         sound &= found.state == State::Trusted;
         match args.format {
             Format::Json => {
-                let line = SignatureLine { file: name, signature: found };
+                let line = SignatureLine { file: name, signature: found, findings };
                 say(&serde_json::to_string(&line).unwrap_or_default());
             }
+            Format::Text if !findings.is_empty() => {}
             Format::Text => {
                 say(&format!("{name}: {}", found.state));
                 for s in &found.signatures {

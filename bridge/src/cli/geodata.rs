@@ -32,17 +32,17 @@ pub(super) struct BuildArgs {
 /// Runs `capbridge geodata`.
 pub(super) fn geodata(action: GeodataAction) -> ExitCode {
     let GeodataAction::Build(args) = action;
-    let names = inputs::expand(&args.inputs);
-    let bar = ProgressBar::new(u64::try_from(names.len()).unwrap_or(0) + 1);
+    let inputs = inputs::expand(&args.inputs);
+    let bar = ProgressBar::new(u64::try_from(inputs.len()).unwrap_or(0) + 1);
     if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}") {
         bar.set_style(style);
     }
-    let mut read = Vec::with_capacity(names.len());
-    for name in names {
-        bar.set_message(name.clone());
-        match inputs::read(&name) {
-            Ok(bytes) => read.push((base_name(&name), bytes)),
-            Err(error) => return refuse(&bar, &format!("{name}: {error}")),
+    let mut read = Vec::with_capacity(inputs.len());
+    for input in inputs {
+        bar.set_message(input.name.clone());
+        match input.read() {
+            Ok(bytes) => read.push((base_name(&input.name), bytes)),
+            Err(error) => return refuse(&bar, &format!("{}: {error}", input.name)),
         }
         bar.inc(1);
     }

@@ -1,38 +1,95 @@
 //! The files that a command reads: as named, folders by name order, standard input as `-`.
 
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use cap_schema::signature::TrustStore;
 
-/// The names of all documents, in the order of the arguments; the members of a folder sorted, folders inside it too.
-/// A folder that cannot be read is named itself, so that reading it reports the fault.
-pub fn expand(inputs: &[String]) -> Vec<String> {
-    let mut names = Vec::new();
-    for input in inputs {
-        if input != "-" && Path::new(input).is_dir() {
-            walk(input, &mut names);
-        } else {
-            names.push(input.clone());
-        }
-    }
-    names
+/// A document that a command is to read.
+pub struct Input {
+    /// Its name: the argument, or the folder joined with the member's name.
+    pub name: String,
+    /// A member of a folder that is no file: reading it could wait for ever (a named pipe) or never end (a device).
+    kind: Option<&'static str>,
 }
 
-fn walk(folder: &str, names: &mut Vec<String>) {
-    let Ok(entries) = std::fs::read_dir(folder) else {
-        names.push(folder.to_owned());
+impl Input {
+    fn named(name: String) -> Self {
+        Input { name, kind: None }
+    }
+
+    /// The bytes of the document.
+    ///
+    /// # Errors
+    /// It cannot be read, or it is found in a folder and is no file.
+    pub fn read(&self) -> std::io::Result<Vec<u8>> {
+        match self.kind {
+            Some(kind) => Err(std::io::Error::other(format!("it is {kind}, not a file"))),
+            None => read(&self.name),
+        }
+    }
+}
+
+/// All documents, in the order of the arguments; the members of a folder sorted, folders inside it too. A folder that
+/// cannot be read is named itself, so that reading it reports the fault. What is named as an argument is read whatever
+/// it is: a shell hands over the output of a command as a pipe.
+pub fn expand(inputs: &[String]) -> Vec<Input> {
+    let mut found = Vec::new();
+    for input in inputs {
+        if input != "-" && Path::new(input).is_dir() {
+            walk(input, &mut Vec::new(), &mut found);
+        } else {
+            found.push(Input::named(input.clone()));
+        }
+    }
+    found
+}
+
+fn walk(folder: &str, above: &mut Vec<PathBuf>, found: &mut Vec<Input>) {
+    let (Ok(entries), Ok(place)) = (std::fs::read_dir(folder), std::fs::canonicalize(folder)) else {
+        found.push(Input::named(folder.to_owned()));
         return;
     };
+    // A link to a folder above: its members are read already.
+    if above.contains(&place) {
+        return;
+    }
+    above.push(place);
     let mut members: Vec<_> = entries.flatten().map(|e| e.path()).collect();
     members.sort();
     for member in members {
         let name = member.to_string_lossy().into_owned();
-        if member.is_dir() { walk(&name, names) } else { names.push(name) }
+        if member.is_dir() {
+            walk(&name, above, found);
+        } else {
+            found.push(Input { kind: odd(&member), name });
+        }
     }
+    above.pop();
 }
 
-/// The bytes of a document.
+/// What a member of a folder is, if it is no file. Links are followed.
+#[cfg(unix)]
+fn odd(member: &Path) -> Option<&'static str> {
+    use std::os::unix::fs::FileTypeExt;
+    let kind = std::fs::metadata(member).ok()?.file_type();
+    if kind.is_file() {
+        return None;
+    }
+    Some(match () {
+        () if kind.is_fifo() => "a named pipe",
+        () if kind.is_socket() => "a socket",
+        () if kind.is_char_device() || kind.is_block_device() => "a device",
+        () => "something else",
+    })
+}
+
+#[cfg(not(unix))]
+fn odd(member: &Path) -> Option<&'static str> {
+    std::fs::metadata(member).ok().filter(|m| !m.is_file()).map(|_| "something else")
+}
+
+/// The bytes of a document that is named as an argument.
 ///
 /// # Errors
 /// It cannot be read.

@@ -3,6 +3,7 @@
 //! Owns the way from TOML to typed tables that reports every fault, not just the first. Must not know what the
 //! settings mean.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -10,7 +11,9 @@ use std::path::{Path, PathBuf};
 use capbridge_adapters::settings::{Fault, Faults, Files, Secret};
 use serde::de::{DeserializeOwned, IntoDeserializer};
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeArray, DeTable, DeValue};
+
+use super::syntax::Text;
 
 /// How many faults one table may add before the reader gives up on it.
 const MAX_FAULTS_PER_TABLE: usize = 50;
@@ -56,14 +59,32 @@ pub struct File<'t> {
     root: DeTable<'t>,
     faults: Vec<PlacedFault>,
     spans: Vec<(String, Range<usize>)>,
+    /// Keys whose value is a fault already: whatever a check says of what stands in for it is not believed.
+    told: BTreeSet<String>,
+    /// Keys that were taken out of the text because they do not read, tables among them.
+    broken: Vec<String>,
+    /// A table was taken out whose name is not known: what seems to be missing may be in it.
+    lost_table: bool,
 }
 
 impl<'t> File<'t> {
-    /// Parses the text. Syntax errors are faults, all of them.
-    pub fn parse(name: &str, text: &'t str) -> Self {
-        let (root, errors) = DeTable::parse_recoverable(text);
-        let mut file =
-            File { name: name.to_owned(), text, root: DeTable::new(), faults: Vec::new(), spans: Vec::new() };
+    /// Parses a text that was read (`text` is what it was read from). Syntax errors are faults, all of them.
+    pub fn parse(name: &str, text: &'t str, read: &'t Text) -> Self {
+        let (root, errors) = DeTable::parse_recoverable(&read.clean);
+        let mut file = File {
+            name: name.to_owned(),
+            text,
+            root: DeTable::new(),
+            faults: Vec::new(),
+            spans: Vec::new(),
+            told: read.broken.iter().cloned().collect(),
+            broken: read.broken.clone(),
+            lost_table: read.lost_table,
+        };
+        for (span, problem) in &read.faults {
+            file.place(Some(span.clone()), "", problem, "mend the TOML at this place");
+        }
+        // What reads alone and not together: keys that are there twice.
         for error in errors {
             file.place(error.span(), "", error.message(), "mend the TOML at this place");
         }
@@ -80,6 +101,17 @@ impl<'t> File<'t> {
             table.keys().map(|k| (k.span().start, k.get_ref().to_string())).collect();
         names.sort();
         names.into_iter().map(|(_, name)| name).collect()
+    }
+
+    /// The names of the tables under a top-level key, those too that do not read. `None` where not all are known.
+    pub fn declared(&self, key: &str) -> Option<Vec<String>> {
+        let mut names = self.names(key);
+        let inside = |broken: &String| {
+            let mut steps = broken.split('.');
+            (steps.next() == Some(key)).then(|| steps.next().map(str::to_owned))?
+        };
+        names.extend(self.broken.iter().filter_map(inside));
+        (!self.lost_table).then_some(names)
     }
 
     /// Reports top-level keys that are not among `known`.
@@ -136,24 +168,36 @@ impl<'t> File<'t> {
                 };
             }
         };
-        let mut sound = true;
-        for _ in 0..MAX_FAULTS_PER_TABLE {
-            match T::deserialize(value.clone().into_deserializer()) {
-                Ok(typed) => return sound.then_some(typed),
-                Err(error) => {
-                    sound = false;
-                    let span = error.span();
-                    let at = span.clone().and_then(|s| self.key_at(&s)).unwrap_or_else(|| key.clone());
-                    let missing = error.message().starts_with("missing field");
-                    let remedy =
-                        if missing { "add the key to this table" } else { "see docs/configuration.md" };
-                    self.place(span.clone(), &at, error.message().lines().next().unwrap_or(""), remedy);
-                    // Take the offending entry away and look for the next fault.
-                    let removed = !missing && span.is_some_and(|s| remove_at(&mut value, &s));
-                    if !removed {
-                        return None;
-                    }
+        for turn in 0..MAX_FAULTS_PER_TABLE {
+            let error = match T::deserialize(value.clone().into_deserializer()) {
+                Ok(typed) => return Some(typed),
+                Err(error) => error,
+            };
+            let span = error.span();
+            let at = span.clone().and_then(|s| self.key_at(&s)).unwrap_or_else(|| key.clone());
+            let problem = error.message().lines().next().unwrap_or("");
+            let missing = problem.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
+            // The faulty entry is taken away, or something put in its place, to look for the next fault.
+            let mended = match (missing, span.clone()) {
+                (Some(missing), span) => {
+                    let at = if at.is_empty() { missing.to_owned() } else { format!("{at}.{missing}") };
+                    self.place_key(span.clone(), &at, "is not set", "add the key to this table");
+                    self.told.insert(at);
+                    put_at(&mut value, span.as_ref(), missing, placeholder(turn))
                 }
+                (None, Some(span)) if span.start > self.text.len() => another_placeholder(&mut value, &span),
+                (None, Some(span)) => {
+                    self.place_key(Some(span.clone()), &at, problem, "see docs/configuration.md");
+                    self.told.insert(at);
+                    remove_at(&mut value, &span)
+                }
+                (None, None) => {
+                    self.place_key(None, &at, problem, "see docs/configuration.md");
+                    false
+                }
+            };
+            if !mended {
+                return None;
             }
         }
         None
@@ -167,10 +211,24 @@ impl<'t> File<'t> {
         }
     }
 
-    /// Adds a fault at a key.
+    /// Adds a fault at a key, unless one is told of there already, or what it is about may be in a part that does not
+    /// read.
     pub fn fault(&mut self, key: &str, problem: &str, remedy: &str) {
-        let span = self.span_of(key);
-        self.place(span, key, problem, remedy);
+        self.fault_near(key, key, problem, remedy);
+    }
+
+    /// The same, shown at another place: for a key that is absent.
+    pub fn fault_near(&mut self, place: &str, key: &str, problem: &str, remedy: &str) {
+        let exact = self.spans.iter().any(|(k, _)| k == key);
+        let of_table =
+            self.spans.iter().any(|(k, _)| k.strip_prefix(key).is_some_and(|r| r.starts_with('.')));
+        let about_absence = !exact || of_table;
+        let below = |broken: &String| broken.strip_prefix(key).is_some_and(|rest| rest.starts_with('.'));
+        if about_absence && (self.lost_table || self.broken.iter().any(below)) {
+            return;
+        }
+        let span = self.span_of(place);
+        self.place_key(span, key, problem, remedy);
     }
 
     /// The faults so far, in file order.
@@ -213,6 +271,31 @@ impl<'t> File<'t> {
             .map(|(k, _)| k.clone())
     }
 
+    /// Whether a key or table is in the file.
+    pub fn has(&self, key: &str) -> bool {
+        self.spans.iter().any(|(known, _)| known == key)
+    }
+
+    /// Whether a key is told of already, so that nothing follows from what stands in for it.
+    pub fn is_told(&self, key: &str) -> bool {
+        self.told.contains(key)
+    }
+
+    /// Places a fault of a key, once.
+    fn place_key(&mut self, span: Option<Range<usize>>, key: &str, problem: &str, remedy: &str) {
+        let mut above = key;
+        loop {
+            if self.told.contains(above) {
+                return;
+            }
+            match above.rsplit_once('.') {
+                Some((table, _)) => above = table,
+                None => break,
+            }
+        }
+        self.place(span, key, problem, remedy);
+    }
+
     fn place(&mut self, span: Option<Range<usize>>, key: &str, problem: &str, remedy: &str) {
         let (line, column) = match span {
             Some(span) => line_and_column(self.text, span.start),
@@ -240,7 +323,9 @@ fn remember_spans(prefix: &str, table: &DeTable<'_>, spans: &mut Vec<(String, Ra
     for (key, value) in table {
         let path =
             if prefix.is_empty() { key.get_ref().to_string() } else { format!("{prefix}.{}", key.get_ref()) };
-        spans.push((path.clone(), key.span().start..value.span().end.max(key.span().end)));
+        // The span of a table is its header, which begins before the key.
+        let start = key.span().start.min(value.span().start);
+        spans.push((path.clone(), start..value.span().end.max(key.span().end)));
         if let Some(inner) = value.get_ref().as_table() {
             remember_spans(&path, inner, spans);
         }
@@ -262,6 +347,39 @@ fn remove_at(value: &mut Spanned<DeValue<'_>>, span: &Range<usize>) -> bool {
     }
     let around = table.iter().find(|(_, v)| within(&v.span())).map(|(k, _)| k.clone());
     around.is_some_and(|key| table.remove(&key).is_some())
+}
+
+/// Where what stands in for an absent value seems to be: behind every text, each at a place of its own.
+fn placeholder(number: usize) -> Range<usize> {
+    let at = usize::MAX - 1 - number;
+    at..at + 1
+}
+
+/// Puts an empty text in the place of an absent value: in the table at the span, or in the outermost.
+fn put_at(
+    value: &mut Spanned<DeValue<'_>>,
+    span: Option<&Range<usize>>,
+    key: &str,
+    place: Range<usize>,
+) -> bool {
+    let here = span.is_none_or(|span| value.span() == *span);
+    let DeValue::Table(table) = value.get_mut() else { return false };
+    if here {
+        let empty = Spanned::new(place.clone(), DeValue::String("".into()));
+        return table.insert(Spanned::new(place, key.to_owned().into()), empty).is_none();
+    }
+    table.iter_mut().any(|(_, inner)| put_at(inner, span, key, place.clone()))
+}
+
+/// An empty list where the empty text did not do.
+fn another_placeholder(value: &mut Spanned<DeValue<'_>>, place: &Range<usize>) -> bool {
+    if value.span() == *place {
+        let was_text = value.get_ref().is_str();
+        *value.get_mut() = DeValue::Array(DeArray::new());
+        return was_text;
+    }
+    let DeValue::Table(table) = value.get_mut() else { return false };
+    table.iter_mut().any(|(_, inner)| another_placeholder(inner, place))
 }
 
 /// Reads the files that settings name, relative to the folder of the configuration file.
@@ -324,7 +442,6 @@ mod tests {
 
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
-    #[expect(dead_code, reason = "only its reading is tested")]
     struct Table {
         #[serde(default)]
         port: u16,
@@ -332,19 +449,56 @@ mod tests {
         name: String,
     }
 
+    fn lines(text: &str, check: impl FnOnce(&mut File<'_>)) -> Vec<usize> {
+        let read = Text::read(text);
+        let mut file = File::parse("c.toml", text, &read);
+        check(&mut file);
+        file.into_faults().iter().map(|f| f.line).collect()
+    }
+
     #[test]
-    fn every_fault_of_a_table_is_reported_with_its_line() {
+    fn every_fault_of_a_table_is_reported_with_its_line_and_the_table_is_still_checked() {
         let text = "[relay]\nprot = 1\nport = \"x\"\nnmae = 2\nname = \"n\"\n";
-        let mut file = File::parse("c.toml", text);
-        assert!(file.table::<Table>(&["relay"]).is_none());
-        let lines: Vec<usize> = file.into_faults().iter().map(|f| f.line).collect();
-        assert_eq!(lines, [2, 3, 4]);
+        let lines = lines(text, |file| {
+            let table = file.table::<Table>(&["relay"]).unwrap();
+            assert_eq!((table.port, table.name.as_str()), (0, "n"));
+            file.fault("relay.name", "is too short", "use two letters");
+            file.fault("relay.port", "is 0", "what stands in for a fault is not believed");
+        });
+        assert_eq!(lines, [2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn what_must_be_set_and_is_not_is_told_of_in_its_table_and_does_not_hide_the_rest() {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        #[expect(dead_code, reason = "only its reading is tested")]
+        struct Outer {
+            inner: Inner,
+            list: Vec<String>,
+        }
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        #[expect(dead_code, reason = "only its reading is tested")]
+        struct Inner {
+            url: String,
+            more: Vec<u8>,
+            port: Option<u16>,
+        }
+        let text = "[a.b]\n[a.b.inner]\nurl = 5\nprot = 1\n[c]\n";
+        let read = Text::read(text);
+        let mut file = File::parse("c.toml", text, &read);
+        assert!(file.table::<Outer>(&["a", "b"]).is_some());
+        let told: Vec<_> = file.into_faults().into_iter().map(|f| (f.line, f.key)).collect();
+        let expected = [(1, "a.b.list"), (2, "a.b.inner.more"), (3, "a.b.inner.url"), (4, "a.b.inner.prot")];
+        assert_eq!(told, expected.map(|(line, key)| (line, key.to_owned())));
     }
 
     #[test]
     fn a_fault_points_at_its_key_or_the_nearest_table() {
         let text = "[source.nb]\nsystem = \"x\"\n[source.nb.masas]\nbase_url = \"y\"\n";
-        let mut file = File::parse("c.toml", text);
+        let read = Text::read(text);
+        let mut file = File::parse("c.toml", text, &read);
         file.fault("source.nb.masas.base_url", "is not a URL", "write https://");
         file.fault("source.nb.masas.secret_file", "is not set", "set it");
         let faults = file.into_faults();
@@ -354,16 +508,30 @@ mod tests {
 
     #[test]
     fn what_should_be_a_table_and_is_not_is_a_fault_at_its_line() {
-        let mut file = File::parse("c.toml", "relay = 1\n[store]\nport = 1\n[[source]]\nport = 2\n");
-        file.only(&["relay", "store", "source"]);
-        assert!(file.names("source").is_empty());
-        let lines: Vec<usize> = file.into_faults().iter().map(|f| f.line).collect();
+        let lines = lines("relay = 1\n[store]\nport = 1\n[[source]]\nport = 2\n", |file| {
+            file.only(&["relay", "store", "source"]);
+            assert!(file.names("source").is_empty());
+        });
         assert_eq!(lines, [1, 4]);
     }
 
     #[test]
-    fn all_syntax_errors_are_reported() {
-        let file = File::parse("c.toml", "a = \nb = [1\n[x\n");
-        assert!(file.into_faults().len() >= 2);
+    fn nothing_is_said_of_what_may_be_in_a_part_that_does_not_read() {
+        let text = "[a]\nx = \n[b.c\ny = 1\n[b.d]\nz = 1\nz = 2\n";
+        let told = lines(text, |file| {
+            file.fault("a.x", "is not set", "set it");
+            file.fault("b.c.y", "is not set", "set it");
+            file.fault("b.c", "is empty", "fill it");
+            file.fault("b", "has no c", "add it");
+            file.fault("a.y", "is not set", "this one is true");
+            assert_eq!(file.declared("b"), Some(vec!["d".to_owned(), "c".to_owned()]));
+        });
+        assert_eq!(told, [1, 2, 3, 7]);
+        let lost = lines("[\ny = 1\n[b]\nz = 1\n", |file| {
+            file.fault("b.y", "is not set", "set it");
+            file.fault("b.z", "is 1", "use 2");
+            assert_eq!(file.declared("b"), None);
+        });
+        assert_eq!(lost, [1, 4]);
     }
 }
