@@ -69,11 +69,9 @@ async fn round(engine: &str, run: Duration) -> (f64, f64) {
     let limit = raw::redis(&server.url(), run).await;
     let settings = RedisSettings {
         url: server.url(),
-        password: None,
-        name: "bench".into(),
-        wait_replicas: None,
         dangerous_allow_everysec: everysec,
         command_timeout: Duration::from_secs(10),
+        ..RedisSettings::at("bench")
     };
     let store: Arc<dyn Store> = Arc::new(RedisStore::connect(settings).await.unwrap());
     (bridge::measure(store, run).await, limit)

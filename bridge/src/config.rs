@@ -30,6 +30,7 @@ pub use translation::{PurposeTable, TranslationTable};
 
 use crate::pipeline::SourceProfile;
 use crate::pipeline::verify::SourceTrust;
+use crate::store::redis::RedisTls;
 use crate::translate::minimise::Purpose;
 
 /// The top-level tables.
@@ -55,8 +56,8 @@ pub struct Config {
     pub bridge: BridgeTable,
     /// `[store]`
     pub store: StoreTable,
-    /// The password of the Redis user.
-    pub redis_password: Option<Secret>,
+    /// How Redis is logged in to.
+    pub redis: RedisAccess,
     /// Where the admin socket listens.
     pub admin_listen: SocketAddr,
     /// The bearer token of the admin socket.
@@ -217,10 +218,7 @@ impl Config {
         });
         let admin_hosts = admin.as_ref().map(|table| table.hosts.clone()).unwrap_or_default();
         let admin = admin.map(|table| check_admin(&mut file, &files, &table));
-        let redis_password = store
-            .as_ref()
-            .and_then(|s| s.redis_password_file.as_ref())
-            .and_then(|path| secret(&mut file, &files, "store.redis_password_file", path));
+        let redis = store.as_ref().map(|table| check_store(&mut file, &files, table)).unwrap_or_default();
         let http = network.as_ref().and_then(|table| check_network(&mut file, &files, table));
         let (sources, profiles) = read_sources(&mut file, &files);
         let endpoints = read_endpoints(&mut file, &files);
@@ -246,7 +244,7 @@ impl Config {
             return Ok(Config {
                 bridge,
                 store,
-                redis_password,
+                redis,
                 admin_listen,
                 admin_token,
                 admin_hosts,
@@ -277,6 +275,40 @@ fn secret(file: &mut File<'_>, files: &ConfigFiles, key: &str, path: &Path) -> O
             None
         }
     }
+}
+
+/// How Redis is logged in to.
+#[derive(Clone, Debug, Default)]
+pub struct RedisAccess {
+    /// The password of the user.
+    pub password: Option<Secret>,
+    /// The password of the Sentinels.
+    pub sentinel_password: Option<Secret>,
+    /// What TLS trusts and shows.
+    pub tls: RedisTls,
+}
+
+fn check_store(file: &mut File<'_>, files: &ConfigFiles, table: &StoreTable) -> RedisAccess {
+    let mut read = |key: &str, path: &Option<PathBuf>| {
+        path.as_ref().and_then(|path| secret(file, files, &format!("store.{key}"), path))
+    };
+    let password = read("redis_password_file", &table.redis_password_file);
+    let sentinel_password = read("redis_sentinel_password_file", &table.redis_sentinel_password_file);
+    let key_pem = read("redis_key_file", &table.redis_key_file);
+    let mut text = |key: &str, path: &Option<PathBuf>| {
+        let read = files.text(&format!("store.{key}"), path.as_ref()?);
+        read.map_err(|fault| file.fault(&fault.key, &fault.problem, &fault.remedy)).ok()
+    };
+    let roots_pem = text("redis_roots_file", &table.redis_roots_file);
+    let certificate_pem = text("redis_certificate_file", &table.redis_certificate_file);
+    if table.redis_certificate_file.is_some() != table.redis_key_file.is_some() {
+        file.fault(
+            "store.redis_certificate_file",
+            "and redis_key_file belong together, and only one is set",
+            "set both or neither",
+        );
+    }
+    RedisAccess { password, sentinel_password, tls: RedisTls { roots_pem, certificate_pem, key_pem } }
 }
 
 fn check_bridge(file: &mut File<'_>, bridge: &BridgeTable) {

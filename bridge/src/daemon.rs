@@ -240,7 +240,7 @@ pub async fn start(mut config: Config, stop: CancellationToken) -> Result<Runnin
     let listener = TcpListener::bind(listen).await.map_err(not_opened)?;
     let admin = listener.local_addr().map_err(not_opened)?;
     let instance = Instance::open(&config.bridge.data_dir).map_err(StartError::Instance)?;
-    let store = crate::store::open(&config.store, config.redis_password.clone(), &config.bridge)
+    let store = crate::store::open(&config.store, config.redis.clone(), &config.bridge)
         .await
         .map_err(StartError::Store)?;
     store.record(vec![life_cycle("started")]).await.map_err(StartError::Store)?;

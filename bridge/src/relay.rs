@@ -3,8 +3,10 @@
 //! Owns the delivery state machine: queued → attempting → delivered | waiting | dead | expired (docs/delivery.md).
 
 pub mod attempt;
+pub mod breaker;
 pub mod dead_letter;
 pub mod expiry;
+pub mod gates;
 pub mod retry;
 pub mod worker;
 

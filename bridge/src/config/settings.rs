@@ -47,10 +47,18 @@ impl Default for BridgeTable {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct StoreTable {
-    /// `redis://` or `rediss://` URL; absent: the embedded store in `data_dir`.
+    /// URL of Redis, of its Sentinels or of cluster nodes (docs/redis.md); absent: the embedded store in `data_dir`.
     pub redis_url: Option<String>,
     /// ACL user's password file.
     pub redis_password_file: Option<PathBuf>,
+    /// The password file of the Sentinels.
+    pub redis_sentinel_password_file: Option<PathBuf>,
+    /// Roots in PEM that TLS to Redis trusts instead of those of the operating system.
+    pub redis_roots_file: Option<PathBuf>,
+    /// The certificate in PEM that is shown to Redis, with its key in `redis_key_file`.
+    pub redis_certificate_file: Option<PathBuf>,
+    /// The key of that certificate, in PEM.
+    pub redis_key_file: Option<PathBuf>,
     /// Replicas that must confirm a write before it counts; absent: none.
     pub wait_replicas: Option<u32>,
     /// Run on a Redis that may lose the last second.

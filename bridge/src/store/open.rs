@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use capbridge_adapters::passage::Origin;
-use capbridge_adapters::settings::Secret;
 use capbridge_adapters::source::{AcceptError, Checkpoint};
 
 use super::embedded::EmbeddedStore;
 use super::redis::{RedisSettings, RedisStore};
 use super::{Store, StoreError};
-use crate::config::{BridgeTable, StoreTable};
+use crate::config::{BridgeTable, RedisAccess, StoreTable};
 
 /// The longest wait for one answer of Redis; longer than a rewrite of its log holds up a write.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(5);
@@ -22,7 +21,7 @@ const COMMAND_TIMEOUT: Duration = Duration::from_secs(5);
 /// It is not there, or it would lose data.
 pub async fn open(
     settings: &StoreTable,
-    password: Option<Secret>,
+    access: RedisAccess,
     bridge: &BridgeTable,
 ) -> Result<Arc<dyn Store>, StoreError> {
     let Some(url) = &settings.redis_url else {
@@ -31,7 +30,9 @@ pub async fn open(
     };
     let redis = RedisSettings {
         url: url.clone(),
-        password,
+        password: access.password,
+        sentinel_password: access.sentinel_password,
+        tls: access.tls,
         name: bridge.name.clone(),
         wait_replicas: settings.wait_replicas,
         dangerous_allow_everysec: settings.dangerous_allow_everysec,

@@ -8,6 +8,7 @@ mod boot;
 mod journal;
 mod keys;
 mod link;
+mod locate;
 mod records;
 mod scripts;
 
@@ -38,10 +39,16 @@ const ENGINE: &str = "redis";
 
 /// Where Redis is and what is asked of it.
 pub struct RedisSettings {
-    /// `redis://`, `rediss://` (TLS) or `redis+unix://`, with the ACL user if there is one.
+    /// One server: `redis://`, `rediss://` (TLS) or `redis+unix://`. Behind Sentinel: `redis+sentinel://` (`rediss+…`) with
+    /// the Sentinels and the name of the primary. A cluster: `redis+cluster://` with some of its nodes. Each with the ACL
+    /// user if there is one.
     pub url: String,
     /// The user's password, where the URL has none.
     pub password: Option<Secret>,
+    /// The password of the Sentinels, if they have one.
+    pub sentinel_password: Option<Secret>,
+    /// What TLS trusts and shows.
+    pub tls: RedisTls,
     /// The name of the bridge: instances with the same name share everything.
     pub name: String,
     /// Replicas that must confirm a change before it counts.
@@ -52,9 +59,40 @@ pub struct RedisSettings {
     pub command_timeout: Duration,
 }
 
+impl RedisSettings {
+    /// A bridge of this name on a server without a password on this machine.
+    pub fn at(name: &str) -> Self {
+        RedisSettings {
+            url: "redis://127.0.0.1:6379".to_owned(),
+            password: None,
+            sentinel_password: None,
+            tls: RedisTls::default(),
+            name: name.to_owned(),
+            wait_replicas: None,
+            dangerous_allow_everysec: false,
+            command_timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+/// What TLS trusts and shows.
+#[derive(Clone, Debug, Default)]
+pub struct RedisTls {
+    /// Roots in PEM; without them those of the operating system.
+    pub roots_pem: Option<String>,
+    /// Our certificate in PEM, where the server asks for one.
+    pub certificate_pem: Option<String>,
+    /// Its key in PEM.
+    pub key_pem: Option<Secret>,
+}
+
 /// What an engine step fails with.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Fault {
+    #[error("the URL lacks {0}")]
+    Url(&'static str),
+    #[error("nobody knows where the primary is")]
+    NoPrimary,
     #[error(transparent)]
     Redis(#[from] redis::RedisError),
     #[error("no answer in time")]
@@ -111,8 +149,8 @@ impl RedisStore {
     async fn connect_inner(settings: RedisSettings) -> Result<Self, Fault> {
         let keys = Keys::new(&settings.name)?;
         let scripts = Scripts::new(&keys);
-        let link = Link::connect(&settings).await?;
-        boot::prepare(&link, &keys, &scripts, &settings).await?;
+        let link = Link::connect(&settings, keys.one(suffix::META)).await?;
+        boot::prepare(&link, &keys, &scripts).await?;
         let process = uuid::Uuid::new_v4().simple().to_string();
         let journal = Journal::new(process.clone());
         Ok(RedisStore { link, keys, scripts, journal, process, calls: AtomicU64::new(0) })

@@ -13,9 +13,9 @@ mod record;
 mod reopen;
 mod samples;
 mod server;
+mod topology;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use capbridge::store::Store;
 use capbridge::store::embedded::EmbeddedStore;
@@ -126,14 +126,7 @@ impl Redis {
     }
 
     fn settings(&self) -> RedisSettings {
-        RedisSettings {
-            url: self.server.url(),
-            password: None,
-            name: "conformance".into(),
-            wait_replicas: None,
-            dangerous_allow_everysec: false,
-            command_timeout: Duration::from_secs(5),
-        }
+        RedisSettings { url: self.server.url(), ..RedisSettings::at("conformance") }
     }
 
     async fn open(&self) -> Arc<dyn Store> {

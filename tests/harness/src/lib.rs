@@ -13,6 +13,7 @@ use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
 pub mod mail;
+pub mod redis_set;
 
 pub use capbridge_exercise::program::{Program, binary};
 

@@ -5,10 +5,12 @@
 
 use std::collections::HashMap;
 
+use redis::aio::ConnectionManager;
+
+use super::Fault;
 use super::keys::{Keys, ROUTERS, suffix};
 use super::link::{Effect, Link};
 use super::scripts::Scripts;
-use super::{Fault, RedisSettings};
 
 /// The version of the stored values that this program writes.
 const VERSION: u32 = 2;
@@ -25,20 +27,20 @@ pub(super) struct Facts {
     pub(super) config: HashMap<String, String>,
 }
 
-/// Reads the facts, refuses what loses data, prepares what the engine needs.
-pub(super) async fn prepare(
-    link: &Link,
-    keys: &Keys,
-    scripts: &Scripts,
-    settings: &RedisSettings,
-) -> Result<(), Fault> {
-    let facts = facts(link).await?;
-    if let Some(fault) = fault(&facts, settings.dangerous_allow_everysec) {
+/// Refuses a server that loses data: at the start, and each primary that takes over later.
+pub(super) async fn check(connection: ConnectionManager, allow_everysec: bool) -> Result<(), Fault> {
+    let facts = facts(connection).await?;
+    if let Some(fault) = fault(&facts, allow_everysec) {
         return Err(Fault::Unsafe(fault));
     }
-    if settings.dangerous_allow_everysec && facts.config.get("appendfsync").is_some_and(|v| v == "everysec") {
+    if allow_everysec && facts.config.get("appendfsync").is_some_and(|v| v == "everysec") {
         tracing::warn!("Redis runs with appendfsync everysec: up to a second of accepted alerts can be lost");
     }
+    Ok(())
+}
+
+/// Prepares what the engine needs.
+pub(super) async fn prepare(link: &Link, keys: &Keys, scripts: &Scripts) -> Result<(), Fault> {
     let mut meta = redis::cmd("HSETNX");
     meta.arg(keys.one(suffix::META)).arg("v").arg(VERSION);
     link.send::<redis::Value>(&meta, Effect::Repeatable).await?;
@@ -65,19 +67,19 @@ pub(super) async fn prepare(
     Ok(())
 }
 
-async fn facts(link: &Link) -> Result<Facts, Fault> {
+async fn facts(mut connection: ConnectionManager) -> Result<Facts, Fault> {
     let mut info = redis::cmd("INFO");
     info.arg("server").arg("replication");
-    let text: String = link.send(&info, Effect::Read).await?;
+    let text: String = info.query_async(&mut connection).await?;
     let line = |name: &str| text.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(':')).map(str::trim);
     let major = line("redis_version").and_then(|v| v.split('.').next()?.parse().ok()).unwrap_or(0);
     let role = line("role").unwrap_or("unknown").to_owned();
     let mut get = redis::cmd("CONFIG");
     get.arg("GET").arg(&["appendonly", "appendfsync", "maxmemory-policy", "no-appendfsync-on-rewrite"]);
-    let config = match link.send(&get, Effect::Read).await {
+    let config = match get.query_async(&mut connection).await {
         Ok(config) => config,
-        Err(Fault::Redis(error)) if matches!(error.code(), Some("NOPERM" | "ERR")) => HashMap::new(),
-        Err(other) => return Err(other),
+        Err(error) if matches!(error.code(), Some("NOPERM" | "ERR")) => HashMap::new(),
+        Err(other) => return Err(other.into()),
     };
     Ok(Facts { major, role, config })
 }

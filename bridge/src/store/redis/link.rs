@@ -1,16 +1,21 @@
 //! The connection to Redis.
 //!
-//! Owns deadlines, bounded retries and the wait for replicas. Multiplexed connections that come back by themselves; no
-//! blocking command is ever sent on them, so a call that is given up leaves nothing behind that could be lost.
+//! Owns deadlines, bounded retries, the wait for replicas and the move to another primary. Multiplexed connections that
+//! come back by themselves; no blocking command is ever sent on them, so a call that is given up leaves nothing behind
+//! that could be lost. A primary that nobody checked (`boot`) is given nothing.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{Client, Cmd, ErrorKind, FromRedisValue, RedisError, ServerErrorKind, Value};
+use tokio::time::Instant;
+use tracing::warn;
 
+use super::locate::{Address, Locator};
 use super::scripts::Program;
-use super::{Fault, RedisSettings};
+use super::{Fault, RedisSettings, boot};
 
 /// How often a call that may be repeated is tried in all.
 const TRIES: u32 = 4;
@@ -20,6 +25,9 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// How many connections are open at most. Redis reads 16 KiB of a connection between two syncs of its file: calls that
 /// carry documents share a sync only where they come on several connections.
 const CONNECTIONS: usize = 32;
+
+/// How long nobody asks again where the primary is.
+const LOOK_PAUSE: Duration = Duration::from_millis(200);
 
 /// What a call does, and so what must be kept in mind when its answer is lost.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -34,40 +42,38 @@ pub(super) enum Effect {
 
 /// The connections.
 pub(super) struct Link {
-    /// The first is open from the start, the others when they are needed.
-    managers: Vec<ConnectionManager>,
+    locator: Locator,
+    pool: RwLock<Arc<Pool>>,
+    /// One caller looks for the primary, the others wait for what it finds. When somebody last looked.
+    moving: tokio::sync::Mutex<Option<Instant>>,
     next: AtomicUsize,
     deadline: Duration,
     replicas: Option<u32>,
+    allow_everysec: bool,
+}
+
+/// The connections to one primary.
+struct Pool {
+    address: Address,
+    /// The first is open from the start, the others when they are needed.
+    managers: Vec<ConnectionManager>,
 }
 
 impl Link {
-    /// Connects.
-    pub(super) async fn connect(settings: &RedisSettings) -> Result<Self, Fault> {
-        let mut info = redis::IntoConnectionInfo::into_connection_info(settings.url.as_str())?;
-        if let Some(password) = &settings.password {
-            let redis = info.redis_settings().clone().set_password(password.expose());
-            info = info.set_redis_settings(redis);
-        }
-        let config = ConnectionManagerConfig::new()
-            .set_connection_timeout(Some(settings.command_timeout))
-            .set_response_timeout(Some(settings.command_timeout))
-            .set_min_delay(PAUSE)
-            .set_max_delay(Duration::from_secs(1))
-            .set_number_of_retries(usize::try_from(TRIES).unwrap_or(1));
-        let client = Client::open(info)?;
-        let connecting = client.get_connection_manager_with_config(config.clone());
-        // The time for all tries to connect, so that a start against a silent address ends.
-        let limit = settings.command_timeout.saturating_mul(TRIES);
-        let mut managers = vec![tokio::time::timeout(limit, connecting).await.map_err(|_| Fault::TimedOut)??];
-        for _ in 1..CONNECTIONS {
-            managers.push(ConnectionManager::new_lazy_with_config(client.clone(), config.clone())?);
-        }
+    /// Finds the primary, connects and checks it. `key` is one of the keys that will be used.
+    pub(super) async fn connect(settings: &RedisSettings, key: String) -> Result<Self, Fault> {
+        let locator = Locator::new(settings, key)?;
+        let (deadline, allow_everysec) = (settings.command_timeout, settings.dangerous_allow_everysec);
+        let (client, address) = locator.find().await?;
+        let pool = Pool::open(client, address, deadline, allow_everysec).await?;
         Ok(Link {
-            managers,
+            locator,
+            pool: RwLock::new(Arc::new(pool)),
+            moving: tokio::sync::Mutex::new(None),
             next: AtomicUsize::new(0),
-            deadline: settings.command_timeout,
+            deadline,
             replicas: settings.wait_replicas,
+            allow_everysec,
         })
     }
 
@@ -78,41 +84,55 @@ impl Link {
         call: &Cmd,
         effect: Effect,
     ) -> Result<T, Fault> {
-        let connection = self.connection(effect)?;
+        let turn = self.turn(effect);
         self.repeat(effect, || async move {
-            match self.once(connection, call, effect).await {
+            let pool = self.pool();
+            let ended = match self.once(&pool, turn, call, effect).await {
                 Err(Fault::Redis(error)) if is_missing_script(&error) => {
-                    // A restarted or emptied server: nothing ran.
-                    self.load(program).await?;
-                    self.once(connection, call, effect).await
+                    // A restarted, emptied or new server: nothing ran.
+                    self.load_into(&pool, program).await?;
+                    self.once(&pool, turn, call, effect).await
                 }
                 other => other,
-            }
+            };
+            self.after(&pool, ended).await
         })
         .await
     }
 
     /// Sends one command.
     pub(super) async fn send<T: FromRedisValue>(&self, command: &Cmd, effect: Effect) -> Result<T, Fault> {
-        let connection = self.connection(effect)?;
-        self.repeat(effect, || self.once(connection, command, effect)).await
+        let turn = self.turn(effect);
+        self.repeat(effect, || async move {
+            let pool = self.pool();
+            let ended = self.once(&pool, turn, command, effect).await;
+            self.after(&pool, ended).await
+        })
+        .await
     }
 
     /// The connection of a call: all its tries use the same, because after a restart of the server each connection fails
     /// once. What is not tried again stays on the first connection, so that it meets that failure once and not on each.
-    fn connection(&self, effect: Effect) -> Result<&ConnectionManager, Fault> {
-        let turn = match effect {
+    fn turn(&self, effect: Effect) -> usize {
+        match effect {
             Effect::Repeatable => self.next.fetch_add(1, Ordering::Relaxed) % CONNECTIONS,
             Effect::Read | Effect::Once => 0,
-        };
-        self.managers.get(turn).ok_or(Fault::Ended)
+        }
+    }
+
+    fn pool(&self) -> Arc<Pool> {
+        Arc::clone(&self.pool.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Loads a script into the server.
     pub(super) async fn load(&self, program: &Program) -> Result<(), Fault> {
+        self.load_into(&self.pool(), program).await
+    }
+
+    async fn load_into(&self, pool: &Pool, program: &Program) -> Result<(), Fault> {
         let mut load = redis::cmd("SCRIPT");
         load.arg("LOAD").arg(&program.code);
-        self.once::<Value>(self.connection(Effect::Read)?, &load, Effect::Read).await.map(|_| ())
+        self.once::<Value>(pool, 0, &load, Effect::Read).await.map(|_| ())
     }
 
     async fn repeat<T, F, Fut>(&self, effect: Effect, attempt: F) -> Result<T, Fault>
@@ -132,13 +152,62 @@ impl Link {
         attempt().await
     }
 
+    /// Looks for the primary again where a failure may mean that it is elsewhere.
+    async fn after<T>(&self, used: &Arc<Pool>, ended: Result<T, Fault>) -> Result<T, Fault> {
+        if let Err(fault) = &ended
+            && self.may_have_moved(fault)
+            && let Err(fault) = self.follow(used).await
+        {
+            warn!(address = %used.address, error = %fault, "the primary was not found");
+        }
+        ended
+    }
+
+    async fn follow(&self, used: &Arc<Pool>) -> Result<(), Fault> {
+        let mut looked_at = self.moving.lock().await;
+        let known = !Arc::ptr_eq(used, &self.pool());
+        if known || looked_at.is_some_and(|at| at.elapsed() < LOOK_PAUSE) {
+            return Ok(());
+        }
+        let found = self.locator.find().await;
+        *looked_at = Some(Instant::now());
+        let (client, address) = found?;
+        if address == used.address && !self.locator.is_fixed() {
+            // Nobody knows of a new one yet; the connections come back by themselves.
+            return Ok(());
+        }
+        let pool = Pool::open(client, address, self.deadline, self.allow_everysec).await?;
+        warn!(from = %used.address, to = %pool.address, "the store follows the primary");
+        *self.pool.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(pool);
+        Ok(())
+    }
+
+    fn may_have_moved(&self, fault: &Fault) -> bool {
+        let Fault::Redis(error) = fault else {
+            return matches!(fault, Fault::TimedOut) && !self.locator.is_fixed();
+        };
+        let kind = error.kind();
+        let elsewhere = matches!(
+            kind,
+            ErrorKind::Server(
+                ServerErrorKind::ReadOnly | ServerErrorKind::Moved | ServerErrorKind::MasterDown
+            )
+        );
+        elsewhere
+            || !self.locator.is_fixed()
+                && (error.is_io_error()
+                    || error.is_connection_dropped()
+                    || matches!(kind, ErrorKind::Server(ServerErrorKind::ClusterDown | ServerErrorKind::Ask)))
+    }
+
     async fn once<T: FromRedisValue>(
         &self,
-        connection: &ConnectionManager,
+        pool: &Pool,
+        turn: usize,
         command: &Cmd,
         effect: Effect,
     ) -> Result<T, Fault> {
-        let mut connection = connection.clone();
+        let mut connection = pool.managers.get(turn).ok_or(Fault::Ended)?.clone();
         let replicas = self.replicas.filter(|_| effect != Effect::Read);
         let Some(wanted) = replicas else {
             let answer = tokio::time::timeout(self.deadline, command.query_async(&mut connection)).await;
@@ -155,6 +224,34 @@ impl Link {
             return Err(Fault::Replicas { wanted, got });
         }
         Ok(T::from_redis_value(value).map_err(RedisError::from)?)
+    }
+}
+
+impl Pool {
+    async fn open(
+        client: Client,
+        address: Address,
+        deadline: Duration,
+        allow_everysec: bool,
+    ) -> Result<Self, Fault> {
+        let config = ConnectionManagerConfig::new()
+            .set_connection_timeout(Some(deadline))
+            .set_response_timeout(Some(deadline))
+            .set_min_delay(PAUSE)
+            .set_max_delay(Duration::from_secs(1))
+            .set_number_of_retries(usize::try_from(TRIES).unwrap_or(1));
+        let connecting = client.get_connection_manager_with_config(config.clone());
+        // The time for all tries to connect, so that a start against a silent address ends.
+        let limit = deadline.saturating_mul(TRIES);
+        let first = tokio::time::timeout(limit, connecting).await.map_err(|_| Fault::TimedOut)??;
+        tokio::time::timeout(limit, boot::check(first.clone(), allow_everysec))
+            .await
+            .map_err(|_| Fault::TimedOut)??;
+        let mut managers = vec![first];
+        for _ in 1..CONNECTIONS {
+            managers.push(ConnectionManager::new_lazy_with_config(client.clone(), config.clone())?);
+        }
+        Ok(Pool { address, managers })
     }
 }
 
@@ -177,10 +274,15 @@ fn may_pass(fault: &Fault) -> bool {
                             | ServerErrorKind::MasterDown
                             | ServerErrorKind::ReadOnly
                             | ServerErrorKind::ClusterDown
+                            | ServerErrorKind::Moved
+                            | ServerErrorKind::Ask
                     )
                 )
         }
+        // A Sentinel set or a cluster that is about to choose.
+        Fault::NoPrimary => true,
         Fault::Name(_)
+        | Fault::Url(_)
         | Fault::Replicas { .. }
         | Fault::Shape(_)
         | Fault::Json(_)

@@ -1,0 +1,288 @@
+//! Who may make an attempt now: a slot of the endpoint, its breaker, and the pool of the suspects.
+//!
+//! Owns the rule that failing endpoints do not slow healthy ones (docs/delivery.md, D-13, D-14, D-15): what may be failing
+//! shares a quarter of the attempts, and what is known to fail holds none. Must not know stores or messages.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use capbridge_adapters::endpoint::{DeliveryError, Receipt, Refusal};
+use capbridge_adapters::passage::EndpointName;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+use super::breaker::{Answer, Breaker};
+
+/// How long a delivery waits whose endpoint has no free slot.
+const BUSY: Duration = Duration::from_millis(200);
+/// How long one waits for the pool of the suspects, and as much again at random: thousands may be waiting, and each return
+/// costs the store two steps.
+const CROWDED: Duration = Duration::from_secs(1);
+
+/// The gates of all endpoints.
+#[derive(Debug)]
+pub struct Gates {
+    endpoints: BTreeMap<EndpointName, Gate>,
+    suspects: Arc<Semaphore>,
+}
+
+#[derive(Debug)]
+struct Gate {
+    slots: Arc<Semaphore>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    breaker: Breaker,
+    gone: bool,
+}
+
+/// What the gate says.
+#[derive(Debug)]
+pub enum Entry {
+    /// Go on; the pass is given back when it is dropped.
+    Pass(Pass),
+    /// Come back after this time.
+    Later(Duration, Why),
+    /// The endpoint asked never to be called again.
+    Gone,
+}
+
+/// Why an attempt waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// All slots of the endpoint are taken.
+    Busy,
+    /// Its breaker is open.
+    Open,
+    /// The pool of the suspects is full.
+    Suspects,
+}
+
+impl Why {
+    /// The label of the metric.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Why::Busy => "busy",
+            Why::Open => "open",
+            Why::Suspects => "suspects",
+        }
+    }
+}
+
+/// The right to make one attempt.
+#[derive(Debug)]
+pub struct Pass {
+    _slot: OwnedSemaphorePermit,
+    _suspect: Option<OwnedSemaphorePermit>,
+}
+
+/// What the end of an attempt changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Nothing that anybody must know.
+    None,
+    /// The breaker opened.
+    Opened,
+    /// The breaker closed.
+    Closed,
+    /// The endpoint asked never to be called again.
+    Gone,
+}
+
+impl Gates {
+    /// Gates for these endpoints, each with its number of slots; a quarter of `in_flight` is for suspects.
+    pub fn new(endpoints: impl IntoIterator<Item = (EndpointName, u32)>, in_flight: u32) -> Self {
+        let permits = |n: u32| Arc::new(Semaphore::new(usize::try_from(n).unwrap_or(1).max(1)));
+        let gate = |(name, slots)| (name, Gate { slots: permits(slots), state: Mutex::default() });
+        Gates { endpoints: endpoints.into_iter().map(gate).collect(), suspects: permits(in_flight / 4) }
+    }
+
+    /// Asks to make an attempt at an endpoint. `dice` is uniform over `u64`.
+    pub fn enter(&self, endpoint: &EndpointName, now: Instant, dice: u64) -> Option<Entry> {
+        let gate = self.endpoints.get(endpoint)?;
+        let mut state = gate.lock();
+        if state.gone {
+            return Some(Entry::Gone);
+        }
+        let jitter = |base: Duration| {
+            base + base.mul_f64(f64::from(u32::try_from(dice >> 32).unwrap_or(0)) / 4_294_967_296.0)
+        };
+        let Ok(slot) = Arc::clone(&gate.slots).try_acquire_owned() else {
+            return Some(Entry::Later(BUSY, Why::Busy));
+        };
+        if let Answer::Wait(until) = state.breaker.ask(now) {
+            return Some(Entry::Later(until.duration_since(now) + jitter(BUSY), Why::Open));
+        }
+        let suspect = if state.breaker.is_suspect() {
+            match Arc::clone(&self.suspects).try_acquire_owned() {
+                Ok(permit) => Some(permit),
+                Err(_) => {
+                    state.breaker.unused(now);
+                    return Some(Entry::Later(jitter(CROWDED), Why::Suspects));
+                }
+            }
+        } else {
+            None
+        };
+        Some(Entry::Pass(Pass { _slot: slot, _suspect: suspect }))
+    }
+
+    /// Notes how an attempt ended.
+    pub fn ended(
+        &self,
+        endpoint: &EndpointName,
+        now: Instant,
+        answer: &Result<Receipt, DeliveryError>,
+    ) -> Change {
+        let Some(gate) = self.endpoints.get(endpoint) else { return Change::None };
+        let mut state = gate.lock();
+        match verdict(answer) {
+            Verdict::Lives if state.breaker.answered(now) => Change::Closed,
+            Verdict::Fails if state.breaker.failed(now) => Change::Opened,
+            Verdict::Lives | Verdict::Fails => Change::None,
+            Verdict::Untold => {
+                state.breaker.unused(now);
+                Change::None
+            }
+            Verdict::Gone => {
+                state.gone = true;
+                Change::Gone
+            }
+        }
+    }
+
+    /// The endpoints whose breaker is open, and those that asked never to be called again, by name.
+    pub fn shut(&self) -> Vec<(&EndpointName, bool, bool)> {
+        self.endpoints
+            .iter()
+            .map(|(name, gate)| {
+                let state = gate.lock();
+                (name, state.breaker.is_open(), state.gone)
+            })
+            .collect()
+    }
+}
+
+impl Gate {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // What is inside is whole after every step.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+enum Verdict {
+    Lives,
+    Fails,
+    Gone,
+    Untold,
+}
+
+/// What an answer says of the endpoint, whatever it says of the message.
+fn verdict(answer: &Result<Receipt, DeliveryError>) -> Verdict {
+    let of = |cause: &Refusal, otherwise| match cause {
+        // Ours, not the endpoint's.
+        Refusal::Busy { .. } | Refusal::Unfit { .. } => Verdict::Untold,
+        Refusal::Transport { .. }
+        | Refusal::Status { .. }
+        | Refusal::Protocol { .. }
+        | Refusal::UnreadableReply { .. } => otherwise,
+    };
+    match answer {
+        Ok(_) => Verdict::Lives,
+        Err(DeliveryError::Permanent { disable: true, .. }) => Verdict::Gone,
+        Err(DeliveryError::Permanent { disable: false, cause }) => of(cause, Verdict::Lives),
+        Err(DeliveryError::Temporary { cause, .. }) => of(cause, Verdict::Fails),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::relay::breaker::OPEN;
+
+    fn name(text: &str) -> EndpointName {
+        EndpointName(text.to_owned())
+    }
+
+    fn status(status_code: u16, permanent: bool, disable: bool) -> Result<Receipt, DeliveryError> {
+        let cause = Refusal::Status { status_code, said: String::new() };
+        Err(match permanent {
+            true => DeliveryError::Permanent { disable, cause },
+            false => DeliveryError::Temporary { retry_after: None, outcome_unknown: false, cause },
+        })
+    }
+
+    fn pass(gates: &Gates, endpoint: &str, now: Instant) -> Pass {
+        match gates.enter(&name(endpoint), now, 0) {
+            Some(Entry::Pass(pass)) => pass,
+            other => panic!("{endpoint}: {other:?}"),
+        }
+    }
+
+    fn why(gates: &Gates, endpoint: &str, now: Instant) -> Option<Why> {
+        match gates.enter(&name(endpoint), now, 0) {
+            Some(Entry::Later(_, why)) => Some(why),
+            Some(Entry::Pass(_) | Entry::Gone) | None => None,
+        }
+    }
+
+    // D-14: suspects hold a quarter of the attempts and no more; a healthy endpoint never waits for them.
+    #[tokio::test(start_paused = true)]
+    async fn d_14_suspects_share_a_quarter_and_healthy_endpoints_do_not_wait() {
+        let names = (0..10).map(|n| (name(&format!("bad{n}")), 4)).chain([(name("good"), 4)]);
+        let gates = Gates::new(names, 16);
+        let now = Instant::now();
+        for n in 0..10 {
+            gates.ended(&name(&format!("bad{n}")), now, &status(503, false, false));
+        }
+        let mut held: Vec<Pass> = (0..4).map(|n| pass(&gates, &format!("bad{n}"), now)).collect();
+        assert_eq!(why(&gates, "bad4", now), Some(Why::Suspects));
+        held.extend((0..4).map(|_| pass(&gates, "good", now)));
+        assert_eq!(why(&gates, "good", now), Some(Why::Busy), "its own slots are its bound");
+        held.remove(0);
+        held.push(pass(&gates, "bad4", now));
+    }
+
+    // D-13: what is known to fail holds no slot; a probe that finds the pool full is not lost.
+    #[tokio::test(start_paused = true)]
+    async fn d_13_an_open_breaker_holds_nothing_and_one_probe_goes() {
+        let gates = Gates::new([(name("e"), 4), (name("other"), 4)], 4);
+        let begun = Instant::now();
+        let changes: Vec<Change> =
+            (0..5).map(|_| gates.ended(&name("e"), begun, &status(500, false, false))).collect();
+        assert_eq!(changes.last(), Some(&Change::Opened));
+        match gates.enter(&name("e"), begun, 0) {
+            Some(Entry::Later(wait, Why::Open)) => {
+                assert!(wait >= OPEN && wait < OPEN + Duration::from_secs(1))
+            }
+            other => panic!("{other:?}"),
+        }
+        let later = begun + OPEN;
+        gates.ended(&name("other"), later, &status(500, false, false));
+        let crowd = pass(&gates, "other", later);
+        assert_eq!(why(&gates, "e", later), Some(Why::Suspects));
+        drop(crowd);
+        let probe = pass(&gates, "e", later);
+        assert_eq!(why(&gates, "e", later), Some(Why::Open), "one probe");
+        assert_eq!(gates.ended(&name("e"), later, &Ok(Receipt::default())), Change::Closed);
+        drop(probe);
+        pass(&gates, "e", later);
+    }
+
+    // D-15: 410 ends the endpoint; a refusal of one message does not count against it.
+    #[tokio::test(start_paused = true)]
+    async fn d_15_gone_is_for_ever_and_a_refused_message_says_nothing_bad() {
+        let gates = Gates::new([(name("e"), 4)], 16);
+        let now = Instant::now();
+        for _ in 0..20 {
+            assert_eq!(gates.ended(&name("e"), now, &status(400, true, false)), Change::None);
+        }
+        pass(&gates, "e", now);
+        assert_eq!(gates.ended(&name("e"), now, &status(410, true, true)), Change::Gone);
+        assert!(matches!(gates.enter(&name("e"), now + OPEN * 100, 0), Some(Entry::Gone)));
+        assert_eq!(gates.shut(), [(&name("e"), false, true)]);
+    }
+}
