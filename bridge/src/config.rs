@@ -3,6 +3,7 @@
 //! Owns `Config`, the typed value that the rest uses. Every fault is reported at once, each with file, line and what to
 //! do. Must not open sockets or stores.
 
+mod access;
 mod file;
 mod settings;
 mod syntax;
@@ -20,6 +21,7 @@ use capbridge_adapters::passage::{EndpointName, Origin, Reach};
 use capbridge_adapters::registry::{AnyEndpoint, EndpointTable, ReadySource, SourceTable};
 use capbridge_adapters::settings::{Files, Secret};
 
+pub use access::RedisAccess;
 pub use capbridge_adapters::registry::{SignatureRule, Strictness};
 pub use file::{ConfigFiles, File, PlacedFault};
 pub use settings::{
@@ -30,7 +32,6 @@ pub use translation::{PurposeTable, TranslationTable};
 
 use crate::pipeline::SourceProfile;
 use crate::pipeline::verify::SourceTrust;
-use crate::store::redis::RedisTls;
 use crate::translate::minimise::Purpose;
 
 /// The top-level tables.
@@ -218,7 +219,7 @@ impl Config {
         });
         let admin_hosts = admin.as_ref().map(|table| table.hosts.clone()).unwrap_or_default();
         let admin = admin.map(|table| check_admin(&mut file, &files, &table));
-        let redis = store.as_ref().map(|table| check_store(&mut file, &files, table)).unwrap_or_default();
+        let redis = store.as_ref().map(|table| access::check(&mut file, &files, table)).unwrap_or_default();
         let http = network.as_ref().and_then(|table| check_network(&mut file, &files, table));
         let (sources, profiles) = read_sources(&mut file, &files);
         let endpoints = read_endpoints(&mut file, &files);
@@ -275,40 +276,6 @@ fn secret(file: &mut File<'_>, files: &ConfigFiles, key: &str, path: &Path) -> O
             None
         }
     }
-}
-
-/// How Redis is logged in to.
-#[derive(Clone, Debug, Default)]
-pub struct RedisAccess {
-    /// The password of the user.
-    pub password: Option<Secret>,
-    /// The password of the Sentinels.
-    pub sentinel_password: Option<Secret>,
-    /// What TLS trusts and shows.
-    pub tls: RedisTls,
-}
-
-fn check_store(file: &mut File<'_>, files: &ConfigFiles, table: &StoreTable) -> RedisAccess {
-    let mut read = |key: &str, path: &Option<PathBuf>| {
-        path.as_ref().and_then(|path| secret(file, files, &format!("store.{key}"), path))
-    };
-    let password = read("redis_password_file", &table.redis_password_file);
-    let sentinel_password = read("redis_sentinel_password_file", &table.redis_sentinel_password_file);
-    let key_pem = read("redis_key_file", &table.redis_key_file);
-    let mut text = |key: &str, path: &Option<PathBuf>| {
-        let read = files.text(&format!("store.{key}"), path.as_ref()?);
-        read.map_err(|fault| file.fault(&fault.key, &fault.problem, &fault.remedy)).ok()
-    };
-    let roots_pem = text("redis_roots_file", &table.redis_roots_file);
-    let certificate_pem = text("redis_certificate_file", &table.redis_certificate_file);
-    if table.redis_certificate_file.is_some() != table.redis_key_file.is_some() {
-        file.fault(
-            "store.redis_certificate_file",
-            "and redis_key_file belong together, and only one is set",
-            "set both or neither",
-        );
-    }
-    RedisAccess { password, sentinel_password, tls: RedisTls { roots_pem, certificate_pem, key_pem } }
 }
 
 fn check_bridge(file: &mut File<'_>, bridge: &BridgeTable) {

@@ -35,8 +35,10 @@ async fn accept_patiently(store: &Arc<RedisStore>, name: &str) -> Duration {
     let begun = Instant::now();
     loop {
         match store.accept(alert(name)).await {
-            Ok(Stored::New(_) | Stored::Repeat) => return begun.elapsed(),
-            Ok(other) => panic!("{name}: {other:?}"),
+            Ok(stored) => {
+                assert!(matches!(stored, Stored::New(_) | Stored::Repeat), "{name}: {stored:?}");
+                return begun.elapsed();
+            }
             Err(error) => assert!(begun.elapsed() < LIMIT, "{name}: {}", causes(&error)),
         }
         tokio::task::yield_now().await;
