@@ -188,7 +188,8 @@ fn verdict(answer: &Result<Receipt, DeliveryError>) -> Verdict {
         Refusal::Transport { .. }
         | Refusal::Status { .. }
         | Refusal::Protocol { .. }
-        | Refusal::UnreadableReply { .. } => otherwise,
+        | Refusal::UnreadableReply { .. }
+        | Refusal::Overdue { .. } => otherwise,
     };
     match answer {
         Ok(_) => Verdict::Lives,
