@@ -29,21 +29,13 @@ pub fn escape_text(text: &str, out: &mut String) {
 }
 
 /// Copies a text with some ASCII characters replaced. Stretches without any of them are copied whole; `replacement` must
-/// leave bytes above `>` alone.
+/// leave all but control characters and `"&<>` alone.
 pub(crate) fn push_replaced(text: &str, out: &mut String, replacement: impl Fn(u8) -> Option<&'static str>) {
     let bytes = text.as_bytes();
     let mut copied = 0;
     let mut at = 0;
-    for chunk in bytes.chunks(64) {
-        // White space and punctuation up to `>` that can need replacement; anything else is letters and digits.
-        let suspicious = chunk.iter().fold(0_u8, |all, b| {
-            all | u8::from(*b < b' ')
-                | u8::from(*b == b'&')
-                | u8::from(*b == b'<')
-                | u8::from(*b == b'>')
-                | u8::from(*b == b'"')
-        });
-        if suspicious != 0 {
+    for chunk in bytes.chunks(32) {
+        if is_suspicious(chunk) {
             for (offset, byte) in chunk.iter().enumerate() {
                 if let Some(with) = replacement(*byte) {
                     out.push_str(text.get(copied..at + offset).unwrap_or(""));
@@ -55,6 +47,28 @@ pub(crate) fn push_replaced(text: &str, out: &mut String, replacement: impl Fn(u
         at += chunk.len();
     }
     out.push_str(text.get(copied..).unwrap_or(""));
+}
+
+/// Whether a control character or one of `"&<>` may be among the bytes: eight are looked at together.
+fn is_suspicious(chunk: &[u8]) -> bool {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    const TOPS: u64 = 0x8080_8080_8080_8080;
+    let word = |eight: [u8; 8]| {
+        let text = u64::from_le_bytes(eight);
+        // `"` and `&` differ in one bit, and so do `<` and `>`. A byte that becomes 0 borrows from its highest bit; so does
+        // one below a bound. A borrow can spill into the byte behind, which is then looked at for nothing.
+        let quote_or_amp = (text & !(EACH * 0x04)) ^ (EACH * 0x22);
+        let angle = (text & !(EACH * 0x02)) ^ (EACH * 0x3c);
+        let zero = |value: u64| value.wrapping_sub(EACH) & !value;
+        let control = text.wrapping_sub(EACH * 0x20) & !text;
+        (zero(quote_or_amp) | zero(angle) | control) & TOPS
+    };
+    let (words, rest) = chunk.as_chunks::<8>();
+    let mut last = [b'a'; 8];
+    for (to, from) in last.iter_mut().zip(rest) {
+        *to = *from;
+    }
+    words.iter().fold(word(last), |all, eight| all | word(*eight)) != 0
 }
 
 /// An element as written, with the namespaces that it takes from around it declared on it. Bindings are outermost

@@ -87,12 +87,13 @@ pub(crate) fn is_crossed(points: &[Point]) -> bool {
 }
 
 /// Sides in a leaf of the tree of boxes.
-const LEAF: usize = 4;
+const LEAF: usize = 16;
 
 /// Whether two sides of a ring cross properly.
 ///
-/// Neighbouring sides are put into boxes, and boxes into larger ones; only sides in boxes that touch are compared. A ring
-/// that does not wind through itself costs a few comparisons a side; the budget bounds any other.
+/// Neighbouring sides are put into boxes, and boxes into larger ones; only sides in boxes that touch are compared, and not
+/// those that run on in one direction, since they cannot come back to themselves. A ring that does not wind through itself
+/// costs less than a comparison a side; the budget bounds any other.
 fn crosses_itself(points: &[Point], budget: &mut usize) -> bool {
     let count = points.len().saturating_sub(1);
     // The sides of a leaf end where those of the next one begin.
@@ -100,22 +101,23 @@ fn crosses_itself(points: &[Point], budget: &mut usize) -> bool {
         let from = leaf * LEAF;
         points.get(from..(from + LEAF + 1).min(points.len())).unwrap_or(&[])
     };
-    let leaves = (0..count.div_ceil(LEAF)).map(|leaf| Extent::of_points(corners(leaf)));
+    let leaves = (0..count.div_ceil(LEAF)).map(|leaf| Stretch::of_points(corners(leaf)));
     let mut levels = vec![leaves.collect::<Vec<_>>()];
     while let Some(top) = levels.last()
         && top.len() > 1
     {
-        let above = top.chunks(2).map(Extent::of_extents).collect();
+        let above = top.chunks(2).map(Stretch::of_stretches).collect();
         levels.push(above);
     }
-    // Pairs of boxes that are still to be compared; a box with itself stands for all pairs in it.
+    // Pairs of stretches that are still to be compared; one with itself stands for all pairs in it.
     let mut pairs = vec![(levels.len() - 1, 0, 0)];
     while let Some((level, one, other)) = pairs.pop() {
-        let boxes = levels.get(level).and_then(|l| Some((l.get(one)?, l.get(other)?)));
-        let Some((first, second)) = boxes else { continue };
+        let both = levels.get(level).and_then(|l| Some((l.get(one)?, l.get(other)?)));
+        let Some((first, second)) = both else { continue };
         let Some(left) = budget.checked_sub(1) else { return false };
         *budget = left;
-        if one != other && !first.touches(second) {
+        let runs_on = other - one <= 1 && first.directions & second.directions != 0;
+        if runs_on || (one != other && !first.touches(second)) {
             continue;
         }
         if level > 0 {
@@ -129,10 +131,12 @@ fn crosses_itself(points: &[Point], budget: &mut usize) -> bool {
         for (at, side) in corners(one).windows(2).enumerate() {
             // Two sides that follow each other share a corner and cannot cross.
             let skip = if one == other { at + 2 } else { 0 };
-            if one != other && !Extent::of_points(side).touches(second) {
+            let reach = Stretch::of_points(side);
+            if one != other && !reach.touches(second) {
                 continue;
             }
-            if corners(other).windows(2).skip(skip).any(|later| cross(side, later)) {
+            let mut later = corners(other).windows(2).skip(skip);
+            if later.any(|later| reach.touches(&Stretch::of_points(later)) && cross(side, later)) {
                 return true;
             }
         }
@@ -140,37 +144,54 @@ fn crosses_itself(points: &[Point], budget: &mut usize) -> bool {
     false
 }
 
-/// A box around sides.
+/// Sides that follow each other: the box around them, and the directions in which all of them run.
 #[derive(Clone, Copy)]
-struct Extent {
+struct Stretch {
     west: f64,
     east: f64,
     south: f64,
     north: f64,
+    /// Bits for east, west, north, south; standing still is running in any of them.
+    directions: u8,
 }
 
-impl Extent {
-    const NOTHING: Extent = Extent { west: f64::MAX, east: f64::MIN, south: f64::MAX, north: f64::MIN };
+impl Stretch {
+    const NOTHING: Stretch =
+        Stretch { west: f64::MAX, east: f64::MIN, south: f64::MAX, north: f64::MIN, directions: 0b1111 };
 
-    fn with(self, other: Extent) -> Extent {
-        Extent {
-            west: self.west.min(other.west),
-            east: self.east.max(other.east),
-            south: self.south.min(other.south),
-            north: self.north.max(other.north),
+    /// Plain comparisons: no coordinate is NaN.
+    fn with(self, other: Stretch) -> Stretch {
+        let least = |a: f64, b: f64| if a < b { a } else { b };
+        let most = |a: f64, b: f64| if a > b { a } else { b };
+        Stretch {
+            west: least(self.west, other.west),
+            east: most(self.east, other.east),
+            south: least(self.south, other.south),
+            north: most(self.north, other.north),
+            directions: self.directions & other.directions,
         }
     }
 
-    fn of_points(points: &[Point]) -> Extent {
-        let point = |p: &Point| Extent { west: p.lon, east: p.lon, south: p.lat, north: p.lat };
-        points.iter().fold(Extent::NOTHING, |all, one| all.with(point(one)))
+    fn of_points(points: &[Point]) -> Stretch {
+        let Some(first) = points.first() else { return Stretch::NOTHING };
+        let mut last = first;
+        let mut all = Stretch::NOTHING;
+        for p in points {
+            let directions = u8::from(p.lon >= last.lon)
+                | u8::from(p.lon <= last.lon) << 1
+                | u8::from(p.lat >= last.lat) << 2
+                | u8::from(p.lat <= last.lat) << 3;
+            all = all.with(Stretch { west: p.lon, east: p.lon, south: p.lat, north: p.lat, directions });
+            last = p;
+        }
+        all
     }
 
-    fn of_extents(extents: &[Extent]) -> Extent {
-        extents.iter().fold(Extent::NOTHING, |all, one| all.with(*one))
+    fn of_stretches(stretches: &[Stretch]) -> Stretch {
+        stretches.iter().fold(Stretch::NOTHING, |all, one| all.with(*one))
     }
 
-    fn touches(&self, other: &Extent) -> bool {
+    fn touches(&self, other: &Stretch) -> bool {
         self.west <= other.east
             && other.west <= self.east
             && self.south <= other.north
@@ -196,7 +217,7 @@ mod tests {
             list.iter().map(|(lat, lon)| Point { lat: *lat, lon: *lon }).collect()
         };
         // A circle of many corners, and the same with two of them exchanged.
-        for corners in [5_u32, 8, 9, 33, 200] {
+        for corners in [5_u32, 8, 9, 16, 17, 33, 200] {
             let at = |i: u32| {
                 let angle = std::f64::consts::TAU * f64::from(i % corners) / f64::from(corners);
                 (angle.sin(), angle.cos())
@@ -214,5 +235,41 @@ mod tests {
             &mut BUDGET.clone()
         ));
         assert!(!crosses_itself(&[], &mut BUDGET.clone()));
+    }
+
+    /// Every pair of sides, without boxes.
+    fn by_comparing_all(points: &[Point]) -> bool {
+        let sides: Vec<&[Point]> = points.windows(2).collect();
+        (0..sides.len()).any(|at| sides.iter().skip(at + 1).any(|later| cross(sides[at], later)))
+    }
+
+    #[test]
+    fn boxes_and_directions_find_what_comparing_all_sides_finds() {
+        // A walk that mostly runs on, turns now and then, and comes back to where it began.
+        let mut state = 1_u64;
+        let mut next = |below: u64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) % below
+        };
+        let (mut crossed, mut plain) = (0, 0);
+        for walk in 0..600_u32 {
+            let corners = 4 + next(90);
+            let mut points = vec![Point { lat: 0.0, lon: 0.0 }];
+            let (mut lat, mut lon) = (0_i32, 0_i32);
+            for step in 0..corners {
+                // Whole numbers, so that sides also touch and lie on each other.
+                let turn = if next(u64::from(walk % 40 + 2)) == 0 { -1 } else { 1 };
+                lat += i32::try_from(next(4)).unwrap() * turn * if step * 2 > corners { -1 } else { 1 };
+                lon += i32::try_from(next(4)).unwrap() * turn;
+                points.push(Point { lat: f64::from(lat), lon: f64::from(lon) });
+            }
+            points.push(Point { lat: -50.0, lon: f64::from(lon) });
+            points.push(Point { lat: -50.0, lon: 0.0 });
+            points.push(Point { lat: 0.0, lon: 0.0 });
+            let expected = by_comparing_all(&points);
+            assert_eq!(crosses_itself(&points, &mut BUDGET.clone()), expected, "{points:?}");
+            *if expected { &mut crossed } else { &mut plain } += 1;
+        }
+        assert!(crossed > 50 && plain > 50, "{crossed} {plain}");
     }
 }

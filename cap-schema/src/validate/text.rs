@@ -97,10 +97,13 @@ fn named_value(pair: &NamedValue<'_>, out: &mut Findings, path: impl Fn() -> Str
 
 /// V22: entities and tags of HTML that show as such.
 fn markup(text: &str, out: &mut Findings, path: impl Fn() -> String) {
-    if text.contains('&') && has_entity(text) {
+    if memchr::memchr2(b'&', b'<', text.as_bytes()).is_none() {
+        return;
+    }
+    if has_entity(text) {
         out.add("cap.text.html-entity", path(), "an HTML entity in text");
     }
-    if text.contains('<') && has_tag(text) {
+    if has_tag(text) {
         out.add("cap.text.html-tag", path(), "an HTML tag in text");
     }
 }

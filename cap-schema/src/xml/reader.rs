@@ -249,8 +249,15 @@ impl<'t> Reader<'t> {
                     let near = rest.iter().take(12).position(|b| matches!(b, b'<' | b'&'));
                     let length = near.or_else(|| memchr::memchr2(b'<', b'&', rest)).unwrap_or(rest.len());
                     self.end = self.start + length;
-                    if let Some(piece) = self.plain(self.slice(self.start, self.end))? {
-                        return Ok(piece);
+                    let raw = self.slice(self.start, self.end);
+                    if !self.open.is_empty() {
+                        if self.has_section_ends && raw.contains("]]>") {
+                            return Err(self.malformed("]]> in text"));
+                        }
+                        return Ok(Piece::Text(self.line_ends(raw)));
+                    }
+                    if !raw.bytes().all(|b| matches!(b, b' ' | b'\t' | b'\r' | b'\n')) {
+                        return Err(self.malformed("text outside the root element"));
                     }
                 }
             }
@@ -332,17 +339,6 @@ impl<'t> Reader<'t> {
     fn bad_reference(&self, name: &str) -> Rejection {
         let shown: String = name.chars().take(40).collect();
         self.malformed(format!("&{shown}; is not a reference that can be resolved"))
-    }
-
-    fn plain(&self, raw: &'t str) -> Result<Option<Piece<'t>>, Rejection> {
-        if self.open.is_empty() {
-            let blank = raw.bytes().all(|b| matches!(b, b' ' | b'\t' | b'\r' | b'\n'));
-            return if blank { Ok(None) } else { Err(self.malformed("text outside the root element")) };
-        }
-        if self.has_section_ends && raw.contains("]]>") {
-            return Err(self.malformed("]]> in text"));
-        }
-        Ok(Some(Piece::Text(self.line_ends(raw))))
     }
 
     fn instruction(&self, raw: &'t str) -> Result<Piece<'t>, Rejection> {
