@@ -27,13 +27,16 @@ impl Node {
     /// `redis-server` is not installed (`make setup`) or does not start.
     pub async fn start(arguments: &[&str]) -> Result<Node> {
         let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/redis/redis.conf");
-        let mut all = vec![shipped.display().to_string()];
+        // A copy: a failover has the server write its configuration file anew (CONFIG REWRITE).
+        let folder = tempfile::tempdir()?;
+        std::fs::copy(&shipped, folder.path().join("redis.conf")).context("the shipped redis.conf")?;
+        let mut all = vec!["{folder}/redis.conf".to_owned()];
         if !arguments.contains(&"--tls-port") {
             all.extend(["--port".to_owned(), "{port}".to_owned()]);
         }
         all.extend(["--bind", "127.0.0.1", "--dir", "{folder}"].map(str::to_owned));
         all.extend(arguments.iter().map(|a| (*a).to_owned()));
-        Node::run(all).await
+        Node::run_in(folder, all).await
     }
 
     /// A Sentinel that watches a primary by the name `main`; two Sentinels decide.
@@ -50,10 +53,6 @@ impl Node {
         std::fs::write(&file, settings)?;
         let arguments = ["{folder}/sentinel.conf", "--sentinel", "--port", "{port}", "--bind", "127.0.0.1"];
         Node::run_in(folder, arguments.map(str::to_owned).to_vec()).await
-    }
-
-    async fn run(arguments: Vec<String>) -> Result<Node> {
-        Node::run_in(tempfile::tempdir()?, arguments).await
     }
 
     async fn run_in(folder: tempfile::TempDir, arguments: Vec<String>) -> Result<Node> {
