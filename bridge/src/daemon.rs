@@ -29,6 +29,7 @@ use crate::pipeline::classify::TestMarks;
 use crate::pipeline::route::Router;
 use crate::pipeline::rules::Rules;
 use crate::relay::Relay;
+use crate::relay::gates::Gates;
 use crate::rendering::Renderer;
 use crate::store::instance::Instance;
 use crate::store::{Event, Store, StoreError};
@@ -219,7 +220,10 @@ fn build(config: Config, common: &Common) -> Result<Stages, StartError> {
     let relay = Arc::new(Relay {
         store: Arc::clone(store),
         clock: clock.clone(),
-        slots: crate::relay::slots(&endpoints),
+        gates: Arc::new(Gates::new(
+            endpoints.iter().map(|(name, endpoint)| (name.clone(), endpoint.max_in_flight())),
+            config.relay.in_flight,
+        )),
         endpoints,
         rules,
         renderer,

@@ -22,6 +22,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::{LogFormat, LogTable};
 use crate::pipeline::Reason;
+use crate::relay::gates::{Change, Why};
 use crate::store::{AttemptEnd, Delivery, Depth};
 
 /// Prints an error with all its causes.
@@ -106,6 +107,9 @@ pub struct Metrics {
     gaps: Family<OriginLabel, Counter>,
     credentials: Family<EndpointLabel, Gauge<f64, AtomicU64>>,
     store_writable: Gauge,
+    shut: Family<EndpointLabel, Gauge>,
+    opened: Family<EndpointLabel, Counter>,
+    put_off: Family<ReasonLabel, Counter>,
 }
 
 impl Metrics {
@@ -127,6 +131,9 @@ impl Metrics {
             contact_age: Family::default(),
             gaps: Family::default(),
             credentials: Family::default(),
+            shut: Family::default(),
+            opened: Family::default(),
+            put_off: Family::default(),
             store_writable: Gauge::default(),
         };
         let r = &mut metrics.registry;
@@ -172,6 +179,13 @@ impl Metrics {
             Unit::Seconds,
             metrics.credentials.clone(),
         );
+        r.register(
+            "endpoint_shut",
+            "0 an endpoint takes attempts, 1 it fails and is left alone, 2 it asked never to be called again",
+            metrics.shut.clone(),
+        );
+        r.register("endpoint_opened", "Times that an endpoint was left alone", metrics.opened.clone());
+        r.register("put_off", "Deliveries that waited for their turn", metrics.put_off.clone());
         r.register("store_writable", "1 while the store takes writes", metrics.store_writable.clone());
         Arc::new(metrics)
     }
@@ -218,6 +232,26 @@ impl Metrics {
             let waited = at.duration_since(delivery.queued_at).as_secs_f64();
             self.delivery_seconds.get_or_create(&lane).observe(waited.max(0.0));
         }
+    }
+
+    /// A delivery was put off.
+    pub fn put_off(&self, why: Why) {
+        self.put_off.get_or_create(&ReasonLabel { reason: why.as_str().into() }).inc();
+    }
+
+    /// An endpoint was found to fail, to answer again, or to be gone.
+    pub fn endpoint(&self, endpoint: &EndpointName, change: Change) {
+        let label = EndpointLabel { endpoint: endpoint.0.clone() };
+        let shut = match change {
+            Change::None => return,
+            Change::Closed => 0,
+            Change::Opened => {
+                self.opened.get_or_create(&label).inc();
+                1
+            }
+            Change::Gone => 2,
+        };
+        self.shut.get_or_create(&label).set(shut);
     }
 
     /// A source was silent for longer than its window.

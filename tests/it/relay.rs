@@ -216,3 +216,62 @@ async fn a_journey_shows_an_alert_from_arrival_to_each_endpoint_with_times() {
     let (code, _, complaint) = ask(by("nobody")).await;
     assert_eq!(code, Some(1), "{complaint}");
 }
+
+/// The value of a metric line that begins so.
+async fn metric(bridge: &capbridge_harness::Program, begin: &str) -> f64 {
+    let (_, text) = bridge.get("/metrics").await.unwrap();
+    let text = text.as_str().unwrap().to_owned();
+    text.lines().find_map(|l| l.strip_prefix(begin)?.trim().parse().ok()).unwrap_or(0.0)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_that_fails_is_left_alone_and_nothing_waiting_is_lost() {
+    // D-17
+    let stage = Stage::new(On::Embedded).await;
+    stage.responder.misbehave(Mischief::next(1_000, status(503)));
+    let bridge = stage.bridge().await;
+    let begun = now();
+    (0..12).for_each(|chain| stage.feed.site.publish(message(chain, 0, begun)));
+    let shut = "capbridge_endpoint_shut{endpoint=\"responder\"}";
+    eventually("it is left alone", LIMIT, async || (metric(&bridge, shut).await == 1.0).then_some(()))
+        .await
+        .unwrap();
+    // Four at once may have been under way when the fifth failed.
+    let tried = stage.responder.requests().len();
+    assert!((5..=8).contains(&tried), "{tried}");
+    let open = "capbridge_put_off_total{reason=\"open\"}";
+    eventually("the others wait", LIMIT, async || (metric(&bridge, open).await >= 4.0).then_some(()))
+        .await
+        .unwrap();
+    assert_eq!(stage.responder.requests().len(), tried, "nobody was asked again");
+    assert_eq!(bridge.list("/v1/deliveries?state=dead").await.unwrap().len(), 0);
+    assert_eq!(metric(&bridge, "capbridge_unfinished_deliveries{lane=\"routine\"}").await, 12.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_that_says_gone_is_not_called_again_and_an_operator_is_told() {
+    // D-19
+    let stage = Stage::new(On::Embedded).await;
+    stage.responder.misbehave(Mischief::next(1, status(410)));
+    let bridge = stage.bridge().await;
+    let begun = now();
+    stage.feed.site.publish(message(1, 0, begun));
+    let shut = "capbridge_endpoint_shut{endpoint=\"responder\"}";
+    eventually("it is gone", LIMIT, async || (metric(&bridge, shut).await == 2.0).then_some(()))
+        .await
+        .unwrap();
+    stage.feed.site.publish(message(2, 0, begun));
+    let dead = eventually("both are dead letters", LIMIT, async || {
+        let dead = bridge.list("/v1/deliveries?state=dead").await.ok()?;
+        (dead.len() == 2).then_some(dead)
+    })
+    .await
+    .unwrap();
+    assert!(dead.iter().all(|d| d.to_string().contains("never to be called again")), "{dead:?}");
+    assert_eq!(stage.responder.requests().len(), 1);
+    assert!(
+        bridge
+            .tail(200)
+            .contains("asked never to be called again: what is meant for it becomes dead letters")
+    );
+}

@@ -1,4 +1,4 @@
-//! When an endpoint that fails is left alone, and when it is asked again (docs/delivery.md, D-13).
+//! When an endpoint that fails is left alone, and when it is asked again (docs/delivery.md, D-17).
 //!
 //! Owns one endpoint's recent past. Pure: the time is handed in. Must not know what an attempt is made of.
 
@@ -137,9 +137,9 @@ mod tests {
         Duration::from_secs(n)
     }
 
-    // D-13: five in a row, then half a minute, then one probe at a time.
+    // D-17: five in a row, then half a minute, then one probe at a time.
     #[tokio::test(start_paused = true)]
-    async fn d_13_five_failures_in_a_row_open_it_and_one_probe_decides() {
+    async fn d_17_five_failures_in_a_row_open_it_and_one_probe_decides() {
         let mut breaker = Breaker::default();
         let begun = Instant::now();
         for n in 0..4 {
@@ -159,9 +159,9 @@ mod tests {
         assert!(!breaker.is_suspect());
     }
 
-    // D-13: more than half of at least ten in a minute.
+    // D-17: more than half of at least ten in a minute.
     #[tokio::test(start_paused = true)]
-    async fn d_13_more_than_half_of_ten_in_a_minute_open_it() {
+    async fn d_17_more_than_half_of_ten_in_a_minute_open_it() {
         let begun = Instant::now();
         // (what happens in order: true is a failure; seconds between, whether it opens)
         let cases: [(&[bool], u64, bool); 4] = [

@@ -1,9 +1,10 @@
 //! Who may make an attempt now: a slot of the endpoint, its breaker, and the pool of the suspects.
 //!
-//! Owns the rule that failing endpoints do not slow healthy ones (docs/delivery.md, D-13, D-14, D-15): what may be failing
+//! Owns the rule that failing endpoints do not slow healthy ones (docs/delivery.md, D-17, D-18, D-19): what may be failing
 //! shares a quarter of the attempts, and what is known to fail holds none. Must not know stores or messages.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ const CROWDED: Duration = Duration::from_secs(1);
 /// The gates of all endpoints.
 #[derive(Debug)]
 pub struct Gates {
-    endpoints: BTreeMap<EndpointName, Gate>,
+    endpoints: BTreeMap<EndpointName, Arc<Gate>>,
     suspects: Arc<Semaphore>,
 }
 
@@ -75,8 +76,27 @@ impl Why {
 /// The right to make one attempt.
 #[derive(Debug)]
 pub struct Pass {
+    gate: Arc<Gate>,
+    told: AtomicBool,
     _slot: OwnedSemaphorePermit,
     _suspect: Option<OwnedSemaphorePermit>,
+}
+
+impl Pass {
+    /// Notes how the attempt ended.
+    pub fn ended(&self, now: Instant, answer: &Result<Receipt, DeliveryError>) -> Change {
+        self.told.store(true, Ordering::Relaxed);
+        self.gate.ended(now, answer)
+    }
+}
+
+impl Drop for Pass {
+    /// An attempt that never reached the endpoint says nothing of it.
+    fn drop(&mut self) {
+        if !self.told.load(Ordering::Relaxed) {
+            self.gate.lock().breaker.unused(Instant::now());
+        }
+    }
 }
 
 /// What the end of an attempt changed.
@@ -96,7 +116,7 @@ impl Gates {
     /// Gates for these endpoints, each with its number of slots; a quarter of `in_flight` is for suspects.
     pub fn new(endpoints: impl IntoIterator<Item = (EndpointName, u32)>, in_flight: u32) -> Self {
         let permits = |n: u32| Arc::new(Semaphore::new(usize::try_from(n).unwrap_or(1).max(1)));
-        let gate = |(name, slots)| (name, Gate { slots: permits(slots), state: Mutex::default() });
+        let gate = |(name, slots)| (name, Arc::new(Gate { slots: permits(slots), state: Mutex::default() }));
         Gates { endpoints: endpoints.into_iter().map(gate).collect(), suspects: permits(in_flight / 4) }
     }
 
@@ -127,18 +147,15 @@ impl Gates {
         } else {
             None
         };
-        Some(Entry::Pass(Pass { _slot: slot, _suspect: suspect }))
+        drop(state);
+        let told = AtomicBool::new(false);
+        Some(Entry::Pass(Pass { gate: Arc::clone(gate), told, _slot: slot, _suspect: suspect }))
     }
+}
 
-    /// Notes how an attempt ended.
-    pub fn ended(
-        &self,
-        endpoint: &EndpointName,
-        now: Instant,
-        answer: &Result<Receipt, DeliveryError>,
-    ) -> Change {
-        let Some(gate) = self.endpoints.get(endpoint) else { return Change::None };
-        let mut state = gate.lock();
+impl Gate {
+    fn ended(&self, now: Instant, answer: &Result<Receipt, DeliveryError>) -> Change {
+        let mut state = self.lock();
         match verdict(answer) {
             Verdict::Lives if state.breaker.answered(now) => Change::Closed,
             Verdict::Fails if state.breaker.failed(now) => Change::Opened,
@@ -154,19 +171,6 @@ impl Gates {
         }
     }
 
-    /// The endpoints whose breaker is open, and those that asked never to be called again, by name.
-    pub fn shut(&self) -> Vec<(&EndpointName, bool, bool)> {
-        self.endpoints
-            .iter()
-            .map(|(name, gate)| {
-                let state = gate.lock();
-                (name, state.breaker.is_open(), state.gone)
-            })
-            .collect()
-    }
-}
-
-impl Gate {
     fn lock(&self) -> MutexGuard<'_, State> {
         // What is inside is whole after every step.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -230,14 +234,14 @@ mod tests {
         }
     }
 
-    // D-14: suspects hold a quarter of the attempts and no more; a healthy endpoint never waits for them.
+    // D-18: suspects hold a quarter of the attempts and no more; a healthy endpoint never waits for them.
     #[tokio::test(start_paused = true)]
-    async fn d_14_suspects_share_a_quarter_and_healthy_endpoints_do_not_wait() {
+    async fn d_18_suspects_share_a_quarter_and_healthy_endpoints_do_not_wait() {
         let names = (0..10).map(|n| (name(&format!("bad{n}")), 4)).chain([(name("good"), 4)]);
         let gates = Gates::new(names, 16);
         let now = Instant::now();
         for n in 0..10 {
-            gates.ended(&name(&format!("bad{n}")), now, &status(503, false, false));
+            pass(&gates, &format!("bad{n}"), now).ended(now, &status(503, false, false));
         }
         let mut held: Vec<Pass> = (0..4).map(|n| pass(&gates, &format!("bad{n}"), now)).collect();
         assert_eq!(why(&gates, "bad4", now), Some(Why::Suspects));
@@ -247,13 +251,13 @@ mod tests {
         held.push(pass(&gates, "bad4", now));
     }
 
-    // D-13: what is known to fail holds no slot; a probe that finds the pool full is not lost.
+    // D-17: what is known to fail holds no slot; a probe that finds the pool full is not lost.
     #[tokio::test(start_paused = true)]
-    async fn d_13_an_open_breaker_holds_nothing_and_one_probe_goes() {
+    async fn d_17_an_open_breaker_holds_nothing_and_one_probe_goes() {
         let gates = Gates::new([(name("e"), 4), (name("other"), 4)], 4);
         let begun = Instant::now();
         let changes: Vec<Change> =
-            (0..5).map(|_| gates.ended(&name("e"), begun, &status(500, false, false))).collect();
+            (0..5).map(|_| pass(&gates, "e", begun).ended(begun, &status(500, false, false))).collect();
         assert_eq!(changes.last(), Some(&Change::Opened));
         match gates.enter(&name("e"), begun, 0) {
             Some(Entry::Later(wait, Why::Open)) => {
@@ -262,28 +266,26 @@ mod tests {
             other => panic!("{other:?}"),
         }
         let later = begun + OPEN;
-        gates.ended(&name("other"), later, &status(500, false, false));
+        pass(&gates, "other", later).ended(later, &status(500, false, false));
         let crowd = pass(&gates, "other", later);
         assert_eq!(why(&gates, "e", later), Some(Why::Suspects));
         drop(crowd);
         let probe = pass(&gates, "e", later);
         assert_eq!(why(&gates, "e", later), Some(Why::Open), "one probe");
-        assert_eq!(gates.ended(&name("e"), later, &Ok(Receipt::default())), Change::Closed);
+        assert_eq!(probe.ended(later, &Ok(Receipt::default())), Change::Closed);
         drop(probe);
         pass(&gates, "e", later);
     }
 
-    // D-15: 410 ends the endpoint; a refusal of one message does not count against it.
+    // D-19: 410 ends the endpoint; a refusal of one message does not count against it.
     #[tokio::test(start_paused = true)]
-    async fn d_15_gone_is_for_ever_and_a_refused_message_says_nothing_bad() {
+    async fn d_19_gone_is_for_ever_and_a_refused_message_says_nothing_bad() {
         let gates = Gates::new([(name("e"), 4)], 16);
         let now = Instant::now();
         for _ in 0..20 {
-            assert_eq!(gates.ended(&name("e"), now, &status(400, true, false)), Change::None);
+            assert_eq!(pass(&gates, "e", now).ended(now, &status(400, true, false)), Change::None);
         }
-        pass(&gates, "e", now);
-        assert_eq!(gates.ended(&name("e"), now, &status(410, true, true)), Change::Gone);
+        assert_eq!(pass(&gates, "e", now).ended(now, &status(410, true, true)), Change::Gone);
         assert!(matches!(gates.enter(&name("e"), now + OPEN * 100, 0), Some(Entry::Gone)));
-        assert_eq!(gates.shut(), [(&name("e"), false, true)]);
     }
 }

@@ -14,12 +14,14 @@ use capbridge_adapters::registry::AnyEndpoint;
 use capbridge_adapters::source::Clock;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error, info};
+use tracing::{debug, error, info, warn};
 
 use super::attempt::{admit, is_stale, prior};
+use super::gates::{Change, Entry, Gates, Pass};
 use super::{dead_letter, retry};
 use crate::clock::BridgeClock;
 use crate::config::{RelayTable, Rule};
@@ -33,8 +35,6 @@ use crate::translate::NotSent;
 
 /// The longest nap of an idle lane: deliveries that another instance queued or left behind are seen after it.
 const IDLE: Duration = Duration::from_millis(500);
-/// How long a delivery waits whose endpoint is busy.
-const BUSY: SignedDuration = SignedDuration::from_millis(200);
 /// How many deliveries are claimed at once.
 const BATCH: u32 = 128;
 /// How long before the end of its lease an attempt is broken off, seconds.
@@ -62,14 +62,8 @@ pub struct Relay {
     pub settings: RelayTable,
     /// Counters.
     pub metrics: Arc<Metrics>,
-    /// Attempts that each endpoint may have under way.
-    pub slots: BTreeMap<EndpointName, Arc<Semaphore>>,
-}
-
-/// The slots of all endpoints.
-pub fn slots(endpoints: &BTreeMap<EndpointName, AnyEndpoint>) -> BTreeMap<EndpointName, Arc<Semaphore>> {
-    let permits = |e: &AnyEndpoint| usize::try_from(e.max_in_flight()).unwrap_or(1).max(1);
-    endpoints.iter().map(|(name, e)| (name.clone(), Arc::new(Semaphore::new(permits(e))))).collect()
+    /// Who may make an attempt.
+    pub gates: Arc<Gates>,
 }
 
 impl Relay {
@@ -101,18 +95,7 @@ impl Relay {
             };
             let idle = claims.is_empty();
             for claim in claims {
-                let relay = Arc::clone(&self);
-                // An endpoint that is busy must not keep the others waiting: its deliveries go back untried.
-                let slot =
-                    self.slots.get(&claim.delivery.endpoint).map(|s| Arc::clone(s).try_acquire_owned());
-                match slot {
-                    Some(Err(_)) => attempts.spawn(async move { relay.put_off(&claim.delivery).await }),
-                    Some(Ok(slot)) => attempts.spawn(async move {
-                        relay.work(claim).await;
-                        drop(slot);
-                    }),
-                    None => attempts.spawn(async move { relay.work(claim).await }),
-                };
+                self.dispatch(claim, &mut attempts);
             }
             if !idle {
                 continue;
@@ -126,6 +109,26 @@ impl Relay {
             }
         }
         while attempts.join_next().await.is_some() {}
+    }
+
+    /// Starts an attempt, or puts the delivery off: an endpoint that is busy or fails must not keep the others waiting.
+    fn dispatch(self: &Arc<Self>, claim: Claim, attempts: &mut JoinSet<()>) {
+        let relay = Arc::clone(self);
+        if claim.delivery.give_up_at <= self.clock.now() {
+            // Its time is over whatever the endpoint does.
+            attempts.spawn(async move { relay.work(claim, None).await });
+            return;
+        }
+        match self.gates.enter(&claim.delivery.endpoint, Instant::now(), fastrand::u64(..)) {
+            Some(Entry::Pass(pass)) => attempts.spawn(async move { relay.work(claim, Some(pass)).await }),
+            Some(Entry::Later(wait, why)) => {
+                self.metrics.put_off(why);
+                attempts.spawn(async move { relay.put_off(&claim.delivery, wait).await })
+            }
+            Some(Entry::Gone) => attempts.spawn(async move { relay.gone(&claim.delivery).await }),
+            // An endpoint that is no longer configured: the attempt says so.
+            None => attempts.spawn(async move { relay.work(claim, None).await }),
+        };
     }
 
     async fn claim(&self, lane: Lane, room: u32) -> Result<Vec<Claim>, StoreError> {
@@ -146,21 +149,44 @@ impl Relay {
         }
     }
 
-    /// Gives a delivery back whose endpoint is busy.
-    async fn put_off(&self, delivery: &Delivery) {
-        let due_at = self.clock.now().checked_add(BUSY).unwrap_or(Timestamp::MAX);
+    /// Gives a delivery back that may not be tried now; it comes again at the latest when its time is over.
+    async fn put_off(&self, delivery: &Delivery, wait: Duration) {
+        let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::from_secs(1));
+        let due_at = self.clock.now().checked_add(wait).unwrap_or(Timestamp::MAX).min(delivery.give_up_at);
         if let Err(error) = self.store.give_back(&delivery.id, due_at).await {
             // The lease runs out and the delivery is claimed again.
             error!(delivery = %delivery.id.0, error = %ErrorChain(&error), "a delivery was not given back");
         }
     }
 
+    /// Ends a delivery to an endpoint that asked never to be called again.
+    async fn gone(&self, delivery: &Delivery) {
+        let error = "the endpoint asked never to be called again (410)".to_owned();
+        if let Err(error) = self.conclude(delivery, AttemptEnd::Dead { error }).await {
+            error!(delivery = %delivery.id.0, error = %ErrorChain(&error), "the end of a delivery was not stored");
+        }
+    }
+
+    /// What everybody must know of an endpoint.
+    fn tell(&self, endpoint: &EndpointName, change: Change) {
+        match change {
+            Change::None => return,
+            Change::Opened => warn!(%endpoint, "the endpoint fails and is left alone for a while"),
+            Change::Closed => info!(%endpoint, "the endpoint answers again"),
+            Change::Gone => error!(
+                %endpoint,
+                "the endpoint asked never to be called again: what is meant for it becomes dead letters"
+            ),
+        }
+        self.metrics.endpoint(endpoint, change);
+    }
+
     /// One claimed delivery to the end of its attempt.
-    async fn work(&self, claim: Claim) {
+    async fn work(&self, claim: Claim, pass: Option<Pass>) {
         let id = claim.delivery.id.clone();
         let delivery = claim.delivery.clone();
         let started = crate::clock::instant();
-        let end = match self.attempt(claim).await {
+        let end = match self.attempt(claim, pass.as_ref()).await {
             Ok(end) => end,
             Err(error) => {
                 error!(delivery = %id.0, error = %ErrorChain(&error), "the attempt waits for the store");
@@ -174,7 +200,7 @@ impl Relay {
         }
     }
 
-    async fn attempt(&self, claim: Claim) -> Result<AttemptEnd, StoreError> {
+    async fn attempt(&self, claim: Claim, pass: Option<&Pass>) -> Result<AttemptEnd, StoreError> {
         let delivery = &claim.delivery;
         let now = self.clock.now();
         let Some(stored) = self.store.alert(&delivery.alert).await? else {
@@ -217,6 +243,9 @@ impl Relay {
             prior: prior(issued),
         };
         let answer = self.in_time(admission.deliver(&self.context, message)).await;
+        if let Some(pass) = pass {
+            self.tell(&delivery.endpoint, pass.ended(Instant::now(), &answer));
+        }
         if let Ok(receipt) = &answer
             && receipt.earlier_stamp
         {
