@@ -324,6 +324,9 @@ fn check_relay(file: &mut File<'_>, relay: &RelayTable) {
     if relay.in_flight == 0 {
         file.fault("relay.in_flight", "is 0: nothing would ever be delivered", "use 1 or more");
     }
+    if !(3..=60).contains(&relay.takeover_secs) {
+        file.fault("relay.takeover_secs", "is not 3 to 60", "use 6");
+    }
     if relay.lease_secs < 20 {
         file.fault(
             "relay.lease_secs",

@@ -28,8 +28,8 @@ use crate::pipeline::Pipeline;
 use crate::pipeline::classify::TestMarks;
 use crate::pipeline::route::Router;
 use crate::pipeline::rules::Rules;
-use crate::relay::Relay;
 use crate::relay::gates::Gates;
+use crate::relay::{Relay, UnderWay};
 use crate::rendering::Renderer;
 use crate::store::instance::Instance;
 use crate::store::{Event, Store, StoreError};
@@ -37,9 +37,9 @@ use crate::telemetry::{ErrorChain, Metrics};
 use crate::translate::Tables;
 
 /// How long a poller's lease lasts, seconds; another instance takes over after it.
-const LEASE_SECS: i64 = 9;
+const LEASE_SECS: i64 = 6;
 /// How often it is renewed.
-const RENEW: Duration = Duration::from_secs(3);
+const RENEW: Duration = Duration::from_secs(2);
 /// The longest wait before a failed source is started again.
 const MAX_BACKOFF: Duration = Duration::from_secs(60);
 /// The longest wait before a source is started again that ended because the store did not take a document.
@@ -230,6 +230,7 @@ fn build(config: Config, common: &Common) -> Result<Stages, StartError> {
         context: EndpointContext { clock: Arc::new(clock.clone()), http: http.clone() },
         settings: config.relay,
         metrics: Arc::clone(metrics),
+        under_way: UnderWay::default(),
     });
     Ok(Stages { pipeline, router, relay, accepted, routed })
 }

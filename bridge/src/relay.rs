@@ -10,4 +10,4 @@ pub mod gates;
 pub mod retry;
 pub mod worker;
 
-pub use worker::Relay;
+pub use worker::{Relay, UnderWay};

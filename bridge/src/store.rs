@@ -358,6 +358,9 @@ pub trait Store: Send + Sync + 'static {
         limit: u32,
     ) -> Result<Vec<Claim>, StoreError>;
 
+    /// Prolongs the leases of deliveries that are still under way; the others stay as they are.
+    async fn extend(&self, deliveries: &[DeliveryId], lease_until: Timestamp) -> Result<(), StoreError>;
+
     /// When the next delivery of a lane is due, if any is waiting.
     async fn next_due(&self, lane: Lane) -> Result<Option<Timestamp>, StoreError>;
 

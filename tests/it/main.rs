@@ -18,4 +18,5 @@ mod email;
 mod full_store;
 mod relay;
 mod stage;
+mod takeover;
 mod tidy;

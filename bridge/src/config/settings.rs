@@ -161,8 +161,10 @@ impl Default for IntakeTable {
 pub struct RelayTable {
     /// Attempts under way at once, per lane.
     pub in_flight: u32,
-    /// A worker's lease on a delivery, seconds; longer than the slowest attempt.
+    /// The longest that an attempt may take, with 5 s for what follows, seconds.
     pub lease_secs: u64,
+    /// An instance that is not heard of for this long is taken over by the others that share its Redis, seconds.
+    pub takeover_secs: u64,
     /// Urgent deliveries are tried until `expires`, at least this long, seconds.
     pub give_up_floor_secs: u64,
     /// No delivery is tried for longer than this, seconds.
@@ -171,7 +173,13 @@ pub struct RelayTable {
 
 impl Default for RelayTable {
     fn default() -> Self {
-        RelayTable { in_flight: 2_048, lease_secs: 60, give_up_floor_secs: 7_200, give_up_cap_secs: 86_400 }
+        RelayTable {
+            in_flight: 2_048,
+            lease_secs: 60,
+            takeover_secs: 6,
+            give_up_floor_secs: 7_200,
+            give_up_cap_secs: 86_400,
+        }
     }
 }
 

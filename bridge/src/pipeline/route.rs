@@ -32,7 +32,7 @@ use crate::translate::NotSent;
 /// How many alerts are routed in one go.
 const BATCH: u32 = 64;
 /// How long an instance may take over a batch before another instance takes it, seconds.
-const LEASE_SECS: i64 = 15;
+const LEASE_SECS: i64 = 6;
 
 /// The router.
 pub struct Router {

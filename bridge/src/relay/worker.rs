@@ -3,8 +3,8 @@
 //! Owns the bound on attempts under way and the drain. Each lane has its own workers, so that a storm of routine alerts
 //! does not delay an urgent one. Must not read the clock except through `clock`.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cap_schema::MsgType;
@@ -29,7 +29,7 @@ use crate::envelope::{Lane, StoredAlert};
 use crate::patience::Patience;
 use crate::pipeline::rules::Rules;
 use crate::rendering::{Around, Making, NotRendered, Renderer};
-use crate::store::{AttemptEnd, Claim, Delivery, Event, Issued, Rendering, Store, StoreError};
+use crate::store::{AttemptEnd, Claim, Delivery, DeliveryId, Event, Issued, Rendering, Store, StoreError};
 use crate::telemetry::{ErrorChain, Metrics, chain};
 use crate::translate::NotSent;
 
@@ -64,11 +64,51 @@ pub struct Relay {
     pub metrics: Arc<Metrics>,
     /// Who may make an attempt.
     pub gates: Arc<Gates>,
+    /// What this instance has under way.
+    pub under_way: UnderWay,
+}
+
+/// The deliveries that are under way, by lane.
+#[derive(Debug, Default)]
+pub struct UnderWay {
+    urgent: Mutex<BTreeSet<DeliveryId>>,
+    routine: Mutex<BTreeSet<DeliveryId>>,
 }
 
 impl Relay {
     /// Works a lane until shutdown, then waits for the attempts under way.
     pub async fn run(self: Arc<Self>, lane: Lane, routed: Arc<Notify>, shutdown: CancellationToken) {
+        tokio::select! {
+            () = self.work_lane(lane, routed, shutdown) => {}
+            () = self.stay_heard(lane) => {}
+        }
+    }
+
+    /// Prolongs the leases of the attempts under way: an instance that stops doing so is taken over.
+    async fn stay_heard(&self, lane: Lane) {
+        let pause = Duration::from_secs(self.settings.takeover_secs) / 3;
+        loop {
+            tokio::time::sleep(pause).await;
+            let under_way = self.under_way(lane).iter().cloned().collect::<Vec<_>>();
+            if under_way.is_empty() {
+                continue;
+            }
+            let until = after(self.clock.now(), self.settings.takeover_secs);
+            if let Err(error) = self.store.extend(&under_way, until).await {
+                warn!(error = %ErrorChain(&error), "leases were not prolonged");
+            }
+        }
+    }
+
+    fn under_way(&self, lane: Lane) -> MutexGuard<'_, BTreeSet<DeliveryId>> {
+        let of = match lane {
+            Lane::Urgent => &self.under_way.urgent,
+            Lane::Routine => &self.under_way.routine,
+        };
+        of.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn work_lane(self: &Arc<Self>, lane: Lane, routed: Arc<Notify>, shutdown: CancellationToken) {
         let mut attempts: JoinSet<()> = JoinSet::new();
         let bound = usize::try_from(self.settings.in_flight).unwrap_or(usize::MAX).max(1);
         let mut patience = Patience::default();
@@ -114,6 +154,7 @@ impl Relay {
     /// Starts an attempt, or puts the delivery off: an endpoint that is busy or fails must not keep the others waiting.
     fn dispatch(self: &Arc<Self>, claim: Claim, attempts: &mut JoinSet<()>) {
         let relay = Arc::clone(self);
+        self.under_way(claim.delivery.lane).insert(claim.delivery.id.clone());
         if claim.delivery.give_up_at <= self.clock.now() {
             // Its time is over whatever the endpoint does.
             attempts.spawn(async move { relay.work(claim, None).await });
@@ -136,7 +177,7 @@ impl Relay {
             return Ok(Vec::new());
         }
         let now = self.clock.now();
-        self.store.claim(lane, now, after(now, self.settings.lease_secs), room).await
+        self.store.claim(lane, now, after(now, self.settings.takeover_secs), room).await
     }
 
     async fn nap(&self, lane: Lane) -> Duration {
@@ -151,6 +192,7 @@ impl Relay {
 
     /// Gives a delivery back that may not be tried now; it comes again at the latest when its time is over.
     async fn put_off(&self, delivery: &Delivery, wait: Duration) {
+        self.under_way(delivery.lane).remove(&delivery.id);
         let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::from_secs(1));
         let due_at = self.clock.now().checked_add(wait).unwrap_or(Timestamp::MAX).min(delivery.give_up_at);
         if let Err(error) = self.store.give_back(&delivery.id, due_at).await {
@@ -161,6 +203,7 @@ impl Relay {
 
     /// Ends a delivery to an endpoint that asked never to be called again.
     async fn gone(&self, delivery: &Delivery) {
+        self.under_way(delivery.lane).remove(&delivery.id);
         let error = "the endpoint asked never to be called again (410)".to_owned();
         if let Err(error) = self.conclude(delivery, AttemptEnd::Dead { error }).await {
             error!(delivery = %delivery.id.0, error = %ErrorChain(&error), "the end of a delivery was not stored");
@@ -183,6 +226,12 @@ impl Relay {
 
     /// One claimed delivery to the end of its attempt.
     async fn work(&self, claim: Claim, pass: Option<Pass>) {
+        let (lane, id) = (claim.delivery.lane, claim.delivery.id.clone());
+        self.attend(claim, pass).await;
+        self.under_way(lane).remove(&id);
+    }
+
+    async fn attend(&self, claim: Claim, pass: Option<Pass>) {
         let id = claim.delivery.id.clone();
         let delivery = claim.delivery.clone();
         let started = crate::clock::instant();

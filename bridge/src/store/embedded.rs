@@ -246,6 +246,11 @@ impl Store for EmbeddedStore {
         self.write("claim deliveries", move |tx| deliveries::claim(tx, lane, now, lease_until, limit)).await
     }
 
+    async fn extend(&self, ids: &[DeliveryId], lease_until: Timestamp) -> Result<(), StoreError> {
+        let ids = ids.to_vec();
+        self.write("prolong leases", move |tx| deliveries::extend(tx, &ids, lease_until)).await
+    }
+
     async fn next_due(&self, lane: Lane) -> Result<Option<Timestamp>, StoreError> {
         self.read("look for the next due delivery", move |c| deliveries::next_due(c, lane)).await
     }

@@ -78,6 +78,18 @@ pub async fn a_lease_that_ran_out_is_claimed_again_and_may_have_arrived(s: Share
     assert!(claimed(&s, 1_000).await.is_empty());
 }
 
+pub async fn a_lease_that_is_prolonged_lasts_and_an_ended_delivery_stays_ended(s: Shared) {
+    queue(&s, vec![alert("a")], &["x", "y"]).await;
+    assert_eq!(claimed(&s, 10).await.len(), 2);
+    s.finish(&id("a", "y"), at(20), delivered()).await.unwrap();
+    s.extend(&[id("a", "x"), id("a", "y"), id("nobody", "z")], at(200)).await.unwrap();
+    assert!(claimed(&s, 199).await.is_empty());
+    assert_eq!(state(&s, &id("a", "y")).await, State::Delivered);
+    let again = claim(&s, Lane::Routine, 200, 5).await;
+    assert_eq!(again.len(), 1, "the worker was not heard of again");
+    assert!(again[0].delivery.maybe_delivered);
+}
+
 pub async fn lanes_are_apart(s: Shared) {
     queue(&s, vec![alert("a"), urgent(alert("u"))], &["x"]).await;
     let depth = s.depth().await.unwrap();

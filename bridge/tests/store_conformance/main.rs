@@ -74,6 +74,7 @@ macro_rules! suite {
                 deliveries: routing_twice_changes_nothing
                 deliveries: a_claim_counts_the_attempt_and_is_not_handed_out_again
                 deliveries: a_lease_that_ran_out_is_claimed_again_and_may_have_arrived
+                deliveries: a_lease_that_is_prolonged_lasts_and_an_ended_delivery_stays_ended
                 deliveries: lanes_are_apart
                 deliveries: the_oldest_due_goes_first_and_the_limit_holds
                 deliveries: one_of_a_chain_is_under_way_per_endpoint_and_a_cancel_never_overtakes

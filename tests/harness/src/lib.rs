@@ -6,6 +6,7 @@ use std::future::Future;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -135,10 +136,20 @@ impl Redis {
     }
 }
 
-/// A port that was free a moment ago.
+/// A port that was free a moment ago, below those that the system gives to outgoing connections, so that none of them
+/// takes it before a server does.
 ///
 /// # Errors
 /// None is.
 pub fn free_port() -> Result<u16> {
-    Ok(std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+    static TURN: AtomicU32 = AtomicU32::new(0);
+    for _ in 0..1_000 {
+        let turn = TURN.fetch_add(1, Ordering::Relaxed);
+        let offset = (std::process::id().wrapping_mul(197)).wrapping_add(turn.wrapping_mul(7)) % 12_000;
+        let port = 20_000 + u16::try_from(offset)?;
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("no port is free")
 }

@@ -180,6 +180,15 @@ pub(super) fn claim(
     Ok(claims)
 }
 
+pub(super) fn extend(tx: &Transaction<'_>, ids: &[DeliveryId], lease_until: Timestamp) -> Result<(), Fault> {
+    let mut update =
+        tx.prepare_cached("UPDATE deliveries SET lease_until = ?2 WHERE id = ?1 AND state = 'attempting'")?;
+    for id in ids {
+        update.execute(params![id.0, lease_until.as_millisecond()])?;
+    }
+    Ok(())
+}
+
 /// Leases that ran out: the worker died, and its attempt may have arrived.
 fn take_back(tx: &Transaction<'_>, lane: Lane, now: Timestamp, limit: u32) -> Result<(), Fault> {
     let lost: Vec<String> = tx

@@ -52,6 +52,6 @@ macro_rules! programs {
 }
 
 programs! {
-    accept, claim, depth, find, finish, give_back, issued, journey, known, later, lease, list, next_due, probe, quarantine, record,
+    accept, claim, depth, extend, find, finish, give_back, issued, journey, known, later, lease, list, next_due, probe, quarantine, record,
     release, render, replay, route, sweep, unlease, unrouted,
 }
