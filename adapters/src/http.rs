@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Method;
-use http::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT};
+use http::header::{AGE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT};
 use http_body_util::BodyExt;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rustls::pki_types::CertificateDer;
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
@@ -325,6 +325,13 @@ impl Reply {
     /// How long the peer asks us to wait (`Retry-After`, in seconds or as a date), at most a day.
     pub fn retry_after(&self, now: Timestamp) -> Option<Duration> {
         self.header(&RETRY_AFTER).and_then(|text| retry_after::parse(text, now))
+    }
+
+    /// When the reply was made, by the clock of the peer: `Date` and, where a cache kept it meanwhile, `Age`.
+    pub fn made_at(&self) -> Option<Timestamp> {
+        let date = retry_after::date(self.header(&DATE)?)?;
+        let age = self.header(&AGE).and_then(|text| text.trim().parse::<i64>().ok()).unwrap_or(0);
+        date.checked_add(SignedDuration::from_secs(age.max(0))).ok()
     }
 
     /// The beginning of the body for people: one line, control characters escaped, at most 300 characters.

@@ -177,6 +177,9 @@ pub trait Contact: Send + Sync + 'static {
     fn reached(&self, origin: &Origin);
     /// The source could not be reached or refused us.
     fn failed(&self, origin: &Origin, error: &SourceError);
+    /// What time it is for the source, as its answer said. A bridge whose clock is off judges alerts wrongly, and the
+    /// outside is what it can compare with.
+    fn told_time(&self, _origin: &Origin, _at: Timestamp) {}
     /// The source was silent for longer than its window: alerts may have been lost.
     fn gap(&self, origin: &Origin, since: Timestamp);
 }

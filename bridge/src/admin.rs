@@ -17,7 +17,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use capbridge_adapters::settings::Secret;
-use capbridge_adapters::source::{Clock, Received};
+use capbridge_adapters::source::{Acceptance, Clock, Received};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
@@ -287,21 +287,11 @@ async fn release(Ctx(state): Shared, Path(id): Path<String>, Json(decision): Jso
     if let Err(why) = decision.check() {
         return problem(StatusCode::UNPROCESSABLE_ENTITY, why);
     }
-    let now = state.clock.now();
-    let made =
-        Release { operator: decision.operator.clone(), reason: decision.reason.clone(), released_at: now };
-    let (entry, raw) = match state.store.release(&id, made).await {
-        Ok(found) => found,
+    let (entry, raw) = match state.store.quarantined_document(&id).await {
+        Ok(Some(found)) => found,
+        Ok(None) => return problem(StatusCode::NOT_FOUND, &format!("no quarantined document {id}")),
         Err(error) => return failed(&error),
     };
-    let mut facts = serde_json::Map::new();
-    facts.insert("quarantine".into(), json!(id));
-    facts.insert("operator".into(), json!(decision.operator));
-    facts.insert("reason".into(), json!(decision.reason));
-    let event = Event { at: now, what: "released".into(), alert: None, delivery: None, facts };
-    if let Err(error) = state.store.record(vec![event]).await {
-        return failed(&error);
-    }
     let received = Received {
         raw,
         form: entry.form,
@@ -309,14 +299,31 @@ async fn release(Ctx(state): Shared, Path(id): Path<String>, Json(decision): Jso
         remote_id: entry.remote_id.clone(),
         problem: None,
     };
-    let pardon = Pardon { operator: decision.operator };
-    match state.pipeline.take(&entry.origin, received, Some(&pardon)).await {
-        Ok(outcome) => {
-            info!(quarantine = id, operator = pardon.operator, ?outcome, "document released from quarantine");
-            Json(json!({"released": id, "outcome": outcome})).into_response()
+    // Taken first and marked then: a crash between the two leaves a document that is accepted and still shown, not one
+    // that is shown as released and lost.
+    let pardon = Pardon { operator: decision.operator.clone() };
+    let outcome = match state.pipeline.take(&entry.origin, received, Some(&pardon)).await {
+        Ok(Acceptance::Quarantined) => {
+            let detail =
+                format!("{id} stays in quarantine: nobody can release what cannot be read or trusted so");
+            return problem(StatusCode::CONFLICT, &detail);
         }
-        Err(error) => failed(&error),
+        Ok(outcome) => outcome,
+        Err(error) => return failed(&error),
+    };
+    let now = state.clock.now();
+    let facts = json!({"quarantine": id, "operator": decision.operator, "reason": decision.reason});
+    let facts = facts.as_object().cloned().unwrap_or_default();
+    let made = Release { operator: decision.operator, reason: decision.reason, released_at: now };
+    if let Err(error) = state.store.release(&id, made).await {
+        return failed(&error);
     }
+    let event = Event { at: now, what: "released".into(), alert: None, delivery: None, facts };
+    if let Err(error) = state.store.record(vec![event]).await {
+        return failed(&error);
+    }
+    info!(quarantine = id, operator = pardon.operator, ?outcome, "document released from quarantine");
+    Json(json!({"released": id, "outcome": outcome})).into_response()
 }
 
 async fn verify_audit(Ctx(state): Shared) -> Response {

@@ -119,9 +119,9 @@ enum Command {
     /// Lists deliveries.
     #[command(after_help = "Example:\n  capbridge deliveries --state waiting")]
     Deliveries {
-        /// Only those in a state: queued, attempting, waiting, delivered, dead, expired.
-        #[arg(long)]
-        state: Option<String>,
+        /// Only those in a state.
+        #[arg(long, value_enum)]
+        state: Option<StateArg>,
         #[command(flatten)]
         admin: AdminArgs,
     },
@@ -256,6 +256,16 @@ enum Format {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum StateArg {
+    Queued,
+    Attempting,
+    Waiting,
+    Delivered,
+    Dead,
+    Expired,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum ProfileArg {
     Auto,
     Cap,
@@ -290,7 +300,7 @@ pub fn main() -> ExitCode {
         Command::Explain { rule } => explain::explain(&rule),
         Command::Journey { id, admin } => remote::journey(&admin, &id),
         Command::Quarantine { action, admin } => remote::quarantine(&admin, action),
-        Command::Deliveries { state, admin } => remote::deliveries(&admin, state.as_deref()),
+        Command::Deliveries { state, admin } => remote::deliveries(&admin, state),
         Command::DeadLetters { action, admin } => remote::dead_letters(&admin, action),
     }
 }

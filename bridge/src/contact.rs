@@ -18,6 +18,8 @@ use crate::telemetry::{Metrics, chain};
 
 /// A step of the clock larger than this is a fault.
 const STEP: Duration = Duration::from_secs(30);
+/// The clock may differ from what the sources say by this much, seconds: answers take time, and so do their clocks.
+const AGREES_SECS: i64 = 60;
 /// How long a step keeps the bridge from being ready.
 const STEP_MEMORY: Duration = Duration::from_secs(300);
 
@@ -28,6 +30,8 @@ pub struct ContactState {
     pub reached_at: Option<Timestamp>,
     /// Why it does not answer, if it does not.
     pub error: Option<String>,
+    /// How far the machine's clock was ahead of what the source's last answer said, seconds; negative: behind.
+    pub clock_ahead_secs: Option<i64>,
     #[serde(skip)]
     reached: Option<Instant>,
     #[serde(skip)]
@@ -54,7 +58,13 @@ struct ClockWatch {
 impl Contacts {
     /// Starts with no contact to any source.
     pub fn new(origins: impl Iterator<Item = Origin>, metrics: Arc<Metrics>) -> Arc<Self> {
-        let state = ContactState { reached_at: None, error: None, reached: None, warned: None };
+        let state = ContactState {
+            reached_at: None,
+            error: None,
+            clock_ahead_secs: None,
+            reached: None,
+            warned: None,
+        };
         Arc::new(Contacts {
             started: instant(),
             metrics,
@@ -84,6 +94,7 @@ impl Contacts {
                 Some(_) => {}
             }
         }
+        faults.extend(self.clock_fault(limit));
         let watch = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((at, secs)) = watch.stepped
             && at.elapsed() < STEP_MEMORY
@@ -93,9 +104,24 @@ impl Contacts {
         faults
     }
 
+    /// Says that the clock is off where every source that was reached lately says so. One that agrees is enough: the
+    /// clock of a single source can be off as well.
+    fn clock_fault(&self, limit: Duration) -> Option<String> {
+        let states = self.states();
+        let told = states.iter().filter(|(_, s)| s.reached.is_some_and(|at| at.elapsed() <= limit));
+        let nearest = told.filter_map(|(o, s)| Some((o, s.clock_ahead_secs?))).min_by_key(|(_, s)| s.abs());
+        let (origin, ahead) = nearest.filter(|(_, ahead)| ahead.abs() > AGREES_SECS)?;
+        let way = if ahead > 0 { "ahead of" } else { "behind" };
+        let secs = ahead.abs();
+        Some(format!("clock: {secs} s {way} what source {origin} says; check time synchronisation"))
+    }
+
     /// Compares the wall clock with the monotonic one since the last call.
     pub fn watch_clock(&self) {
-        let (wall, monotonic) = (SystemClock.now(), instant());
+        self.compare(SystemClock.now(), instant());
+    }
+
+    fn compare(&self, wall: Timestamp, monotonic: Instant) {
         let mut watch = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
         let passed = monotonic.duration_since(watch.monotonic).as_secs_f64();
         let shown = wall.duration_since(watch.wall).as_secs_f64();
@@ -135,6 +161,17 @@ impl Contact for Contacts {
         });
     }
 
+    fn told_time(&self, origin: &Origin, at: Timestamp) {
+        let ahead = SystemClock.now().duration_since(at).as_secs();
+        self.update(origin, |state| {
+            let agreed = |ahead: Option<i64>| ahead.is_none_or(|secs| secs.abs() <= AGREES_SECS);
+            if agreed(state.clock_ahead_secs) && !agreed(Some(ahead)) {
+                warn!(%origin, ahead_secs = ahead, "the clock differs from that of a source");
+            }
+            state.clock_ahead_secs = Some(ahead);
+        });
+    }
+
     fn failed(&self, origin: &Origin, error: &SourceError) {
         let error = chain(error);
         self.update(origin, |state| {
@@ -150,5 +187,53 @@ impl Contact for Contacts {
     fn gap(&self, origin: &Origin, since: Timestamp) {
         tracing::error!(%origin, since = %since, "silent for longer than its window: alerts may have been lost");
         self.metrics.gap(origin);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::SignedDuration;
+
+    const LIMIT: Duration = Duration::from_secs(600);
+
+    fn contacts() -> Arc<Contacts> {
+        Contacts::new(["a", "b"].map(|n| Origin(n.into())).into_iter(), Metrics::new())
+    }
+
+    #[test]
+    fn the_clock_is_off_only_where_no_source_agrees_with_it() {
+        for (a, b, off) in [
+            (Some(0), Some(0), false),
+            (Some(7_200), Some(0), false),
+            (Some(7_200), None, true),
+            (Some(-7_200), Some(300), true),
+            (None, None, false),
+        ] {
+            let contacts = contacts();
+            for (origin, ahead) in [("a", a), ("b", b)] {
+                let origin = Origin(origin.into());
+                contacts.reached(&origin);
+                if let Some(secs) = ahead {
+                    let told = SystemClock.now().checked_sub(SignedDuration::from_secs(secs)).unwrap();
+                    contacts.told_time(&origin, told);
+                }
+            }
+            let faults = contacts.faults(LIMIT);
+            assert_eq!(faults.iter().any(|f| f.starts_with("clock: ")), off, "{a:?} {b:?}: {faults:?}");
+        }
+    }
+
+    #[test]
+    fn a_step_of_the_clock_is_noticed_and_drift_is_not() {
+        for (wall_secs, stepped) in [(5, false), (-3_600, true), (40, true), (30, false)] {
+            let contacts = contacts();
+            let (wall, monotonic) = (SystemClock.now(), instant());
+            contacts.compare(wall, monotonic);
+            let later = wall.checked_add(SignedDuration::from_secs(wall_secs)).unwrap();
+            contacts.compare(later, monotonic + Duration::from_secs(5));
+            let faults = contacts.faults(LIMIT);
+            assert_eq!(faults.iter().any(|f| f.contains("stepped")), stepped, "{wall_secs}: {faults:?}");
+        }
     }
 }

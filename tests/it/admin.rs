@@ -174,3 +174,47 @@ async fn a_dead_letter_is_replayed_only_by_somebody_for_a_reason_and_both_are_ke
     check_decisions(On::Embedded).await;
     check_decisions(On::Redis).await;
 }
+
+async fn check_release(on: On) {
+    let stage = Stage::new(on).await;
+    let bridge = stage.bridge().await;
+    stage.feed.site.publish(message(1, 0, now()).replace("</info>", "&nope;</info>"));
+    let held = eventually("it is in quarantine", LIMIT, async || {
+        bridge.list("/v1/quarantine").await.ok()?.into_iter().next()
+    })
+    .await
+    .unwrap();
+    let id = held["id"].as_str().unwrap();
+    let decision = json!({"operator": "duty officer", "reason": "it looks well"});
+    let (status, said) = bridge.post(&format!("/v1/quarantine/{id}/release"), &decision).await.unwrap();
+    assert_eq!(status, 409, "{on:?}: {said}");
+    let (_, still) = bridge.get(&format!("/v1/quarantine/{id}")).await.unwrap();
+    assert_eq!(still["released"], Value::Null, "{on:?}: it is shown as released and was not");
+    let (_, metrics) = bridge.get("/metrics").await.unwrap();
+    assert!(metrics.as_str().unwrap().contains("capbridge_quarantine_documents 1"), "{on:?}: {metrics}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_released_stays_in_quarantine_and_is_not_called_released() {
+    check_release(On::Embedded).await;
+    check_release(On::Redis).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_is_off_is_told_by_readiness() {
+    let stage = Stage::new(On::Embedded).await;
+    *stage.feed.site.date.lock().unwrap() = Some("Sun, 01 Mar 2026 12:00:00 GMT".to_owned());
+    let bridge = stage.bridge().await;
+    let fault = async || {
+        let (status, body) = bridge.get("/readyz").await.ok()?;
+        let fault =
+            body["faults"].as_array()?.iter().find_map(|f| f.as_str()?.strip_prefix("clock: "))?.to_owned();
+        (status == 503).then_some(fault)
+    };
+    let fault = eventually("it is not ready because of the clock", LIMIT, fault).await.unwrap();
+    assert!(fault.contains("source feed") && fault.contains("check time synchronisation"), "{fault}");
+    *stage.feed.site.date.lock().unwrap() = None;
+    eventually("it is ready", LIMIT, async || (bridge.get("/readyz").await.ok()?.0 == 200).then_some(()))
+        .await
+        .unwrap();
+}

@@ -18,6 +18,8 @@ use serde_json::Value;
 #[derive(Debug, Default)]
 pub struct Feed {
     alerts: Mutex<Vec<String>>,
+    /// What time it is here, as HTTP says it; the real one where the test says nothing.
+    pub date: Mutex<Option<String>>,
 }
 
 impl Feed {
@@ -39,7 +41,11 @@ impl Site for Feed {
             "<ns1:alerts xmlns:ns1=\"http://gov.fema.ipaws.services/feed\">{}</ns1:alerts>",
             self.alerts.lock().unwrap().concat()
         );
-        Answer::new(200, "application/xml", Bytes::from(body))
+        let answer = Answer::new(200, "application/xml", Bytes::from(body));
+        match self.date.lock().unwrap().clone() {
+            Some(date) => answer.with_header("date", date),
+            None => answer,
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! `Retry-After`: RFC 9110 section 10.2.3.
+//! `Retry-After` and dates: RFC 9110 sections 10.2.3 and 5.6.7.
 
 use std::time::Duration;
 
@@ -14,9 +14,14 @@ pub(super) fn parse(text: &str, now: Timestamp) -> Option<Duration> {
     if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
         return Some(text.parse().map_or(MOST, Duration::from_secs).min(MOST));
     }
-    let at = DateTimeParser::new().parse_timestamp(text).ok()?;
+    let at = date(text)?;
     let wait = Duration::try_from(at.duration_since(now)).unwrap_or(Duration::ZERO);
     Some(wait.min(MOST))
+}
+
+/// Reads an HTTP date.
+pub(super) fn date(text: &str) -> Option<Timestamp> {
+    DateTimeParser::new().parse_timestamp(text.trim()).ok()
 }
 
 #[cfg(test)]

@@ -114,6 +114,9 @@ impl IpawsSource {
         if reply.status_code != 200 {
             return Err(SourceError::Refused { url: shown, status_code: reply.status_code });
         }
+        if let Some(at) = reply.made_at() {
+            cx.contact.told_time(&cx.origin, at);
+        }
         let body = reply.whole().map_err(unreachable)?.clone();
         let found = parts(&body, "alerts", "alert");
         let found = found.map_err(|cause| SourceError::NotAFeed { url: shown.clone(), cause })?;

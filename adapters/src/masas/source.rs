@@ -187,6 +187,9 @@ impl MasasSource {
             if reply.status_code != 200 {
                 return Err(SourceError::Refused { url: shown, status_code: reply.status_code });
             }
+            if let Some(at) = reply.made_at() {
+                cx.contact.told_time(&cx.origin, at);
+            }
             let body = reply.whole().map_err(unreachable)?;
             let feed = cut(body).map_err(|cause| SourceError::NotAFeed { url: shown.clone(), cause })?;
             let full = feed.entries.len() >= usize::try_from(limit).unwrap_or(usize::MAX);

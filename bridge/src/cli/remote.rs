@@ -7,10 +7,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use capbridge_adapters::http::{HttpClient, HttpSettings, Request};
+use clap::ValueEnum;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use serde_json::{Value, json};
 
-use super::{AdminArgs, DeadLetterAction, Format, QuarantineAction, UNAVAILABLE, USAGE, complain, say};
+use super::{
+    AdminArgs, DeadLetterAction, Format, QuarantineAction, StateArg, UNAVAILABLE, USAGE, complain, say,
+};
 use crate::telemetry::chain;
 
 /// The largest answer that is read.
@@ -138,8 +141,9 @@ pub fn quarantine(admin: &AdminArgs, action: QuarantineAction) -> ExitCode {
 }
 
 /// `capbridge deliveries`.
-pub fn deliveries(admin: &AdminArgs, state: Option<&str>) -> ExitCode {
-    let filter = state.map(|s| format!("&state={}", encoded(s))).unwrap_or_default();
+pub fn deliveries(admin: &AdminArgs, state: Option<StateArg>) -> ExitCode {
+    let name = state.and_then(|s| s.to_possible_value());
+    let filter = name.map(|n| format!("&state={}", n.get_name())).unwrap_or_default();
     show(admin, ask(admin, &format!("/v1/deliveries?limit=200{filter}"), None), |v| each(v, delivery_line))
 }
 
