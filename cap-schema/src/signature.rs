@@ -14,7 +14,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-pub use sign::{SignError, SigningKey, sign};
+pub use sign::{DigestMethod, Form, SignError, SigningKey, sign, sign_as};
 pub use trust::{TrustError, TrustStore};
 pub use verified::{NotVerified, Verified, verified};
 pub use verify::{verify, verify_document};

@@ -7,7 +7,7 @@ mod names;
 mod reader;
 mod references;
 
-pub(crate) use names::first_bad as first_bad_character;
+pub(crate) use names::{first_bad as first_bad_character, is_ncname};
 pub(crate) use reader::Piece;
 pub use reader::{Attribute, Element, Reader, Token};
 

@@ -23,6 +23,15 @@ impl Digest {
         }
     }
 
+    pub(super) fn uri(self) -> &'static str {
+        match self {
+            Digest::Sha1 => "http://www.w3.org/2000/09/xmldsig#sha1",
+            Digest::Sha256 => "http://www.w3.org/2001/04/xmlenc#sha256",
+            Digest::Sha384 => "http://www.w3.org/2001/04/xmldsig-more#sha384",
+            Digest::Sha512 => "http://www.w3.org/2001/04/xmlenc#sha512",
+        }
+    }
+
     pub(super) fn of(self, bytes: &[u8]) -> Vec<u8> {
         let algorithm = match self {
             Digest::Sha1 => &digest::SHA1_FOR_LEGACY_USE_ONLY,

@@ -96,7 +96,7 @@ pub(super) struct Claims {
     pub(super) bare_key: Option<(Vec<u8>, Vec<u8>)>,
 }
 
-const ENVELOPED: &str = "http://www.w3.org/2000/09/xmldsig#enveloped-signature";
+pub(super) const ENVELOPED: &str = "http://www.w3.org/2000/09/xmldsig#enveloped-signature";
 
 /// Walks a document once.
 pub(super) fn outline<'t>(text: &'t str, limits: &'t Limits) -> Result<Outline<'t>, Rejection> {
@@ -260,7 +260,8 @@ fn transforms(reference: &Node<'_>, limits: &Limits) -> Result<c14n::Method, Fau
     if !enveloped {
         return Err(Fault::Unsupported("the signature is not enveloped".into()));
     }
-    Ok(form.unwrap_or(c14n::Method::INCLUSIVE))
+    // A reference to the whole document leaves its comments out before any transform (XML Signature section 4.4.3.3).
+    Ok(c14n::Method { comments: false, ..form.unwrap_or(c14n::Method::INCLUSIVE) })
 }
 
 fn canonical_form(node: &Node<'_>) -> Result<c14n::Method, Fault> {

@@ -2,7 +2,10 @@
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeyPair;
-use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _,
+    RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512,
+};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rustls_pki_types::pem::PemObject;
@@ -10,12 +13,12 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::algorithm::Digest;
-use super::read;
+use super::read::{self, ENVELOPED};
 use super::trust::subject;
 use crate::document::Document;
 use crate::finding::Rejection;
 use crate::limits::Limits;
-use crate::xml::{DSIG_NS, Reader, Token, c14n, escape_text};
+use crate::xml::{DSIG_NS, Reader, Token, c14n, escape_text, is_ncname as is_prefix};
 
 /// Why nothing was signed.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +33,9 @@ pub enum SignError {
     /// The key is not an RSA key of at least 2048 bits in PKCS#8 or PKCS#1.
     #[error("the private key is not an RSA key of 2048 to 8192 bits")]
     Key,
+    /// The key is not a P-256 or P-384 key in PKCS#8.
+    #[error("the private key is not an elliptic curve key of P-256 or P-384")]
+    CurveKey,
     /// The certificate is not PEM.
     #[error("the certificate is not PEM")]
     CertificatePem {
@@ -61,9 +67,64 @@ pub enum SignError {
     Refused,
 }
 
+/// A digest that may be signed with. SHA-1 is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum DigestMethod {
+    /// SHA-256.
+    #[default]
+    Sha256,
+    /// SHA-384.
+    Sha384,
+    /// SHA-512.
+    Sha512,
+}
+
+impl DigestMethod {
+    fn digest(self) -> Digest {
+        match self {
+            DigestMethod::Sha256 => Digest::Sha256,
+            DigestMethod::Sha384 => Digest::Sha384,
+            DigestMethod::Sha512 => Digest::Sha512,
+        }
+    }
+}
+
+/// How to sign. The default is the form of the alerts of IPAWS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Form {
+    /// The canonical form of `SignedInfo`.
+    pub signed_info: c14n::Method,
+    /// The canonical form of the document, named by a transform; none means inclusive without a transform. Comments of the
+    /// document are never signed: a reference to the whole document leaves them out (XML Signature section 4.4.3.3).
+    pub document: Option<c14n::Method>,
+    /// The digest of the document, and with an RSA key of `SignedInfo` too. A curve has a digest of its own.
+    pub digest: DigestMethod,
+}
+
+impl Default for Form {
+    fn default() -> Self {
+        Form { signed_info: c14n::Method::EXCLUSIVE, document: None, digest: DigestMethod::Sha256 }
+    }
+}
+
+enum Key {
+    Rsa(KeyPair),
+    P256(EcdsaKeyPair),
+    P384(EcdsaKeyPair),
+}
+
+impl Key {
+    fn public(&self) -> &[u8] {
+        match self {
+            Key::Rsa(key) => key.public_key().as_ref(),
+            Key::P256(key) | Key::P384(key) => key.public_key().as_ref(),
+        }
+    }
+}
+
 /// A private key with its certificate.
 pub struct SigningKey {
-    key: KeyPair,
+    key: Key,
     certificate: CertificateDer<'static>,
     subject: String,
 }
@@ -87,11 +148,30 @@ impl SigningKey {
             PrivateKeyDer::Pkcs1(der) => KeyPair::from_der(der.secret_pkcs1_der()),
             _ => return Err(SignError::Key),
         };
-        let key = key.map_err(|_| SignError::Key)?;
+        SigningKey::with_certificate(Key::Rsa(key.map_err(|_| SignError::Key)?), certificate_pem)
+    }
+
+    /// Reads a P-256 or P-384 key (PKCS#8) and its certificate, both PEM.
+    ///
+    /// # Errors
+    /// One of them cannot be read, or they do not belong together.
+    pub fn from_curve_pem(key_pem: &str, certificate_pem: &str) -> Result<Self, SignError> {
+        let der =
+            PrivateKeyDer::from_pem_slice(key_pem.as_bytes()).map_err(|cause| SignError::KeyPem { cause })?;
+        let PrivateKeyDer::Pkcs8(der) = &der else { return Err(SignError::CurveKey) };
+        let read = |curve| EcdsaKeyPair::from_pkcs8(curve, der.secret_pkcs8_der());
+        let key = read(&ECDSA_P256_SHA256_FIXED_SIGNING)
+            .map(Key::P256)
+            .or_else(|_| read(&ECDSA_P384_SHA384_FIXED_SIGNING).map(Key::P384))
+            .map_err(|_| SignError::CurveKey)?;
+        SigningKey::with_certificate(key, certificate_pem)
+    }
+
+    fn with_certificate(key: Key, certificate_pem: &str) -> Result<Self, SignError> {
         let certificate = CertificateDer::from_pem_slice(certificate_pem.as_bytes())
             .map_err(|cause| SignError::CertificatePem { cause })?;
         let (_, parsed) = X509Certificate::from_der(&certificate).map_err(|_| SignError::Certificate)?;
-        if parsed.public_key().subject_public_key.data.as_ref() != key.public_key().as_ref() {
+        if parsed.public_key().subject_public_key.data.as_ref() != key.public() {
             return Err(SignError::OtherKey);
         }
         let subject = subject(&parsed);
@@ -111,24 +191,71 @@ impl SigningKey {
     /// RSA PKCS#1 v1.5 with SHA-256 over bytes.
     ///
     /// # Errors
-    /// The library refuses.
+    /// The key is no RSA key, or the library refuses.
     pub fn sign_rsa_sha256(&self, bytes: &[u8]) -> Result<Vec<u8>, SignError> {
-        let mut value = vec![0; self.key.public_modulus_len()];
-        self.key
-            .sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), bytes, &mut value)
-            .map_err(|_| SignError::Refused)?;
+        match &self.key {
+            Key::Rsa(_) => self.value(bytes, DigestMethod::Sha256),
+            Key::P256(_) | Key::P384(_) => Err(SignError::Key),
+        }
+    }
+
+    /// The identifier of the method that it signs with.
+    fn method(&self, digest: DigestMethod) -> &'static str {
+        match (&self.key, digest) {
+            (Key::Rsa(_), DigestMethod::Sha256) => "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256",
+            (Key::Rsa(_), DigestMethod::Sha384) => "http://www.w3.org/2001/04/xmldsig-more#rsa-sha384",
+            (Key::Rsa(_), DigestMethod::Sha512) => "http://www.w3.org/2001/04/xmldsig-more#rsa-sha512",
+            (Key::P256(_), _) => "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256",
+            (Key::P384(_), _) => "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha384",
+        }
+    }
+
+    fn value(&self, bytes: &[u8], digest: DigestMethod) -> Result<Vec<u8>, SignError> {
+        let random = SystemRandom::new();
+        let key = match &self.key {
+            Key::Rsa(key) => key,
+            Key::P256(key) | Key::P384(key) => {
+                return key.sign(&random, bytes).map(|v| v.as_ref().to_vec()).map_err(|_| SignError::Refused);
+            }
+        };
+        let padding: &'static dyn aws_lc_rs::signature::RsaEncoding = match digest {
+            DigestMethod::Sha256 => &RSA_PKCS1_SHA256,
+            DigestMethod::Sha384 => &RSA_PKCS1_SHA384,
+            DigestMethod::Sha512 => &RSA_PKCS1_SHA512,
+        };
+        let mut value = vec![0; key.public_modulus_len()];
+        key.sign(padding, &random, bytes, &mut value).map_err(|_| SignError::Refused)?;
         Ok(value)
     }
 }
 
 /// Signs an alert: the signature becomes its last child, nothing else changes.
 ///
-/// The shape is that of the alerts of IPAWS: `SignedInfo` in exclusive canonical form, one reference to the whole
+/// The form is that of the alerts of IPAWS: `SignedInfo` in exclusive canonical form, one reference to the whole
 /// document with the enveloped transform alone, RSA with SHA-256, subject name and certificate.
 ///
 /// # Errors
 /// The document is not an unsigned alert, or the key cannot sign.
 pub fn sign(alert_xml: &str, key: &SigningKey) -> Result<String, SignError> {
+    sign_as(alert_xml, key, &Form::default())
+}
+
+/// Signs an alert in a form of one's choice: the signature becomes its last child, nothing else changes.
+///
+/// ```no_run
+/// use cap_schema::signature::{DigestMethod, Form, SigningKey, sign_as};
+/// use cap_schema::xml::c14n;
+/// # let (key_pem, certificate_pem, alert) = ("", "", "");
+/// let key = SigningKey::from_curve_pem(key_pem, certificate_pem)?;
+/// let document = Some(c14n::Method::EXCLUSIVE);
+/// let form = Form { document, digest: DigestMethod::Sha512, ..Form::default() };
+/// let signed = sign_as(alert, &key, &form)?;
+/// # Ok::<(), cap_schema::signature::SignError>(())
+/// ```
+///
+/// # Errors
+/// The document is not an unsigned alert, or the key cannot sign.
+pub fn sign_as(alert_xml: &str, key: &SigningKey, form: &Form) -> Result<String, SignError> {
     let limits = Limits::default();
     let document = |cause| SignError::Document { cause };
     let read = Document::read(alert_xml.as_bytes(), &limits).map_err(document)?;
@@ -138,27 +265,52 @@ pub fn sign(alert_xml: &str, key: &SigningKey) -> Result<String, SignError> {
         return Err(SignError::Signed);
     }
     let at = end_tag(text, &limits).map_err(document)?.ok_or(SignError::NotAnAlert)?;
-    let form = c14n::document(text, &limits, &c14n::Method::INCLUSIVE, &[]).map_err(document)?;
-    let digest = STANDARD.encode(Digest::Sha256.of(form.as_bytes()));
-    // Already in canonical form; inside Signature the namespace is inherited instead of repeated.
-    let body = format!(
-        "<CanonicalizationMethod Algorithm=\"http://www.w3.org/2001/10/xml-exc-c14n#\"></CanonicalizationMethod>\
-         <SignatureMethod Algorithm=\"http://www.w3.org/2001/04/xmldsig-more#rsa-sha256\"></SignatureMethod>\
-         <Reference URI=\"\"><Transforms>\
-         <Transform Algorithm=\"http://www.w3.org/2000/09/xmldsig#enveloped-signature\"></Transform></Transforms>\
-         <DigestMethod Algorithm=\"http://www.w3.org/2001/04/xmlenc#sha256\"></DigestMethod>\
-         <DigestValue>{digest}</DigestValue></Reference></SignedInfo>"
+    let whole = form.document.clone().unwrap_or(c14n::Method::INCLUSIVE);
+    let whole = c14n::Method { comments: false, ..whole };
+    let canonical = c14n::document(text, &limits, &whole, &[]).map_err(document)?;
+    let digest = form.digest.digest();
+    let value = STANDARD.encode(digest.of(canonical.as_bytes()));
+    let transform = form.document.as_ref().map_or_else(String::new, |m| algorithm("Transform", m));
+    let signed_info = format!(
+        "<SignedInfo>{}<SignatureMethod Algorithm=\"{}\"></SignatureMethod><Reference URI=\"\"><Transforms>\
+         <Transform Algorithm=\"{ENVELOPED}\"></Transform>{transform}</Transforms>\
+         <DigestMethod Algorithm=\"{}\"></DigestMethod><DigestValue>{value}</DigestValue></Reference></SignedInfo>",
+        algorithm("CanonicalizationMethod", &form.signed_info),
+        key.method(form.digest),
+        digest.uri(),
     );
-    let value = key.sign_rsa_sha256(format!("<SignedInfo xmlns=\"{DSIG_NS}\">{body}").as_bytes())?;
+    let (before, after) = text.split_at_checked(at).ok_or(SignError::NotAnAlert)?;
+    let before = format!("{before}<Signature xmlns=\"{DSIG_NS}\">");
+    // Its canonical form is that of the place where it stands.
+    let placed = format!("{before}{signed_info}</Signature>{after}");
+    let canonical =
+        c14n::element(&placed, &limits, &form.signed_info, before.len(), &[]).map_err(document)?;
+    let value = STANDARD.encode(key.value(canonical.as_bytes(), form.digest)?);
     let mut subject = String::new();
     escape_text(&key.subject, &mut subject);
-    let (before, after) = text.split_at_checked(at).ok_or(SignError::NotAnAlert)?;
     Ok(format!(
-        "{before}<Signature xmlns=\"{DSIG_NS}\"><SignedInfo>{body}<SignatureValue>{}</SignatureValue><KeyInfo><X509Data>\
+        "{before}{signed_info}<SignatureValue>{value}</SignatureValue><KeyInfo><X509Data>\
          <X509SubjectName>{subject}</X509SubjectName><X509Certificate>{}</X509Certificate></X509Data></KeyInfo></Signature>{after}",
-        STANDARD.encode(value),
         STANDARD.encode(&key.certificate),
     ))
+}
+
+/// An element that names a canonical form.
+fn algorithm(element: &str, method: &c14n::Method) -> String {
+    // What is no prefix cannot be bound to anything.
+    let prefixes: Vec<&str> = method
+        .inclusive_prefixes
+        .iter()
+        .filter(|p| p.is_empty() || is_prefix(p))
+        .map(|p| if p.is_empty() { "#default" } else { p.as_str() })
+        .collect();
+    let mut list = String::new();
+    if method.exclusive && !prefixes.is_empty() {
+        list.push_str("<InclusiveNamespaces xmlns=\"http://www.w3.org/2001/10/xml-exc-c14n#\" PrefixList=\"");
+        list.push_str(&prefixes.join(" "));
+        list.push_str("\"></InclusiveNamespaces>");
+    }
+    format!("<{element} Algorithm=\"{}\">{list}</{element}>", method.uri())
 }
 
 /// Where the end tag of the root begins; `None` where the root is no alert or has none.

@@ -28,6 +28,16 @@ impl Method {
     /// Exclusive canonical XML without comments.
     pub const EXCLUSIVE: Method = Method { exclusive: true, comments: false, inclusive_prefixes: Vec::new() };
 
+    /// The algorithm identifier; canonical XML is named by its version 1.0.
+    pub fn uri(&self) -> &'static str {
+        match (self.exclusive, self.comments) {
+            (false, false) => "http://www.w3.org/TR/2001/REC-xml-c14n-20010315",
+            (false, true) => "http://www.w3.org/TR/2001/REC-xml-c14n-20010315#WithComments",
+            (true, false) => "http://www.w3.org/2001/10/xml-exc-c14n#",
+            (true, true) => "http://www.w3.org/2001/10/xml-exc-c14n#WithComments",
+        }
+    }
+
     /// The method of an algorithm identifier.
     pub fn of_uri(uri: &str) -> Option<Method> {
         let (exclusive, comments) = match uri {
