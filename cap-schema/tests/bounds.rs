@@ -5,7 +5,7 @@
 mod common;
 
 use cap_schema::signature::{self, Policy, TrustStore};
-use cap_schema::{Document, Limits, Profile, split, validate, write};
+use cap_schema::{Limits, Profile, split, validate, write};
 use common::{corpus, files};
 
 fn everything(bytes: &[u8]) {

@@ -68,6 +68,7 @@ impl Credentials {
                     SignError::CertificatePem { .. } | SignError::Certificate => "certificate_file",
                     SignError::KeyPem { .. }
                     | SignError::Key
+                    | SignError::CurveKey
                     | SignError::OtherKey
                     | SignError::Document { .. }
                     | SignError::NotAnAlert

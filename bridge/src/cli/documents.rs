@@ -2,6 +2,8 @@
 //!
 //! Owns the JSON of design 7 and the text that points at a place like a compiler does.
 
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::num::NonZeroUsize;
@@ -192,6 +194,7 @@ fn words(verdict: &Verdict, bytes: &[u8]) -> String {
     };
     let at = if verdict.index > 0 { format!("#{}", verdict.index) } else { String::new() };
     let _ = writeln!(text, "{}{at}: {head} ({what}; signature: {})", verdict.file, verdict.signature.state);
+    let lines = lines_of(bytes, &verdict.findings);
     for f in &verdict.findings {
         let level = match f.level {
             Level::Error => "error",
@@ -201,8 +204,9 @@ fn words(verdict: &Verdict, bytes: &[u8]) -> String {
         let _ = writeln!(text, "  {level}[{}]: {}", f.rule, f.message);
         if f.line > 0 {
             let _ = writeln!(text, "   --> {}{at}:{}:{} {}", verdict.file, f.line, f.column, f.path);
-            if let Some(line) = line_of(bytes, f.line) {
-                let _ = writeln!(text, "    | {}", shown(&line));
+            if let Some(line) = lines.get(&f.line) {
+                let (line, mark) = shown(line, f.column);
+                let _ = writeln!(text, "    | {line}\n    | {}^", " ".repeat(mark));
             }
         }
         if f.level != Level::Note
@@ -214,16 +218,37 @@ fn words(verdict: &Verdict, bytes: &[u8]) -> String {
     text
 }
 
-fn line_of(bytes: &[u8], number: u32) -> Option<String> {
-    let index = usize::try_from(number).ok()?.checked_sub(1)?;
-    bytes.split(|b| *b == b'\n').nth(index).map(|l| String::from_utf8_lossy(l).into_owned())
+/// Bytes of a line beyond which it is not shown: finding a column in it costs as much as it is long.
+const LONGEST_LINE_BYTES: usize = 1 << 20;
+
+/// The lines that findings point at, in one pass over the document.
+fn lines_of<'b>(bytes: &'b [u8], findings: &[Finding]) -> BTreeMap<u32, Cow<'b, str>> {
+    let wanted: BTreeSet<u32> = findings.iter().map(|f| f.line).collect();
+    (1..)
+        .zip(bytes.split(|b| *b == b'\n'))
+        .filter(|(number, line)| wanted.contains(number) && line.len() <= LONGEST_LINE_BYTES)
+        .map(|(number, line)| (number, String::from_utf8_lossy(line)))
+        .collect()
 }
 
-/// Short enough to read, and without anything that a terminal would obey.
-fn shown(line: &str) -> String {
-    let plain: String =
-        line.trim().chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).take(160).collect();
-    plain
+/// Characters of a line that are shown, and how many of them stand before the place.
+const WIDTH: usize = 100;
+const BEFORE: usize = 40;
+
+/// The part of a line around a column (from 1), without anything that a terminal would obey, and where in it the column is.
+fn shown(line: &str, column: u32) -> (String, usize) {
+    let line = line.trim_end();
+    let column = usize::try_from(column).unwrap_or(1).saturating_sub(1);
+    let column = line.chars().take(column).count();
+    let indent = line.chars().take_while(|c| c.is_whitespace()).count().min(column);
+    let is_short = line.chars().nth(WIDTH + indent).is_none();
+    let from = if is_short { indent } else { column.saturating_sub(BEFORE).max(indent) };
+    let mut rest = line.chars().skip(from);
+    let part: String =
+        rest.by_ref().take(WIDTH).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+    let cut = |is_cut: bool| if is_cut { "…" } else { "" };
+    let text = format!("{}{part}{}", cut(from > indent), cut(rest.next().is_some()));
+    (text, column - from + usize::from(from > indent))
 }
 
 #[derive(Serialize)]
@@ -271,4 +296,27 @@ pub fn signature(args: &SignatureArgs) -> ExitCode {
         }
     }
     if sound { ExitCode::SUCCESS } else { ExitCode::from(1) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_place_is_shown_however_long_its_line_is() {
+        let long = format!("{}HERE{}", "a".repeat(500), "b".repeat(500));
+        for (line, column, mark) in [
+            ("  <circle>1 2</circle>", 3, '<'),
+            ("  <circle>1 2</circle>", 11, '1'),
+            ("\t\u{1b}[31mred", 6, 'm'),
+            (long.as_str(), 501, 'H'),
+            (long.as_str(), 1, 'a'),
+            (long.as_str(), 1_004, 'b'),
+        ] {
+            let (text, at) = shown(line, column);
+            assert_eq!(text.chars().nth(at), Some(mark), "{text} {at}");
+            assert!(text.chars().count() <= WIDTH + 2 && !text.contains(char::is_control), "{text}");
+        }
+        assert_eq!(shown("", 9), (String::new(), 0));
+    }
 }
