@@ -29,12 +29,55 @@ pub struct Rule {
 /// A small change that breaks a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Example {
-    /// The fixture that is changed: `cap`, `cap-cp` or `ipaws`.
+    /// The fixture that is changed: `cap`, `cap-1.0`, `cap-cp`, `ipaws` or `edxl`.
     pub base: &'static str,
     /// The text in it; `\n` stands for a line end.
     pub replace: &'static str,
-    /// What it becomes.
+    /// What it becomes; `{{x}}x9` is `x` nine times, `\u{1}` a control character, `[none]` takes every element with this start tag away.
     pub with: &'static str,
+}
+
+impl Example {
+    /// The change in words.
+    pub fn words(&self) -> String {
+        match self.with {
+            "" => format!("without `{}`", self.replace),
+            "[none]" => format!("no `{}` at all", self.replace),
+            with => format!("`{with}`"),
+        }
+    }
+
+    /// The fixture with the change made; `None` where the text is not in it.
+    pub fn applied(&self, fixture: &str) -> Option<String> {
+        let replace = self.replace.replace("\\n", "\n");
+        let (before, after) = fixture.split_once(&replace)?;
+        if self.with != "[none]" {
+            return Some(format!(
+                "{before}{}{after}",
+                repeated(&self.with.replace("\\n", "\n").replace("\\u{1}", "\u{1}"))
+            ));
+        }
+        let end = format!("</{}", replace.strip_prefix('<')?);
+        let (mut kept, mut rest) = (before.to_owned(), after);
+        loop {
+            rest = rest.split_once(&end)?.1;
+            let Some((between, next)) = rest.split_once(&replace) else { return Some(kept + rest) };
+            kept.push_str(between);
+            rest = next;
+        }
+    }
+}
+
+/// Texts of the form `{{x}}x9` written out.
+fn repeated(text: &str) -> String {
+    let parts = || {
+        let (before, rest) = text.split_once("{{")?;
+        let (piece, rest) = rest.split_once("}}x")?;
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let (count, after) = rest.split_at_checked(digits)?;
+        Some(format!("{before}{}{after}", piece.repeat(count.parse().ok()?)))
+    };
+    parts().unwrap_or_else(|| text.to_owned())
 }
 
 static TABLE: &str = include_str!("../data/rules.tsv");

@@ -28,7 +28,7 @@ pub(super) fn explain(id: &str) -> ExitCode {
             rule.id, rule.text, rule.source, rule.remedy
         ));
         if let Some(example) = &rule.example {
-            say(&format!("  example that breaks it: {}", example.with.escape_debug()));
+            say(&format!("  example that breaks it: {}", example.words().escape_debug()));
         }
         return ExitCode::SUCCESS;
     }
