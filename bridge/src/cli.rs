@@ -367,7 +367,7 @@ fn run(path: Option<PathBuf>) -> ExitCode {
                 StartError::TaskEnded { .. } | StartError::Tables(_) => SOFTWARE,
                 StartError::Store(_)
                 | StartError::Listen { .. }
-                | StartError::Instance(_)
+                | StartError::Instance { .. }
                 | StartError::Http(_)
                 | StartError::Signals(_) => UNAVAILABLE,
             })

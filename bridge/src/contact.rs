@@ -32,6 +32,8 @@ pub struct ContactState {
     pub error: Option<String>,
     /// How far the machine's clock was ahead of what the source's last answer said, seconds; negative: behind.
     pub clock_ahead_secs: Option<i64>,
+    /// Another instance of the bridge reads it: its silence here says nothing.
+    pub elsewhere: bool,
     #[serde(skip)]
     reached: Option<Instant>,
     #[serde(skip)]
@@ -62,6 +64,7 @@ impl Contacts {
             reached_at: None,
             error: None,
             clock_ahead_secs: None,
+            elsewhere: false,
             reached: None,
             warned: None,
         };
@@ -81,7 +84,7 @@ impl Contacts {
     /// Why the bridge is not ready as far as sources and clock go; empty if it is.
     pub fn faults(&self, limit: Duration) -> Vec<String> {
         let mut faults = Vec::new();
-        for (origin, state) in self.states() {
+        for (origin, state) in self.states().into_iter().filter(|(_, s)| !s.elsewhere) {
             let why = state.error.as_deref().unwrap_or("no answer yet");
             match state.reached {
                 None => faults.push(format!("source {origin}: never reached: {why}")),
@@ -136,10 +139,30 @@ impl Contacts {
 
     /// Writes the ages of contact to the metrics.
     pub fn publish(&self) {
-        for (origin, state) in self.states() {
+        for (origin, state) in self.states().into_iter().filter(|(_, s)| !s.elsewhere) {
             let age = state.reached.map_or_else(|| self.started.elapsed(), |at| at.elapsed());
             self.metrics.contact(&origin, age);
         }
+    }
+
+    /// Says whether another instance reads the source. One that this instance begins to read was not reached yet.
+    pub fn read_elsewhere(&self, origin: &Origin, elsewhere: bool) {
+        self.update(origin, |state| {
+            if state.elsewhere != elsewhere {
+                state.elsewhere = elsewhere;
+                (state.reached, state.error) = (None, None);
+                let reader = if elsewhere { "another instance" } else { "this instance" };
+                info!(%origin, reader, "who reads the source has changed");
+            }
+        });
+        if elsewhere {
+            self.metrics.no_contact(origin);
+        }
+    }
+
+    /// Whether the source does not answer.
+    pub fn is_failing(&self, origin: &Origin) -> bool {
+        self.states().get(origin).is_some_and(|state| state.error.is_some())
     }
 
     fn update(&self, origin: &Origin, change: impl FnOnce(&mut ContactState)) {

@@ -2,14 +2,17 @@
 //!
 //! Owns start and stop. The only place that spawns long-lived tasks. Must not hold logic of a stage.
 
+mod supervise;
+
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use capbridge_adapters::endpoint::EndpointContext;
 use capbridge_adapters::http::HttpClient;
 use capbridge_adapters::registry::ReadySource;
-use capbridge_adapters::source::{Accept, Clock, SourceContext, SourceError};
+use capbridge_adapters::source::{Accept, Clock, SourceContext};
 use jiff::{SignedDuration, Timestamp};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
@@ -35,15 +38,8 @@ use crate::store::instance::Instance;
 use crate::store::{Event, Store, StoreError};
 use crate::telemetry::{ErrorChain, Metrics};
 use crate::translate::Tables;
+use supervise::Supervised;
 
-/// How long a poller's lease lasts, seconds; another instance takes over after it.
-const LEASE_SECS: i64 = 6;
-/// How often it is renewed.
-const RENEW: Duration = Duration::from_secs(2);
-/// The longest wait before a failed source is started again.
-const MAX_BACKOFF: Duration = Duration::from_secs(60);
-/// The longest wait before a source is started again that ended because the store did not take a document.
-const STORE_BACKOFF: Duration = Duration::from_secs(5);
 /// How often gauges are read from the store and retention is swept.
 const HOUSEKEEPING: Duration = Duration::from_secs(5);
 
@@ -66,8 +62,14 @@ pub enum StartError {
     #[error("a shipped table cannot be read")]
     Tables(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The data folder cannot be used.
-    #[error("the data folder cannot be used")]
-    Instance(#[source] std::io::Error),
+    #[error("the data folder {} cannot be used", folder.display())]
+    Instance {
+        /// The folder.
+        folder: PathBuf,
+        /// Why.
+        #[source]
+        cause: std::io::Error,
+    },
     /// TLS cannot be set up.
     #[error("the HTTP client cannot be built")]
     Http(#[source] capbridge_adapters::http::HttpError),
@@ -82,7 +84,7 @@ pub enum StartError {
     },
 }
 
-/// Runs until SIGTERM or SIGINT, then drains.
+/// Runs until SIGTERM, SIGINT or SIGHUP, then drains.
 ///
 /// # Errors
 /// What kept it from starting or from going on.
@@ -103,22 +105,29 @@ pub async fn run(config: Config) -> Result<(), StartError> {
     if tasks.is_empty() { Ok(()) } else { Err(StartError::TaskEnded { tasks }) }
 }
 
-/// SIGTERM and SIGINT.
+/// SIGTERM, SIGINT, and SIGHUP: a terminal that is closed, or somebody who hopes for a reload. There is none, and what
+/// the signal does by itself is to end the process without a drain.
 struct Signals {
     term: tokio::signal::unix::Signal,
     int: tokio::signal::unix::Signal,
+    hup: tokio::signal::unix::Signal,
 }
 
 impl Signals {
     fn listen() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        Ok(Signals { term: signal(SignalKind::terminate())?, int: signal(SignalKind::interrupt())? })
+        Ok(Signals {
+            term: signal(SignalKind::terminate())?,
+            int: signal(SignalKind::interrupt())?,
+            hup: signal(SignalKind::hangup())?,
+        })
     }
 
     async fn wait(&mut self) {
         tokio::select! {
             _ = self.term.recv() => {}
             _ = self.int.recv() => {}
+            _ = self.hup.recv() => {}
         }
     }
 }
@@ -244,7 +253,8 @@ pub async fn start(mut config: Config, stop: CancellationToken) -> Result<Runnin
     let not_opened = |cause| StartError::Listen { listen, cause };
     let listener = TcpListener::bind(listen).await.map_err(not_opened)?;
     let admin = listener.local_addr().map_err(not_opened)?;
-    let instance = Instance::open(&config.bridge.data_dir).map_err(StartError::Instance)?;
+    let folder = config.bridge.data_dir.clone();
+    let instance = Instance::open(&folder).map_err(|cause| StartError::Instance { folder, cause })?;
     let store = crate::store::open(&config.store, config.redis.clone(), &config.bridge)
         .await
         .map_err(StartError::Store)?;
@@ -258,6 +268,7 @@ pub async fn start(mut config: Config, stop: CancellationToken) -> Result<Runnin
     let common = Common { store, clock, http, metrics: Metrics::new() };
     announce(&config, admin);
     let limit = Duration::from_secs(config.bridge.shutdown_secs);
+    let yield_after = config.store.redis_url.is_some().then_some(supervise::YIELD_AFTER);
     let sources = std::mem::take(&mut config.sources);
     let contacts = Contacts::new(sources.iter().map(|s| s.origin.clone()), Arc::clone(&common.metrics));
     let (days, contact_secs) = (config.retention.alerts_days, config.intake.contact_secs);
@@ -267,20 +278,15 @@ pub async fn start(mut config: Config, stop: CancellationToken) -> Result<Runnin
     let Stages { pipeline, router, relay, accepted, routed } = build(config, &common)?;
 
     let tasks = Tasks { tracker: TaskTracker::new(), health: Arc::default(), stop: stop.clone() };
-    let Common { store, clock, http, metrics } = common;
-    for source in sources {
-        let context = SourceContext {
-            origin: source.origin.clone(),
-            accept: Arc::clone(&pipeline) as Arc<dyn Accept>,
-            checkpoint: Arc::new(crate::store::Checkpoints(Arc::clone(&store))),
-            contact: Arc::clone(&contacts) as _,
-            shutdown: stop.clone(),
-            clock: Arc::new(clock.clone()),
-            http: http.clone(),
-        };
-        let name = format!("source {}", context.origin);
-        tasks.start(name, supervise(source, context, Arc::clone(&store), instance.name.clone()));
-    }
+    let reading = Reading {
+        accept: Arc::clone(&pipeline) as Arc<dyn Accept>,
+        common: common.clone(),
+        contacts: Arc::clone(&contacts),
+        holder: instance.name.clone(),
+        yield_after,
+    };
+    reading.start(sources, &tasks);
+    let Common { store, clock, metrics, .. } = common;
     let (route_stop, woken) = (stop.clone(), Arc::clone(&accepted));
     tasks.start("router".into(), async move { router.run(&woken, route_stop).await });
     for lane in [Lane::Urgent, Lane::Routine] {
@@ -317,6 +323,42 @@ pub async fn start(mut config: Config, stop: CancellationToken) -> Result<Runnin
     tasks.start("admin socket".into(), admin::serve(listener, state, stop.clone()));
     let Tasks { tracker, health, .. } = tasks;
     Ok(Running { admin, health, tracker, store, limit, _instance: instance })
+}
+
+/// What the sources are given.
+struct Reading {
+    accept: Arc<dyn Accept>,
+    common: Common,
+    contacts: Arc<Contacts>,
+    holder: String,
+    yield_after: Option<Duration>,
+}
+
+impl Reading {
+    fn start(&self, sources: Vec<ReadySource>, tasks: &Tasks) {
+        let Common { store, clock, http, .. } = &self.common;
+        for source in sources {
+            let context = SourceContext {
+                origin: source.origin.clone(),
+                accept: Arc::clone(&self.accept),
+                checkpoint: Arc::new(crate::store::Checkpoints(Arc::clone(store))),
+                contact: Arc::clone(&self.contacts) as _,
+                shutdown: tasks.stop.clone(),
+                clock: Arc::new(clock.clone()),
+                http: http.clone(),
+            };
+            let name = format!("source {}", context.origin);
+            let supervised = Supervised {
+                source,
+                context,
+                store: Arc::clone(store),
+                contacts: Arc::clone(&self.contacts),
+                holder: self.holder.clone(),
+                yield_after: self.yield_after,
+            };
+            tasks.start(name, supervised.run());
+        }
+    }
 }
 
 /// The long-lived tasks. One that ends before it is stopped ends the process: a lane without its worker would look well
@@ -360,68 +402,6 @@ fn announce(config: &Config, admin: SocketAddr) {
     for rule in config.rules.iter().filter(|r| !r.open_channels.is_empty()) {
         warn!(rule = rule.name, channels = rule.open_channels.join(","), "public channels are open");
     }
-}
-
-/// Keeps one source running while this instance holds its lease.
-async fn supervise(source: ReadySource, context: SourceContext, store: Arc<dyn Store>, holder: String) {
-    let name = format!("source:{}", context.origin);
-    let stop = context.shutdown.clone();
-    let mut backoff = Duration::from_millis(500);
-    while !stop.is_cancelled() {
-        match take_lease(&*store, &name, &holder).await {
-            Ok(true) => {}
-            Ok(false) => {
-                pause(RENEW, &stop).await;
-                continue;
-            }
-            Err(error) => {
-                warn!(origin = %context.origin, error = %ErrorChain(&error), "the source waits for the store");
-                pause(RENEW, &stop).await;
-                continue;
-            }
-        }
-        let turn = stop.child_token();
-        let mut turn_context = context.clone();
-        turn_context.shutdown = turn.clone();
-        let started = crate::clock::instant();
-        let running = source.runner.run(turn_context);
-        tokio::pin!(running);
-        let ended = loop {
-            tokio::select! {
-                ended = &mut running => break ended,
-                () = tokio::time::sleep(RENEW) => {
-                    if !matches!(take_lease(&*store, &name, &holder).await, Ok(true)) {
-                        turn.cancel();
-                    }
-                }
-            }
-        };
-        match ended {
-            Ok(()) => backoff = Duration::from_millis(500),
-            Err(error) => {
-                if started.elapsed() > MAX_BACKOFF {
-                    backoff = Duration::from_millis(500);
-                }
-                if let SourceError::NotAccepted { .. } = &error {
-                    // The store, not the source: a source must be read again as soon as the store is back.
-                    backoff = backoff.min(STORE_BACKOFF);
-                }
-                warn!(origin = %context.origin, error = %ErrorChain(&error), wait_ms = backoff.as_millis(), "source ended and is started again");
-                pause(backoff, &stop).await;
-                backoff = (backoff * 2).min(MAX_BACKOFF);
-            }
-        }
-    }
-    if let Err(error) = store.unlease(&name, &holder).await {
-        warn!(error = %ErrorChain(&error), "a lease was not given back and runs out by itself");
-    }
-}
-
-async fn take_lease(store: &dyn Store, name: &str, holder: &str) -> Result<bool, StoreError> {
-    // Leases go by the machine's clock, not by that of a replay.
-    let now = SystemClock.now();
-    let until = now.checked_add(SignedDuration::from_secs(LEASE_SECS)).unwrap_or(Timestamp::MAX);
-    store.lease(name, holder, now, until).await
 }
 
 async fn pause(time: Duration, stop: &CancellationToken) {

@@ -5,7 +5,7 @@
 
 use std::error::Error;
 use std::fmt;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -45,12 +45,31 @@ pub fn chain(error: &dyn Error) -> String {
     ErrorChain(error).to_string()
 }
 
+/// Standard error, whether or not anybody reads it: a log that is gone (its pipe was closed, its disk is full) must not
+/// end the bridge.
+struct Stderr;
+
+impl Write for Stderr {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        let _ = std::io::stderr().lock().write_all(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        let _ = std::io::stderr().lock().flush();
+        Ok(())
+    }
+}
+
 /// Starts logging to standard error.
 pub fn start_logging(settings: &LogTable) {
     let filter = EnvFilter::try_new(&settings.level).unwrap_or_else(|_| EnvFilter::new("info"));
     let colour = std::io::stderr().is_terminal();
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colour).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(colour)
+        .log_internal_errors(false)
+        .with_writer(|| Stderr);
     // A second start (tests) keeps the first.
     let _ = match settings.format {
         LogFormat::Text => builder.try_init(),
@@ -275,6 +294,11 @@ impl Metrics {
     /// Sets the age of a source's last contact.
     pub fn contact(&self, origin: &Origin, age: Duration) {
         self.contact_age.get_or_create(&OriginLabel { origin: origin.0.clone() }).set(age.as_secs_f64());
+    }
+
+    /// Takes the age of a source's last contact away: another instance reads it.
+    pub fn no_contact(&self, origin: &Origin) {
+        self.contact_age.remove(&OriginLabel { origin: origin.0.clone() });
     }
 
     /// Sets the time until an endpoint's credential runs out; negative when it has.

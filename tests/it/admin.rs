@@ -218,3 +218,52 @@ async fn a_clock_that_is_off_is_told_by_readiness() {
         .await
         .unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_that_stands_by_is_ready_without_having_reached_the_source() {
+    let stage = Stage::new(On::Redis).await;
+    let first = stage.bridge().await;
+    let ready = async |bridge: &Program| (bridge.get("/readyz").await.ok()?.0 == 200).then_some(());
+    eventually("the first is ready", LIMIT, async || ready(&first).await).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::copy(stage.folder.path().join("webhook.key.pem"), folder.path().join("webhook.key.pem"))
+        .unwrap();
+    let second = Program::start(folder.path(), &stage.configuration()).await.unwrap();
+    eventually("the second is ready", LIMIT, async || ready(&second).await).await.unwrap();
+    let (_, body) = second.get("/readyz").await.unwrap();
+    assert_eq!(body["sources"]["feed"]["elsewhere"], true, "{body}");
+    let (_, metrics) = second.get("/metrics").await.unwrap();
+    assert!(!metrics.as_str().unwrap().contains("source_contact_age_seconds{"), "{metrics}");
+    first.terminate(LIMIT).await.unwrap();
+    eventually("the second reads the source", LIMIT, async || {
+        let (status, body) = second.get("/readyz").await.ok()?;
+        (status == 200 && body["sources"]["feed"]["elsewhere"] == false).then_some(())
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_nobody_reads_any_more_does_not_end_the_bridge_and_a_hangup_drains_it() {
+    let stage = Stage::new(On::Embedded).await;
+    let listen = format!("127.0.0.1:{}", capbridge_harness::free_port().unwrap());
+    std::fs::write(stage.folder.path().join("c.toml"), stage.configuration().replace("127.0.0.1:0", &listen))
+        .unwrap();
+    let mut child = tokio::process::Command::new(capbridge_harness::binary().unwrap())
+        .args(["run", "--config", "c.toml"])
+        .current_dir(stage.folder.path())
+        .stderr(std::process::Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    // From here on every line of the log fails.
+    drop(child.stderr.take());
+    stage.feed.site.publish(message(1, 0, now()));
+    eventually("the alert is delivered", LIMIT, async || (stage.delivered() == ["C1-0"]).then_some(()))
+        .await
+        .unwrap_or_else(|error| panic!("{error}: {:?}", child.try_wait()));
+    let id = child.id().unwrap().to_string();
+    assert!(tokio::process::Command::new("kill").args(["-HUP", &id]).status().await.unwrap().success());
+    let ended = tokio::time::timeout(LIMIT, child.wait()).await.unwrap().unwrap();
+    assert_eq!(ended.code(), Some(0), "{ended}");
+}
