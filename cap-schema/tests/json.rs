@@ -83,6 +83,45 @@ fn real_alerts_survive_json() {
     named_in_schema(&found);
 }
 
+/// The published schema, as a validator reads it that shares no code with us.
+fn compiled() -> (boon::Schemas, boon::SchemaIndex) {
+    let mut compiler = boon::Compiler::new();
+    compiler.add_resource("alert.schema.json", schema()).unwrap();
+    let mut schemas = boon::Schemas::new();
+    let index = compiler.compile("alert.schema.json", &mut schemas).unwrap();
+    (schemas, index)
+}
+
+#[test]
+fn real_alerts_in_json_are_valid_against_the_published_schema() {
+    let (schemas, index) = compiled();
+    let valid = |value: &Value| schemas.validate(value, index).is_ok();
+    let mut sound: Value = serde_json::to_value(
+        parse_owned(include_bytes!("corpus/rules/cap.xml"), &Limits::default()).unwrap().alert,
+    )
+    .unwrap();
+    assert!(valid(&sound));
+    sound["info"][0]["area"][0]["shape"] = Value::from("round");
+    assert!(!valid(&sound), "a member that no alert has");
+    let Some(corpus) = corpus() else { return };
+    let mut seen = 0;
+    for folder in ["cap", "ipaws", "masas"] {
+        for file in files(&corpus.join(folder)) {
+            let bytes = std::fs::read(&file).unwrap();
+            for one in split(&bytes, &Limits::default()).unwrap_or_default() {
+                let Ok(document) = one.read(&bytes, &Limits::default()) else { continue };
+                let Ok(parsed) = document.parse() else { continue };
+                let value = serde_json::to_value(&parsed.alert).unwrap();
+                if let Err(error) = schemas.validate(&value, index) {
+                    assert!(!parsed.accepted(), "{}: {error}", file.display());
+                }
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 500, "{seen}");
+}
+
 #[test]
 fn unknown_members_and_missing_ones_are_refused() {
     for text in ["{}", "{\"version\":\"1.2\",\"other\":1}", "[]", "{\"version\":\"2.0\"}"] {
