@@ -1,11 +1,12 @@
 # capbridge: the commands of a working day. `make demo` and `make test` need Rust, a C compiler and make.
 CARGO ?= cargo
-.PHONY: demo test check setup fmt clippy docs deny units bench fuzz help
+.PHONY: chaos demo test check setup fmt clippy docs deny units bench fuzz help
 
 help:
 	@echo "make demo   the main job between simulators, under a minute after the build"
 	@echo "make test   everything: make check, unit, integration and documentation tests"
 	@echo "make check  format, lints, documentation, licences"
+	@echo "make chaos  faults in numbers on both stores; figures in target/chaos/summary.json"
 	@echo "make bench  benchmarks; figures in target/bench/summary.json"
 	@echo "make fuzz   each fuzz target for FUZZ_SECONDS (60); ends by itself"
 
@@ -38,6 +39,10 @@ deny:
 
 setup:
 	sh scripts/setup.sh
+
+chaos: setup
+	$(CARGO) build --locked --bins
+	$(CARGO) run --locked -p capbridge-tests --example chaos
 
 bench: setup
 	$(CARGO) bench --locked --workspace

@@ -62,6 +62,8 @@ pub struct Stage {
     pub redis: Option<Redis>,
     public_key: String,
     pub folder: tempfile::TempDir,
+    /// Lines of `[store]` instead of the own Redis.
+    pub store: String,
     /// Lines of `[network]`.
     pub network: String,
     /// More of `[admin]`.
@@ -169,7 +171,7 @@ impl Stage {
             On::Embedded => None,
             On::Redis => Some(Redis::start().await.unwrap()),
         };
-        let (extra, intake, network, admin, relay, tables) = Default::default();
+        let (extra, intake, network, admin, relay, tables, store) = Default::default();
         let (public_key, route) = (keys.public, "all".to_owned());
         Stage {
             feed,
@@ -184,6 +186,7 @@ impl Stage {
             admin,
             relay,
             tables,
+            store,
         }
     }
 
@@ -197,7 +200,8 @@ impl Stage {
         } else {
             route(&self.route, "\"feed\"", "\"responder\"", &self.extra)
         };
-        let store = self.redis.as_ref().map(|r| format!("redis_url = \"{}\"", r.url())).unwrap_or_default();
+        let own = self.redis.as_ref().map(|r| format!("redis_url = \"{}\"", r.url())).unwrap_or_default();
+        let store = if self.store.is_empty() { own } else { self.store.clone() };
         format!(
             r#"
 [bridge]

@@ -39,6 +39,94 @@ async fn loopback_is_refused_unless_the_list_names_it() {
     assert!(HttpClient::new(by_name).unwrap().send(Request::get(url)).await.is_ok());
 }
 
+/// Ways to write a host that is not public.
+const HOSTS: [&str; 60] = [
+    "127.0.0.1",
+    "127.1",
+    "127.0.1",
+    "127.255.255.254",
+    "0177.0.0.1",
+    "0x7f.0.0.1",
+    "0x7f000001",
+    "2130706433",
+    "017700000001",
+    "127.0.0.1.",
+    "１２７.0.0.1",
+    "127。0。0。1",
+    "①②⑦.0.0.1",
+    "%31%32%37.0.0.1",
+    "localhost",
+    "LOCALHOST",
+    "localhost.",
+    "ｌｏｃａｌｈｏｓｔ",
+    "user@127.0.0.1",
+    "public.example@127.0.0.1",
+    "user:word@127.0.0.1",
+    "0",
+    "0.0.0.0",
+    "0.1.2.3",
+    "10.0.0.1",
+    "10.255.255.255",
+    "012.1.2.3",
+    "167772161",
+    "100.64.0.1",
+    "100.127.255.254",
+    "169.254.169.254",
+    "0xa9fea9fe",
+    "2852039166",
+    "169.254.169.254.",
+    "172.16.0.1",
+    "172.31.255.254",
+    "192.0.0.1",
+    "192.0.2.1",
+    "192.88.99.1",
+    "192.168.0.1",
+    "3232235521",
+    "198.18.0.1",
+    "198.51.100.1",
+    "203.0.113.1",
+    "224.0.0.1",
+    "240.0.0.1",
+    "255.255.255.255",
+    "[::]",
+    "[::1]",
+    "[0:0:0:0:0:0:0:1]",
+    "[::127.0.0.1]",
+    "[::ffff:127.0.0.1]",
+    "[::ffff:7f00:1]",
+    "[::ffff:a9fe:a9fe]",
+    "[64:ff9b::7f00:1]",
+    "[64:ff9b:1::a00:1]",
+    "[2002:7f00:1::]",
+    "[2001:0:7f00:1::]",
+    "[fe80::1]",
+    "[fd00::1]",
+];
+
+// A-23, F28: sixty ways to write a host that is not public; none is dialled, with TLS or without.
+#[tokio::test]
+async fn a_23_no_way_of_writing_an_address_leads_to_what_is_not_public() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let strict = HttpClient::new(HttpSettings::default()).unwrap();
+    for host in HOSTS {
+        for scheme in ["http", "https"] {
+            let Ok(url) = Url::parse(&format!("{scheme}://{host}:{port}/")) else { continue };
+            let error = strict.send(Request::get(url.clone()).limit(AMPLE)).await.unwrap_err();
+            let refused = matches!(
+                error,
+                HttpError::AddressRefused { .. }
+                    | HttpError::InvalidUrl { .. }
+                    | HttpError::Unresolved { .. }
+            );
+            assert!(refused, "{url}: {error}");
+        }
+        assert!(strict.dial(host.trim_matches(['[', ']']), port).await.is_err(), "{host}");
+    }
+    let called = tokio::time::timeout(Duration::from_millis(50), listener.accept()).await;
+    assert!(called.is_err(), "somebody was called");
+}
+
 //
 #[tokio::test]
 async fn a_reply_is_read_up_to_its_bound() {
