@@ -16,8 +16,19 @@ pub const XML_NS: &str = "http://www.w3.org/XML/1998/namespace";
 /// The namespace of XML signatures.
 pub const DSIG_NS: &str = "http://www.w3.org/2000/09/xmldsig#";
 
+/// Bytes from which it pays to look for what must be escaped before copying.
+const LONG: usize = 256;
+
 /// Escapes text content.
 pub fn escape_text(text: &str, out: &mut String) {
+    // Long texts are mostly coordinates and files, which hold nothing to escape.
+    if text.len() >= LONG
+        && memchr::memchr3(b'&', b'<', b'>', text.as_bytes()).is_none()
+        && memchr::memchr(b'\r', text.as_bytes()).is_none()
+    {
+        out.push_str(text);
+        return;
+    }
     push_replaced(text, out, |byte| match byte {
         b'&' => Some("&amp;"),
         b'<' => Some("&lt;"),

@@ -167,6 +167,18 @@ proptest! {
     }
 
     #[test]
+    fn texts_of_any_length_are_escaped_whole(
+        parts in prop::collection::vec(prop::sample::select(vec!["wind ", "é", "<", "&", ">", "\r", "\n", "\"", "\u{1F300}"]), 0..120),
+        before in 0..400_usize,
+    ) {
+        let text = format!("{}{}", "a".repeat(before), parts.concat());
+        let mut ours = String::new();
+        cap_schema::xml::escape_text(&text, &mut ours);
+        let plain = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('\r', "&#13;");
+        prop_assert_eq!(ours, plain);
+    }
+
+    #[test]
     fn times_polygons_and_references_keep_their_text(text in "\\PC{0,60}") {
         let time = Time::new(text.as_str());
         prop_assert_eq!(time.as_str(), text.as_str());

@@ -66,7 +66,7 @@ fn content(resource: &Resource<'_>, out: &mut Findings, path: impl Fn(&str) -> S
         return;
     }
     let of_text = digest.eq_ignore_ascii_case(&sha1(packed.as_bytes()))
-        || digest.eq_ignore_ascii_case(&sha1(text.as_bytes()));
+        || matches!(packed, Cow::Owned(_)) && digest.eq_ignore_ascii_case(&sha1(text.as_bytes()));
     if of_text {
         out.add("cap.digest.of-base64", path("digest"), "computed over the base64 text");
     } else {
