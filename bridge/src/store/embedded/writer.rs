@@ -145,3 +145,50 @@ fn commit(connection: &mut Connection, changes: Vec<Change>) -> Result<Vec<Resul
     transaction.commit()?;
     Ok(made)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use capbridge_harness::eventually;
+
+    use crate::store::embedded::EmbeddedStore;
+    use crate::store::{Store, StoreError};
+    use crate::telemetry::chain;
+
+    async fn fill(store: &EmbeddedStore, name: String) -> Result<(), StoreError> {
+        let add = "INSERT INTO checkpoints (origin, value) VALUES (?1, hex(randomblob(20000)))";
+        store.write("fill", move |tx| Ok(tx.execute(add, [name]).map(|_| ())?)).await
+    }
+
+    #[tokio::test]
+    async fn a_change_that_finds_the_disk_full_shuts_the_file_and_it_is_opened_again_with_all_that_was_told()
+    {
+        let folder = tempfile::tempdir().unwrap();
+        let store = EmbeddedStore::open(folder.path()).unwrap();
+        // A limit of the connection: the next one, on the file opened again, does not have it.
+        let limit = |tx: &rusqlite::Transaction<'_>| {
+            let pages: i64 = tx.pragma_query_value(None, "page_count", |row| row.get(0))?;
+            Ok(tx.pragma_update(None, "max_page_count", pages + 60)?)
+        };
+        store.write("set a limit", limit).await.unwrap();
+        let mut told = 0;
+        let full = loop {
+            match fill(&store, format!("s{told}")).await {
+                Ok(()) => told += 1,
+                Err(error) => break chain(&error),
+            }
+            assert!(told < 100, "it was never full");
+        };
+        assert!(full.contains("full") && !full.contains("savepoint"), "{full}");
+        let shut = chain(&store.probe().await.unwrap_err());
+        assert!(shut.contains("opened again within") && shut.contains("full"), "{shut}");
+        let open = async || store.probe().await.ok();
+        eventually("it is open again", Duration::from_secs(10), open).await.unwrap();
+        let kept = |c: &rusqlite::Connection| {
+            Ok(c.query_row("SELECT count(*) FROM checkpoints", [], |row| row.get::<_, i64>(0))?)
+        };
+        assert_eq!(store.read("count", kept).await.unwrap(), told);
+        fill(&store, "more".to_owned()).await.unwrap();
+    }
+}
