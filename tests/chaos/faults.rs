@@ -331,8 +331,8 @@ async fn bad_answers(on: On, each: usize) -> Ran {
             stage.responder.misbehave(Mischief::next(4, mishap.clone()));
             due.extend(publish(&stage, chain..chain + 4, begun));
             chain += 4;
+            arrives(&stage, &bridge, &due).await;
         }
-        arrives(&stage, &bridge, &due).await;
     }
     ran(mishaps.len() * each, &stage, &due)
 }
