@@ -312,14 +312,11 @@ async fn release(Ctx(state): Shared, Path(id): Path<String>, Json(decision): Jso
         Err(error) => return failed(&error),
     };
     let now = state.clock.now();
-    let facts = json!({"quarantine": id, "operator": decision.operator, "reason": decision.reason});
+    let facts = json!({"quarantine": id, "operator": decision.operator, "reason": decision.reason, "outcome": outcome});
     let facts = facts.as_object().cloned().unwrap_or_default();
     let made = Release { operator: decision.operator, reason: decision.reason, released_at: now };
-    if let Err(error) = state.store.release(&id, made).await {
-        return failed(&error);
-    }
     let event = Event { at: now, what: "released".into(), alert: None, delivery: None, facts };
-    if let Err(error) = state.store.record(vec![event]).await {
+    if let Err(error) = state.store.release(&id, made, vec![event]).await {
         return failed(&error);
     }
     info!(quarantine = id, operator = pardon.operator, ?outcome, "document released from quarantine");

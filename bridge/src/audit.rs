@@ -18,10 +18,14 @@ pub struct Entry {
     pub hash: String,
 }
 
+/// The canonical JSON of an event: serde_json writes maps with sorted keys, so the same event has the same text.
+pub fn text(event: &Event) -> String {
+    serde_json::to_value(event).map(|v| v.to_string()).unwrap_or_default()
+}
+
 /// Chains an event to what went before.
 pub fn chain(previous: &str, event: &Event) -> Entry {
-    // serde_json writes maps with sorted keys, so the same event has the same text.
-    let text = serde_json::to_value(event).map(|v| v.to_string()).unwrap_or_default();
+    let text = text(event);
     let hash = link(previous, &text);
     Entry { text, hash }
 }

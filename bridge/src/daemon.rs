@@ -463,6 +463,9 @@ async fn keep_house(keeping: Keeping) {
             Ok(swept) => info!(swept, "retention: alerts deleted"),
             Err(error) => warn!(error = %ErrorChain(&error), "retention waits for the store"),
         }
+        if let Err(error) = store.seal().await {
+            warn!(error = %ErrorChain(&error), "the audit log waits to be chained");
+        }
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
         pause(HOUSEKEEPING, stop).await;
     }

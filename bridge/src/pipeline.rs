@@ -30,7 +30,7 @@ use tracing::{debug, info, warn};
 use crate::clock::BridgeClock;
 use crate::config::IntakeTable;
 use crate::envelope::{AlertKey, ChainKey, Envelope, Quarantined, Reference, StoredAlert, World};
-use crate::store::{Event, Store, StoreError, Stored};
+use crate::store::{Arrival, Event, Store, StoreError, Stored};
 use crate::telemetry::{ErrorChain, Metrics};
 
 use deduplicate::{Names, Stranger};
@@ -380,27 +380,29 @@ impl Pipeline {
     ) -> Result<Acceptance, StoreError> {
         let envelope = alert.envelope.clone();
         let reference = &envelope.reference;
-        let mut held_until = None;
-        let (what, subject, acceptance) = match self.store.accept(alert).await? {
-            Stored::New(_) => {
+        let facts = json!({"origin": origin, "digest": envelope.digest, "signature": envelope.signature,
+            "class": envelope.class.class(), "reference": reference.to_string()});
+        let event = |what| self.event(what, Some(envelope.key.clone()), facts.clone());
+        let mut if_new = vec![event("accepted")];
+        if_new.extend(self.unheard(&envelope).await?);
+        let arrival = Arrival { alert, if_new, if_linked: vec![event("linked")] };
+        match self.store.accept(arrival).await? {
+            stored @ (Stored::New(_) | Stored::Held(_)) => {
                 info!(%origin, %reference, class = %envelope.class.class(), "alert accepted");
+                if matches!(stored, Stored::Held(_)) {
+                    info!(%origin, %reference, "alert held for what it refers to");
+                }
                 self.accepted.notify_one();
-                ("accepted", envelope.key.clone(), Acceptance::Accepted)
-            }
-            Stored::Held(_) => {
-                info!(%origin, %reference, class = %envelope.class.class(), "alert accepted");
-                info!(%origin, %reference, "alert held for what it refers to");
-                held_until = envelope.hold_until;
-                ("accepted", envelope.key.clone(), Acceptance::Accepted)
+                Ok(Acceptance::Accepted)
             }
             Stored::Repeat => {
                 debug!(%origin, %reference, "repeat");
-                return Ok(Acceptance::Repeat);
+                Ok(Acceptance::Repeat)
             }
-            Stored::Linked(to) => {
+            Stored::Linked(_) => {
                 info!(%origin, %reference, "the same alert through another source");
                 self.accepted.notify_one();
-                ("linked", to, Acceptance::Linked)
+                Ok(Acceptance::Linked)
             }
             Stored::Conflict => {
                 let setback = Box::new(Setback {
@@ -409,23 +411,18 @@ impl Pipeline {
                     findings: Vec::new(),
                     reference: Some(reference.clone()),
                 });
-                return self.set_aside(origin, received, setback).await;
+                self.set_aside(origin, received, setback).await
             }
-        };
-        let facts = json!({"origin": origin, "digest": envelope.digest, "signature": envelope.signature,
-            "class": envelope.class.class(), "held_until": held_until.map(|t| t.to_string())});
-        self.record(what, Some(subject), facts).await?;
-        self.note_unheard(&envelope).await?;
-        Ok(acceptance)
+        }
     }
 
     /// Says so when a source that no route takes would update or cancel what was relayed.
-    async fn note_unheard(&self, envelope: &Envelope) -> Result<(), StoreError> {
+    async fn unheard(&self, envelope: &Envelope) -> Result<Option<Event>, StoreError> {
         let shared = World::of(&envelope.class, None);
         let others = self.others(&envelope.reference.sender);
         let names = deduplicate::names(&shared, &envelope.reference, &envelope.refers_to, others);
         if envelope.world == shared || envelope.follows.is_empty() || !self.any_known(&names).await? {
-            return Ok(());
+            return Ok(None);
         }
         let origin = &envelope.provenance.origin;
         let reason = format!(
@@ -433,7 +430,8 @@ impl Pipeline {
             envelope.class.class()
         );
         warn!(%origin, reference = %envelope.reference, reason, "message withheld");
-        self.record("withheld", Some(envelope.key.clone()), json!({"origin": origin, "reason": reason})).await
+        let facts = json!({"origin": origin, "reason": reason});
+        Ok(Some(self.event("withheld", Some(envelope.key.clone()), facts)))
     }
 
     async fn turn_back(
@@ -446,7 +444,7 @@ impl Pipeline {
         info!(%origin, %reference, "our own output came back and stops here");
         let digest = deduplicate::hex_digest(&received.raw);
         let facts = json!({"origin": origin, "reference": reference.to_string(), "digest": digest});
-        self.record("loop", Some(ours), facts).await?;
+        self.store.record(vec![self.event("loop", Some(ours), facts)]).await?;
         Ok(Acceptance::Loop)
     }
 
@@ -479,27 +477,21 @@ impl Pipeline {
             times: 1,
             released: None,
         };
-        self.store.quarantine(entry, received.raw.clone()).await?;
+        let facts = json!({"origin": origin, "quarantine": id, "reason": reason});
+        let events = vec![self.event("quarantined", None, facts)];
+        self.store.quarantine(entry, received.raw.clone(), events).await?;
         self.metrics.quarantined(setback.reason);
         let reference = setback.reference.as_ref().map(ToString::to_string).unwrap_or_default();
         warn!(%origin, reference, quarantine = id, reason, detail = setback.detail, "document quarantined");
-        self.record("quarantined", None, json!({"origin": origin, "quarantine": id, "reason": reason}))
-            .await?;
         Ok(Acceptance::Quarantined)
     }
 
-    async fn record(
-        &self,
-        what: &str,
-        alert: Option<AlertKey>,
-        facts: serde_json::Value,
-    ) -> Result<(), StoreError> {
+    fn event(&self, what: &str, alert: Option<AlertKey>, facts: serde_json::Value) -> Event {
         let facts = match facts {
             serde_json::Value::Object(map) => map,
             _ => serde_json::Map::new(),
         };
-        let event = Event { at: self.clock.now(), what: what.to_owned(), alert, delivery: None, facts };
-        self.store.record(vec![event]).await
+        Event { at: self.clock.now(), what: what.to_owned(), alert, delivery: None, facts }
     }
 }
 

@@ -39,6 +39,17 @@ pub enum Stored {
     Conflict,
 }
 
+/// An alert on its way into the store, with what the record says of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    /// The alert.
+    pub alert: StoredAlert,
+    /// Events to be recorded if it is new.
+    pub if_new: Vec<Event>,
+    /// Events to be recorded, with the alert that it is linked to, if it is linked.
+    pub if_linked: Vec<Event>,
+}
+
 /// A delivery that routing asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewDelivery {
@@ -321,13 +332,18 @@ pub trait Store: Send + Sync + 'static {
     /// Stores bytes, record, dedup key and position in the chain in one step. A message is in one chain with all that it
     /// follows and with all that follows it, whichever came first: chains that a message connects become one, which
     /// keeps the key of the first named. What waited for this message waits no longer.
-    async fn accept(&self, alert: StoredAlert) -> Result<Stored, StoreError>;
+    async fn accept(&self, arrival: Arrival) -> Result<Stored, StoreError>;
 
     /// Keeps a document aside. The same digest, origin and reason again counts up.
-    async fn quarantine(&self, entry: Quarantined, raw: Bytes) -> Result<(), StoreError>;
+    async fn quarantine(&self, entry: Quarantined, raw: Bytes, events: Vec<Event>) -> Result<(), StoreError>;
 
     /// Marks a quarantined document as released; the caller then runs it through the pipeline again.
-    async fn release(&self, id: &str, release: Release) -> Result<(Quarantined, Bytes), StoreError>;
+    async fn release(
+        &self,
+        id: &str,
+        release: Release,
+        events: Vec<Event>,
+    ) -> Result<(Quarantined, Bytes), StoreError>;
 
     /// Accepted alerts that nobody routed, oldest first; those of a chain in the order of `sent`. An alert handed out is
     /// not handed out again before `lease_until`, so that several instances can share the work; nor is one behind an
@@ -346,6 +362,7 @@ pub trait Store: Send + Sync + 'static {
         alert: &AlertKey,
         routed_at: Timestamp,
         deliveries: Vec<NewDelivery>,
+        events: Vec<Event>,
     ) -> Result<(), StoreError>;
 
     /// Takes due deliveries of a lane, oldest due first, at most one of each (endpoint, chain), counts the attempt and
@@ -373,6 +390,7 @@ pub trait Store: Send + Sync + 'static {
         delivery: &DeliveryId,
         ended_at: Timestamp,
         end: AttemptEnd,
+        events: Vec<Event>,
     ) -> Result<(), StoreError>;
 
     /// Gives a claimed delivery back untried: due at `due_at`, attempt not counted.
@@ -384,6 +402,7 @@ pub trait Store: Send + Sync + 'static {
         delivery: &DeliveryId,
         now: Timestamp,
         give_up_at: Timestamp,
+        events: Vec<Event>,
     ) -> Result<(), StoreError>;
 
     /// What an endpoint took, or may have taken, of a chain, in the order of `sent`.
@@ -426,8 +445,13 @@ pub trait Store: Send + Sync + 'static {
     /// One quarantined document with its bytes.
     async fn quarantined_document(&self, id: &str) -> Result<Option<(Quarantined, Bytes)>, StoreError>;
 
-    /// Appends to the audit log, hash-chained; events about an alert are part of its journey.
+    /// Appends to the audit log; events about an alert are part of its journey. The events of a step go with the step,
+    /// in one commit with it, and not at all where the step changes nothing.
     async fn record(&self, events: Vec<Event>) -> Result<(), StoreError>;
+
+    /// Chains the hashes of what was recorded since the last call, where the steps do not do it themselves. To be called
+    /// every few seconds; the number of entries chained.
+    async fn seal(&self) -> Result<u64, StoreError>;
 
     /// Recomputes the hash chain of the audit log; the number of entries, or the first one that does not fit.
     async fn verify_record(&self) -> Result<Result<u64, u64>, StoreError>;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use cap_schema::MsgType;
 use capbridge::envelope::{AlertKey, ChainKey, ChainName, Envelope, Lane, Reference, StoredAlert, World};
-use capbridge::store::{AttemptEnd, DeliveryId, NewDelivery, Rendering, Store, Stored};
+use capbridge::store::{Arrival, AttemptEnd, DeliveryId, NewDelivery, Rendering, Store, Stored};
 use capbridge_adapters::class::{Class, Classified};
 use capbridge_adapters::endpoint::Receipt;
 use capbridge_adapters::passage::{Audience, EndpointName, Origin, Provenance, SystemName};
@@ -49,7 +49,8 @@ pub async fn measure(store: Arc<dyn Store>, run: Duration) -> f64 {
                     continue;
                 };
                 permit.forget();
-                let stored = store.accept(alert(made.fetch_add(1, Ordering::Relaxed))).await.unwrap();
+                let stored =
+                    store.accept(arrival(alert(made.fetch_add(1, Ordering::Relaxed)))).await.unwrap();
                 assert!(matches!(stored, Stored::New(_)));
             }
         });
@@ -100,7 +101,7 @@ async fn route(store: &dyn Store, envelope: &Envelope) -> Result<(), capbridge::
         due_at: now(),
         give_up_at: later(),
     };
-    store.route(&envelope.key, now(), vec![delivery]).await
+    store.route(&envelope.key, now(), vec![delivery], Vec::new()).await
 }
 
 async fn deliver(store: &dyn Store, id: &DeliveryId) {
@@ -120,7 +121,11 @@ async fn deliver(store: &dyn Store, id: &DeliveryId) {
         report: serde_json::Value::Null,
     };
     store.render(id, rendering).await.unwrap();
-    store.finish(id, now(), AttemptEnd::Delivered(Receipt::default())).await.unwrap();
+    store.finish(id, now(), AttemptEnd::Delivered(Receipt::default()), Vec::new()).await.unwrap();
+}
+
+fn arrival(alert: StoredAlert) -> Arrival {
+    Arrival { alert, if_new: Vec::new(), if_linked: Vec::new() }
 }
 
 fn alert(number: u64) -> StoredAlert {

@@ -110,8 +110,7 @@ impl Router {
         }
         info!(reference = %envelope.reference, deliveries = deliveries.len(), withheld = withheld.len(), "alert routed");
         let any = !deliveries.is_empty();
-        self.store.route(&envelope.key, now, deliveries).await?;
-        self.store.record(events).await?;
+        self.store.route(&envelope.key, now, deliveries, events).await?;
         if any {
             self.routed.notify_waiters();
         }

@@ -61,18 +61,18 @@ pub async fn replay(
     secs: u64,
 ) -> Result<(), ReplayError> {
     let now = clock.now();
-    if let Some(delivery) = store.delivery(id).await?
-        && let Some(newer) = successor(store, &delivery).await?
+    let delivery = store.delivery(id).await?;
+    if let Some(delivery) = &delivery
+        && let Some(newer) = successor(store, delivery).await?
     {
         return Err(ReplayError::Superseded(newer));
     }
     let secs = i64::try_from(secs).unwrap_or(86_400);
     let give_up_at = now.checked_add(SignedDuration::from_secs(secs)).unwrap_or(Timestamp::MAX);
-    store.replay(id, now, give_up_at).await?;
-    let alert = store.delivery(id).await?.map(|d| d.alert);
     let mut facts = serde_json::Map::new();
     facts.insert("operator".into(), json!(by.operator));
     facts.insert("reason".into(), json!(by.reason));
+    let alert = delivery.map(|d| d.alert);
     let event = Event { at: now, what: "replayed".into(), alert, delivery: Some(id.clone()), facts };
-    Ok(store.record(vec![event]).await?)
+    Ok(store.replay(id, now, give_up_at, vec![event]).await?)
 }

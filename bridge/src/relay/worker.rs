@@ -453,8 +453,7 @@ impl Relay {
             delivery: Some(delivery.id.clone()),
             facts,
         };
-        self.store.finish(&delivery.id, now, end).await?;
-        self.store.record(vec![event]).await
+        self.store.finish(&delivery.id, now, end, vec![event]).await
     }
 }
 

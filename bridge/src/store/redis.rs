@@ -23,16 +23,16 @@ use capbridge_adapters::passage::{EndpointName, Origin, Provenance, Sighting};
 use jiff::Timestamp;
 use redis::{FromRedisValue, Value};
 
-use self::journal::Journal;
 use self::keys::{BadName, Keys, ROUTERS, suffix};
 use self::link::{Effect, Link};
 use self::records::{Parts, lane_name, state_name};
 use self::scripts::{Program, Scripts};
 pub use self::settings::{RedisSettings, RedisTls};
 use super::{
-    AttemptEnd, Claim, Delivery, DeliveryId, Depth, Event, Issued, Journey, JourneyDelivery, NewDelivery,
-    Page, Rendering, State, Store, StoreError, Stored,
+    Arrival, AttemptEnd, Claim, Delivery, DeliveryId, Depth, Event, Issued, Journey, JourneyDelivery,
+    NewDelivery, Page, Rendering, State, Store, StoreError, Stored,
 };
+use crate::audit;
 use crate::envelope::{AlertKey, ChainKey, ChainName, Envelope, Lane, Quarantined, Release, StoredAlert};
 
 const ENGINE: &str = "redis";
@@ -64,8 +64,6 @@ pub(crate) enum Fault {
         "the stored values have version {found}, from before the first release; this program reads {known}: use another bridge name or an empty server"
     )]
     Older { found: u32, known: u32 },
-    #[error("the events were given up together with another call")]
-    Ended,
     #[error("{0}")]
     Unsafe(String),
 }
@@ -82,7 +80,6 @@ pub struct RedisStore {
     link: Link,
     keys: Keys,
     scripts: Scripts,
-    journal: Journal,
     /// Names this process among those that share the bridge: consumer of the inbox, writer of the log.
     process: String,
     calls: AtomicU64,
@@ -103,8 +100,7 @@ impl RedisStore {
         let link = Link::connect(&settings, keys.one(suffix::META)).await?;
         boot::prepare(&link, &keys, &scripts).await?;
         let process = uuid::Uuid::new_v4().simple().to_string();
-        let journal = Journal::new(process.clone());
-        Ok(RedisStore { link, keys, scripts, journal, process, calls: AtomicU64::new(0) })
+        Ok(RedisStore { link, keys, scripts, process, calls: AtomicU64::new(0) })
     }
 
     /// A name that no other call has: a repeated call is told from a repeated alert by it.
@@ -165,6 +161,14 @@ impl RedisStore {
     }
 }
 
+/// The events of a step: how many, then text and alert of each.
+fn add_events(call: &mut redis::Cmd, events: &[Event]) {
+    call.arg(events.len());
+    for event in events {
+        call.arg(audit::text(event)).arg(event.alert.as_ref().map_or("", |key| key.0.as_str()));
+    }
+}
+
 fn ms(time: Timestamp) -> i64 {
     time.as_millisecond()
 }
@@ -175,8 +179,9 @@ fn json<T: serde::Serialize>(step: &'static str, value: &T) -> Result<String, St
 
 #[async_trait]
 impl Store for RedisStore {
-    async fn accept(&self, alert: StoredAlert) -> Result<Stored, StoreError> {
+    async fn accept(&self, arrival: Arrival) -> Result<Stored, StoreError> {
         const STEP: &str = "accept an alert";
+        let Arrival { alert, if_new, if_linked } = arrival;
         let e = &alert.envelope;
         let over = e.expires_at.map_or(e.accepted_at, |expires| expires.max(e.accepted_at));
         let mut call = self.scripts.accept.call();
@@ -188,10 +193,11 @@ impl Store for RedisStore {
         let Provenance { origin, system, .. } = &e.provenance;
         let sighting = Sighting { origin: origin.clone(), system: system.clone() };
         call.arg(&origin.0).arg(json(STEP, &sighting)?).arg(ms(e.sent_at)).arg(e.hold_until.map_or(0, ms));
-        call.arg(&e.name.0);
-        e.follows.iter().for_each(|name| {
-            call.arg(&name.0);
-        });
+        let follows: Vec<&str> = e.follows.iter().map(|name| name.0.as_str()).collect();
+        // The events of a link begin behind the 20 arguments, the number of the others and those, text and alert each.
+        call.arg(&e.name.0).arg(follows.join(" ")).arg(22 + 2 * if_new.len());
+        add_events(&mut call, &if_new);
+        add_events(&mut call, &if_linked);
         let (outcome, key): (String, String) =
             self.run(STEP, &self.scripts.accept, &call, Effect::Repeatable).await?;
         match outcome.as_str() {
@@ -204,17 +210,25 @@ impl Store for RedisStore {
         }
     }
 
-    async fn quarantine(&self, entry: Quarantined, raw: Bytes) -> Result<(), StoreError> {
+    async fn quarantine(&self, entry: Quarantined, raw: Bytes, events: Vec<Event>) -> Result<(), StoreError> {
         const STEP: &str = "quarantine a document";
         let mut call = self.scripts.quarantine.call();
         call.arg(&entry.id).arg(json(STEP, &entry)?).arg(raw.as_ref()).arg(entry.times);
-        self.run::<Value>(STEP, &self.scripts.quarantine, &call, Effect::Once).await.map(|_| ())
+        call.arg(self.call_name());
+        add_events(&mut call, &events);
+        self.run::<Value>(STEP, &self.scripts.quarantine, &call, Effect::Repeatable).await.map(|_| ())
     }
 
-    async fn release(&self, id: &str, release: Release) -> Result<(Quarantined, Bytes), StoreError> {
+    async fn release(
+        &self,
+        id: &str,
+        release: Release,
+        events: Vec<Event>,
+    ) -> Result<(Quarantined, Bytes), StoreError> {
         const STEP: &str = "release a document";
         let mut call = self.scripts.release.call();
-        call.arg(id).arg(json(STEP, &release)?);
+        call.arg(id).arg(json(STEP, &release)?).arg(self.call_name());
+        add_events(&mut call, &events);
         let answer: Value = self.run(STEP, &self.scripts.release, &call, Effect::Repeatable).await?;
         match document(answer).map_err(|fault| engine(STEP, fault))? {
             Some(found) => Ok(found),
@@ -240,14 +254,16 @@ impl Store for RedisStore {
         alert: &AlertKey,
         routed_at: Timestamp,
         deliveries: Vec<NewDelivery>,
+        events: Vec<Event>,
     ) -> Result<(), StoreError> {
         const STEP: &str = "route an alert";
         let mut call = self.scripts.route.call();
-        call.arg(&alert.0).arg(routed_at.to_string()).arg(ROUTERS);
+        call.arg(&alert.0).arg(routed_at.to_string()).arg(ROUTERS).arg(deliveries.len());
         for new in &deliveries {
             call.arg(&new.id.0).arg(&new.endpoint.0).arg(&new.rule);
             call.arg(new.due_at.to_string()).arg(ms(new.due_at)).arg(new.give_up_at.to_string());
         }
+        add_events(&mut call, &events);
         let outcome: String = self.run(STEP, &self.scripts.route, &call, Effect::Repeatable).await?;
         if outcome == "missing" {
             return Err(StoreError::Missing { what: "alert", id: alert.0.clone() });
@@ -310,6 +326,7 @@ impl Store for RedisStore {
         delivery: &DeliveryId,
         ended_at: Timestamp,
         end: AttemptEnd,
+        events: Vec<Event>,
     ) -> Result<(), StoreError> {
         const STEP: &str = "end an attempt";
         let (mut due_at, mut maybe, mut receipt) = (ended_at, false, String::new());
@@ -328,6 +345,8 @@ impl Store for RedisStore {
         let mut call = self.scripts.finish.call();
         call.arg(&delivery.0).arg(ended_at.to_string()).arg(ms(ended_at)).arg(state_name(state));
         call.arg(due_at.to_string()).arg(ms(due_at)).arg(error).arg(u8::from(maybe)).arg(receipt);
+        call.arg(self.call_name());
+        add_events(&mut call, &events);
         self.about(STEP, &self.scripts.finish, &call, Effect::Repeatable, delivery).await
     }
 
@@ -342,10 +361,13 @@ impl Store for RedisStore {
         delivery: &DeliveryId,
         now: Timestamp,
         give_up_at: Timestamp,
+        events: Vec<Event>,
     ) -> Result<(), StoreError> {
         let mut call = self.scripts.replay.call();
         call.arg(&delivery.0).arg(now.to_string()).arg(ms(now)).arg(give_up_at.to_string());
-        self.about("replay a delivery", &self.scripts.replay, &call, Effect::Once, delivery).await
+        call.arg(self.call_name());
+        add_events(&mut call, &events);
+        self.about("replay a delivery", &self.scripts.replay, &call, Effect::Repeatable, delivery).await
     }
 
     async fn issued(&self, endpoint: &EndpointName, chain: &ChainKey) -> Result<Vec<Issued>, StoreError> {
@@ -477,12 +499,22 @@ impl Store for RedisStore {
     }
 
     async fn record(&self, events: Vec<Event>) -> Result<(), StoreError> {
-        let written = self.journal.append(&self.link, &self.scripts, events).await;
-        written.map_err(|fault| engine("write the record", fault))
+        const STEP: &str = "write the record";
+        let mut call = self.scripts.record.call();
+        call.arg(self.call_name());
+        add_events(&mut call, &events);
+        self.run::<Value>(STEP, &self.scripts.record, &call, Effect::Repeatable).await.map(|_| ())
+    }
+
+    async fn seal(&self) -> Result<u64, StoreError> {
+        let sealed = journal::seal(&self.link, &self.keys, &self.scripts).await;
+        sealed.map_err(|fault| engine("chain the record", fault))
     }
 
     async fn verify_record(&self) -> Result<Result<u64, u64>, StoreError> {
-        Journal::verify(&self.link, &self.keys).await.map_err(|fault| engine("verify the record", fault))
+        const STEP: &str = "verify the record";
+        self.seal().await?;
+        journal::verify(&self.link, &self.keys).await.map_err(|fault| engine(STEP, fault))
     }
 
     async fn checkpoint(&self, origin: &Origin) -> Result<Option<String>, StoreError> {

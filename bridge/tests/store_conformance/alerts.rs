@@ -7,8 +7,8 @@ use capbridge::envelope::{AlertKey, Lane, Reference, StoredAlert};
 use capbridge::store::{AttemptEnd, Page, Store, StoreError, Stored};
 
 use crate::samples::{
-    ALL, alert, at, chain, chain_name, delivery, endpoint, held, id, key, receipt, reference, rendering,
-    sent, through, update,
+    ALL, alert, arrival, at, chain, chain_name, delivery, endpoint, held, id, key, receipt, reference,
+    rendering, sent, through, update,
 };
 
 type Shared = Arc<dyn Store>;
@@ -25,15 +25,15 @@ async fn handed_out(s: &Shared, now: i64, until: i64, limit: u32) -> Vec<AlertKe
 pub async fn a_new_alert_is_kept_byte_for_byte(s: Shared) {
     let mut new = alert("a");
     new.derived = Some(Bytes::from_static(b"<alert>derived</alert>"));
-    assert_eq!(s.accept(new.clone()).await.unwrap(), Stored::New(chain("a")));
+    assert_eq!(s.accept(arrival(new.clone())).await.unwrap(), Stored::New(chain("a")));
     assert_eq!(s.alert(&key("a")).await.unwrap(), Some(new));
     assert_eq!(s.alert(&key("b")).await.unwrap(), None);
 }
 
 pub async fn the_same_bytes_again_are_a_repeat_and_counted(s: Shared) {
-    s.accept(alert("a")).await.unwrap();
+    s.accept(arrival(alert("a"))).await.unwrap();
     for _ in 0..3 {
-        assert_eq!(s.accept(alert("a")).await.unwrap(), Stored::Repeat);
+        assert_eq!(s.accept(arrival(alert("a"))).await.unwrap(), Stored::Repeat);
     }
     let journey = s.journey(&key("a")).await.unwrap().unwrap();
     assert_eq!(journey.repeats, 3);
@@ -41,14 +41,14 @@ pub async fn the_same_bytes_again_are_a_repeat_and_counted(s: Shared) {
 }
 
 pub async fn the_same_alert_through_another_source_is_linked_once_and_routed_for_it(s: Shared) {
-    s.accept(alert("a")).await.unwrap();
+    s.accept(arrival(alert("a"))).await.unwrap();
     assert_eq!(handed_out(&s, 1, 60, 9).await, [key("a")]);
-    s.route(&key("a"), at(2), vec![delivery("a", "x")]).await.unwrap();
+    s.route(&key("a"), at(2), vec![delivery("a", "x")], Vec::new()).await.unwrap();
     let mut other = through("mirror", alert("a"));
     other.envelope.digest = "other bytes".into();
-    assert_eq!(s.accept(other.clone()).await.unwrap(), Stored::Linked(key("a")));
-    assert_eq!(s.accept(other).await.unwrap(), Stored::Repeat);
-    assert_eq!(s.accept(alert("a")).await.unwrap(), Stored::Repeat);
+    assert_eq!(s.accept(arrival(other.clone())).await.unwrap(), Stored::Linked(key("a")));
+    assert_eq!(s.accept(arrival(other)).await.unwrap(), Stored::Repeat);
+    assert_eq!(s.accept(arrival(alert("a"))).await.unwrap(), Stored::Repeat);
     assert_eq!(s.journey(&key("a")).await.unwrap().unwrap().repeats, 3);
     assert_eq!(keys(&s, ALL).await, [key("a")]);
     assert_eq!(s.depth().await.unwrap().unrouted, 1);
@@ -58,16 +58,16 @@ pub async fn the_same_alert_through_another_source_is_linked_once_and_routed_for
     assert_eq!(again[0].raw, alert("a").raw, "the first bytes stay");
     // It counts as routed all the while, and what it has is not made twice.
     assert_eq!(s.later(&chain("a"), at(0)).await.unwrap().len(), 1);
-    s.route(&key("a"), at(4), vec![delivery("a", "x"), delivery("a", "y")]).await.unwrap();
+    s.route(&key("a"), at(4), vec![delivery("a", "x"), delivery("a", "y")], Vec::new()).await.unwrap();
     assert_eq!(s.deliveries(None, ALL).await.unwrap().len(), 2);
     assert!(handed_out(&s, 5, 60, 9).await.is_empty());
     assert_eq!(s.depth().await.unwrap().unrouted, 0);
 }
 
 pub async fn a_second_source_before_routing_changes_nothing_about_the_queue(s: Shared) {
-    s.accept(alert("a")).await.unwrap();
+    s.accept(arrival(alert("a"))).await.unwrap();
     assert_eq!(handed_out(&s, 1, 60, 9).await, [key("a")]);
-    assert_eq!(s.accept(through("mirror", alert("a"))).await.unwrap(), Stored::Linked(key("a")));
+    assert_eq!(s.accept(arrival(through("mirror", alert("a")))).await.unwrap(), Stored::Linked(key("a")));
     assert!(handed_out(&s, 2, 60, 9).await.is_empty(), "somebody has it");
     assert_eq!(s.depth().await.unwrap().unrouted, 1);
 }
@@ -77,19 +77,19 @@ pub async fn a_twin_is_linked_to_the_first(s: Shared) {
     first.envelope.twin = Some(key("twin"));
     let mut second = through("mirror", alert("a.IPAWS"));
     second.envelope.twin = Some(key("twin"));
-    s.accept(first).await.unwrap();
-    assert_eq!(s.accept(second).await.unwrap(), Stored::Linked(key("a")));
+    s.accept(arrival(first)).await.unwrap();
+    assert_eq!(s.accept(arrival(second)).await.unwrap(), Stored::Linked(key("a")));
     assert_eq!(s.alert(&key("a.IPAWS")).await.unwrap(), None);
     assert_eq!(s.journey(&key("a")).await.unwrap().unwrap().repeats, 1);
 }
 
 pub async fn the_same_key_with_other_content_is_a_conflict_and_changes_nothing(s: Shared) {
-    s.accept(alert("a")).await.unwrap();
+    s.accept(arrival(alert("a"))).await.unwrap();
     let mut other = alert("a");
     other.envelope.digest = "other bytes".into();
     other.envelope.content_digest = "other content".into();
     other.raw = Bytes::from_static(b"forged");
-    assert_eq!(s.accept(other).await.unwrap(), Stored::Conflict);
+    assert_eq!(s.accept(arrival(other)).await.unwrap(), Stored::Conflict);
     assert_eq!(s.alert(&key("a")).await.unwrap(), Some(alert("a")));
     let journey = s.journey(&key("a")).await.unwrap().unwrap();
     assert_eq!((journey.repeats, s.depth().await.unwrap().unrouted), (0, 1));
@@ -98,7 +98,7 @@ pub async fn the_same_key_with_other_content_is_a_conflict_and_changes_nothing(s
 pub async fn two_at_the_same_time_are_one_new_and_one_repeat(s: Shared) {
     for round in 0..20 {
         let name = format!("alert {round}");
-        let (a, b) = tokio::join!(s.accept(alert(&name)), s.accept(alert(&name)));
+        let (a, b) = tokio::join!(s.accept(arrival(alert(&name))), s.accept(arrival(alert(&name))));
         let found = [a.unwrap(), b.unwrap()];
         assert!(found.contains(&Stored::New(chain(&name))), "{found:?}");
         assert!(found.contains(&Stored::Repeat), "{found:?}");
@@ -106,8 +106,8 @@ pub async fn two_at_the_same_time_are_one_new_and_one_repeat(s: Shared) {
 }
 
 pub async fn what_follows_a_known_message_joins_its_chain(s: Shared) {
-    s.accept(alert("a")).await.unwrap();
-    s.accept(alert("b")).await.unwrap();
+    s.accept(arrival(alert("a"))).await.unwrap();
+    s.accept(arrival(alert("b"))).await.unwrap();
     let cases: [(&str, &[&str], &str); 4] = [
         ("update of a", &["a"], "a"),
         ("update of that update", &["update of a"], "a"),
@@ -116,7 +116,7 @@ pub async fn what_follows_a_known_message_joins_its_chain(s: Shared) {
     ];
     for (number, (name, of, expected)) in cases.into_iter().enumerate() {
         let new = sent(number as i64, update(name, of));
-        assert_eq!(s.accept(new).await.unwrap(), Stored::New(chain(expected)), "{name}");
+        assert_eq!(s.accept(arrival(new)).await.unwrap(), Stored::New(chain(expected)), "{name}");
         let stored = s.alert(&key(name)).await.unwrap().unwrap();
         assert_eq!(stored.envelope.chain, chain(expected), "{name}");
     }
@@ -129,9 +129,9 @@ pub async fn what_follows_a_known_message_joins_its_chain(s: Shared) {
 
 pub async fn a_message_finds_the_chain_of_what_came_before_it(s: Shared) {
     let late = ["update", "a", "cancel"];
-    s.accept(sent(3, update("cancel", &["update"]))).await.unwrap();
-    s.accept(sent(2, update("update", &["a"]))).await.unwrap();
-    s.accept(sent(1, alert("a"))).await.unwrap();
+    s.accept(arrival(sent(3, update("cancel", &["update"])))).await.unwrap();
+    s.accept(arrival(sent(2, update("update", &["a"])))).await.unwrap();
+    s.accept(arrival(sent(1, alert("a")))).await.unwrap();
     for name in late {
         let found = s.alert(&key(name)).await.unwrap().unwrap().envelope.chain;
         assert_eq!(found, chain("cancel"), "{name}");
@@ -142,17 +142,19 @@ pub async fn a_message_finds_the_chain_of_what_came_before_it(s: Shared) {
 
 pub async fn chains_that_a_message_connects_become_one_with_their_lines(s: Shared) {
     for (secs, name) in [(1, "a"), (2, "b")] {
-        s.accept(sent(secs, alert(name))).await.unwrap();
-        s.route(&key(name), at(5), vec![delivery(name, "x"), delivery(name, name)]).await.unwrap();
+        s.accept(arrival(sent(secs, alert(name)))).await.unwrap();
+        s.route(&key(name), at(5), vec![delivery(name, "x"), delivery(name, name)], Vec::new())
+            .await
+            .unwrap();
     }
-    let connected = s.accept(sent(3, update("u", &["a", "b"]))).await.unwrap();
+    let connected = s.accept(arrival(sent(3, update("u", &["a", "b"])))).await.unwrap();
     assert_eq!(connected, Stored::New(chain("a")));
     for name in ["a", "b", "u"] {
         assert_eq!(s.alert(&key(name)).await.unwrap().unwrap().envelope.chain, chain("a"), "{name}");
     }
     let later = s.later(&chain("a"), at(2)).await.unwrap();
     assert_eq!(later.into_iter().map(|e| e.key).collect::<Vec<_>>(), [key("b")], "u is not routed");
-    s.route(&key("u"), at(6), vec![delivery("u", "x")]).await.unwrap();
+    s.route(&key("u"), at(6), vec![delivery("u", "x")], Vec::new()).await.unwrap();
     let rules = s.followers(&chain("a")).await.unwrap();
     let expected = [("a", "a"), ("b", "b"), ("x", "u")].map(|(e, r)| (endpoint(e), format!("rule of {r}")));
     assert_eq!(rules, expected);
@@ -163,7 +165,9 @@ pub async fn chains_that_a_message_connects_become_one_with_their_lines(s: Share
         let now = 20 + turn;
         for claim in s.claim(Lane::Routine, at(now), at(now + 60), 9).await.unwrap() {
             s.render(&claim.delivery.id, rendering(&claim.delivery.id.0)).await.unwrap();
-            s.finish(&claim.delivery.id, at(now), AttemptEnd::Delivered(receipt("/1"))).await.unwrap();
+            s.finish(&claim.delivery.id, at(now), AttemptEnd::Delivered(receipt("/1")), Vec::new())
+                .await
+                .unwrap();
             if claim.delivery.endpoint == endpoint("x") {
                 assert_eq!(claim.delivery.chain, chain("a"));
                 order.push((turn, claim.delivery.id.clone()));
@@ -174,17 +178,23 @@ pub async fn chains_that_a_message_connects_become_one_with_their_lines(s: Share
     let issued = s.issued(&endpoint("x"), &chain("a")).await.unwrap();
     assert_eq!(issued.into_iter().map(|i| i.original.key).collect::<Vec<_>>(), ["a", "b", "u"].map(key));
     // A chain that became part of another is found through it.
-    assert_eq!(s.accept(sent(9, update("v", &["b"]))).await.unwrap(), Stored::New(chain("a")));
+    assert_eq!(s.accept(arrival(sent(9, update("v", &["b"])))).await.unwrap(), Stored::New(chain("a")));
 }
 
 pub async fn what_waits_for_another_message_is_held_until_that_comes_or_its_time_is_over(s: Shared) {
-    assert_eq!(s.accept(held(60, sent(5, update("u", &["a"])))).await.unwrap(), Stored::Held(chain("u")));
-    assert_eq!(s.accept(held(61, sent(6, update("c", &["u"])))).await.unwrap(), Stored::New(chain("u")));
+    assert_eq!(
+        s.accept(arrival(held(60, sent(5, update("u", &["a"]))))).await.unwrap(),
+        Stored::Held(chain("u"))
+    );
+    assert_eq!(
+        s.accept(arrival(held(61, sent(6, update("c", &["u"]))))).await.unwrap(),
+        Stored::New(chain("u"))
+    );
     assert!(handed_out(&s, 10, 40, 9).await.is_empty(), "c waits behind u");
-    assert_eq!(s.accept(sent(1, alert("a"))).await.unwrap(), Stored::New(chain("u")));
+    assert_eq!(s.accept(arrival(sent(1, alert("a")))).await.unwrap(), Stored::New(chain("u")));
     assert_eq!(handed_out(&s, 11, 40, 9).await, [key("a"), key("u"), key("c")]);
 
-    let alone = s.accept(held(60, sent(5, update("orphan", &["never"])))).await.unwrap();
+    let alone = s.accept(arrival(held(60, sent(5, update("orphan", &["never"]))))).await.unwrap();
     assert_eq!(alone, Stored::Held(chain("orphan")));
     assert!(handed_out(&s, 12, 40, 9).await.is_empty());
     assert_eq!(handed_out(&s, 61, 90, 9).await, ["a", "u", "c", "orphan"].map(key));
@@ -192,34 +202,34 @@ pub async fn what_waits_for_another_message_is_held_until_that_comes_or_its_time
 
 pub async fn unrouted_alerts_are_handed_out_once_oldest_first_until_their_lease_ends(s: Shared) {
     for name in ["a", "b", "c"] {
-        s.accept(alert(name)).await.unwrap();
+        s.accept(arrival(alert(name))).await.unwrap();
     }
     assert_eq!(handed_out(&s, 1, 60, 2).await, [key("a"), key("b")]);
     assert_eq!(handed_out(&s, 2, 30, 9).await, [key("c")]);
     assert!(handed_out(&s, 3, 63, 9).await.is_empty());
     assert_eq!(handed_out(&s, 30, 40, 9).await, [key("c")]);
-    s.accept(alert("d")).await.unwrap();
-    s.route(&key("b"), at(31), Vec::new()).await.unwrap();
+    s.accept(arrival(alert("d"))).await.unwrap();
+    s.route(&key("b"), at(31), Vec::new(), Vec::new()).await.unwrap();
     assert_eq!(handed_out(&s, 60, 90, 9).await, [key("a"), key("c"), key("d")]);
     assert_eq!(s.depth().await.unwrap().unrouted, 3);
     for name in ["a", "c", "d"] {
-        s.route(&key(name), at(61), Vec::new()).await.unwrap();
+        s.route(&key(name), at(61), Vec::new(), Vec::new()).await.unwrap();
     }
     assert!(handed_out(&s, 500, 560, 9).await.is_empty());
     assert_eq!(s.depth().await.unwrap().unrouted, 0);
 }
 
 pub async fn a_later_message_of_a_chain_is_not_handed_out_before_an_earlier_one_is_routed(s: Shared) {
-    s.accept(alert("a")).await.unwrap();
+    s.accept(arrival(alert("a"))).await.unwrap();
     assert_eq!(handed_out(&s, 1, 60, 9).await, [key("a")]);
-    s.accept(update("b", &["a"])).await.unwrap();
-    s.accept(alert("c")).await.unwrap();
+    s.accept(arrival(update("b", &["a"]))).await.unwrap();
+    s.accept(arrival(alert("c"))).await.unwrap();
     assert_eq!(handed_out(&s, 2, 62, 9).await, [key("c")], "b waits for a");
-    s.route(&key("a"), at(3), Vec::new()).await.unwrap();
+    s.route(&key("a"), at(3), Vec::new(), Vec::new()).await.unwrap();
     assert_eq!(handed_out(&s, 4, 64, 9).await, [key("b")]);
     // Both at once, in order, when the lease on both ran out.
-    s.accept(alert("d")).await.unwrap();
-    s.accept(update("e", &["d"])).await.unwrap();
+    s.accept(arrival(alert("d"))).await.unwrap();
+    s.accept(arrival(update("e", &["d"]))).await.unwrap();
     assert_eq!(handed_out(&s, 5, 6, 9).await, [key("d"), key("e")]);
     assert_eq!(handed_out(&s, 7, 60, 9).await, [key("d"), key("e")]);
 }
@@ -227,20 +237,20 @@ pub async fn a_later_message_of_a_chain_is_not_handed_out_before_an_earlier_one_
 pub async fn what_is_handed_out_is_whole(s: Shared) {
     let mut new = alert("a");
     new.derived = Some(Bytes::from_static(b"\x00\xff derived"));
-    s.accept(new.clone()).await.unwrap();
+    s.accept(arrival(new.clone())).await.unwrap();
     assert_eq!(s.unrouted(at(1), at(60), 5).await.unwrap(), [new]);
 }
 
 pub async fn routing_what_is_not_there_is_an_error(s: Shared) {
-    let error = s.route(&key("nobody"), at(1), Vec::new()).await.unwrap_err();
+    let error = s.route(&key("nobody"), at(1), Vec::new(), Vec::new()).await.unwrap_err();
     assert!(matches!(error, StoreError::Missing { .. }), "{error:?}");
 }
 
 pub async fn alerts_are_found_by_identifier_and_by_key_prefix(s: Shared) {
-    s.accept(alert("a")).await.unwrap();
+    s.accept(arrival(alert("a"))).await.unwrap();
     let mut same_identifier = alert("b");
     same_identifier.envelope.reference = Reference { sender: "b@other.example".into(), ..reference("a") };
-    s.accept(same_identifier).await.unwrap();
+    s.accept(arrival(same_identifier)).await.unwrap();
     let mut both = [key("a"), key("b")];
     both.sort();
     let mut found = s.find("a").await.unwrap();
@@ -255,7 +265,7 @@ pub async fn alerts_are_found_by_identifier_and_by_key_prefix(s: Shared) {
 
 pub async fn lists_of_alerts_are_newest_first_in_pages(s: Shared) {
     for name in ["a", "b", "c", "d"] {
-        s.accept(alert(name)).await.unwrap();
+        s.accept(arrival(alert(name))).await.unwrap();
     }
     assert_eq!(keys(&s, Page { limit: 2, skip: 0 }).await, [key("d"), key("c")]);
     assert_eq!(keys(&s, Page { limit: 2, skip: 1 }).await, [key("c"), key("b")]);
@@ -280,16 +290,18 @@ pub async fn the_sweep_takes_what_is_over_and_keeps_what_is_not(s: Shared) {
         aged("new", 100, None),
     ];
     for new in alerts {
-        s.accept(new).await.unwrap();
+        s.accept(arrival(new)).await.unwrap();
     }
-    s.route(&key("old"), at(10), vec![delivery("old", "x")]).await.unwrap();
+    s.route(&key("old"), at(10), vec![delivery("old", "x")], Vec::new()).await.unwrap();
     for name in ["old without end", "old but in force", "new"] {
-        s.route(&key(name), at(10), Vec::new()).await.unwrap();
+        s.route(&key(name), at(10), Vec::new(), Vec::new()).await.unwrap();
     }
     let waiting = vec![delivery("old but not delivered", "y")];
-    s.route(&key("old but not delivered"), at(10), waiting).await.unwrap();
+    s.route(&key("old but not delivered"), at(10), waiting, Vec::new()).await.unwrap();
     s.render(&id("old", "x"), rendering("old")).await.unwrap();
-    s.finish(&id("old", "x"), at(12), AttemptEnd::Dead { error: "refused".into() }).await.unwrap();
+    s.finish(&id("old", "x"), at(12), AttemptEnd::Dead { error: "refused".into() }, Vec::new())
+        .await
+        .unwrap();
     assert_eq!(s.depth().await.unwrap().dead, 1);
 
     assert_eq!(s.sweep(at(100), 100).await.unwrap(), 2);
@@ -306,25 +318,27 @@ pub async fn the_sweep_takes_what_is_over_and_keeps_what_is_not(s: Shared) {
     assert!(s.followers(&chain("old")).await.unwrap().is_empty());
 
     // What a later delivery end lets go is swept then.
-    s.finish(&id("old but not delivered", "y"), at(13), AttemptEnd::Delivered(receipt("/1"))).await.unwrap();
+    s.finish(&id("old but not delivered", "y"), at(13), AttemptEnd::Delivered(receipt("/1")), Vec::new())
+        .await
+        .unwrap();
     assert_eq!(s.sweep(at(100), 100).await.unwrap(), 1);
 }
 
 pub async fn dedup_keys_and_our_references_outlive_the_sweep(s: Shared) {
-    s.accept(aged("a", 0, None)).await.unwrap();
-    s.route(&key("a"), at(10), vec![delivery("a", "x")]).await.unwrap();
+    s.accept(arrival(aged("a", 0, None))).await.unwrap();
+    s.route(&key("a"), at(10), vec![delivery("a", "x")], Vec::new()).await.unwrap();
     s.render(&id("a", "x"), rendering("a")).await.unwrap();
-    s.finish(&id("a", "x"), at(12), AttemptEnd::Delivered(receipt("/1"))).await.unwrap();
+    s.finish(&id("a", "x"), at(12), AttemptEnd::Delivered(receipt("/1")), Vec::new()).await.unwrap();
     assert_eq!(s.sweep(at(100), 100).await.unwrap(), 1);
-    assert_eq!(s.accept(aged("a", 0, None)).await.unwrap(), Stored::Repeat);
+    assert_eq!(s.accept(arrival(aged("a", 0, None))).await.unwrap(), Stored::Repeat);
     assert_eq!(s.ours("bridge@example.org", "a").await.unwrap(), Some(key("a")));
-    assert_eq!(s.accept(update("b", &["a"])).await.unwrap(), Stored::New(chain("a")));
+    assert_eq!(s.accept(arrival(update("b", &["a"]))).await.unwrap(), Stored::New(chain("a")));
 }
 
 pub async fn the_sweep_keeps_to_its_limit_and_takes_the_oldest(s: Shared) {
     for (name, secs) in [("c", 3), ("a", 1), ("b", 2)] {
-        s.accept(aged(name, secs, None)).await.unwrap();
-        s.route(&key(name), at(10), Vec::new()).await.unwrap();
+        s.accept(arrival(aged(name, secs, None))).await.unwrap();
+        s.route(&key(name), at(10), Vec::new(), Vec::new()).await.unwrap();
     }
     assert_eq!(s.sweep(at(100), 2).await.unwrap(), 2);
     assert_eq!(keys(&s, ALL).await, [key("c")]);

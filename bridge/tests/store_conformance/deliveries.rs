@@ -6,7 +6,7 @@ use capbridge::envelope::{Lane, StoredAlert};
 use capbridge::store::{AttemptEnd, Claim, DeliveryId, NewDelivery, Page, State, Store, StoreError};
 
 use crate::samples::{
-    ALL, alert, at, chain, delivery, endpoint, id, key, receipt, rendering, update, urgent,
+    ALL, alert, arrival, at, chain, delivery, endpoint, id, key, receipt, rendering, update, urgent,
 };
 
 type Shared = Arc<dyn Store>;
@@ -15,9 +15,9 @@ type Shared = Arc<dyn Store>;
 async fn queue(s: &Shared, alerts: Vec<StoredAlert>, to: &[&str]) {
     for new in alerts {
         let (key, name) = (new.envelope.key.clone(), new.envelope.reference.identifier.clone());
-        s.accept(new).await.unwrap();
+        s.accept(arrival(new)).await.unwrap();
         let deliveries = to.iter().map(|to| delivery(&name, to)).collect();
-        s.route(&key, at(5), deliveries).await.unwrap();
+        s.route(&key, at(5), deliveries, Vec::new()).await.unwrap();
     }
 }
 
@@ -46,9 +46,9 @@ fn waiting(secs: i64) -> AttemptEnd {
 }
 
 pub async fn routing_twice_changes_nothing(s: Shared) {
-    s.accept(alert("a")).await.unwrap();
-    s.route(&key("a"), at(5), vec![delivery("a", "x")]).await.unwrap();
-    s.route(&key("a"), at(6), vec![delivery("a", "x"), delivery("a", "y")]).await.unwrap();
+    s.accept(arrival(alert("a"))).await.unwrap();
+    s.route(&key("a"), at(5), vec![delivery("a", "x")], Vec::new()).await.unwrap();
+    s.route(&key("a"), at(6), vec![delivery("a", "x"), delivery("a", "y")], Vec::new()).await.unwrap();
     assert_eq!(s.deliveries(None, ALL).await.unwrap().len(), 1);
     let depth = s.depth().await.unwrap();
     assert_eq!((depth.unrouted, depth.routine, depth.oldest_queued_at), (0, 1, Some(at(5))));
@@ -72,8 +72,8 @@ pub async fn a_lease_that_ran_out_is_claimed_again_and_may_have_arrived(s: Share
     assert_eq!(claims.len(), 1);
     assert_eq!((claims[0].delivery.attempts, claims[0].delivery.maybe_delivered), (2, true));
     // The first worker comes back late: its end counts, the second's is too late.
-    s.finish(&id("a", "x"), at(71), delivered()).await.unwrap();
-    s.finish(&id("a", "x"), at(72), dead()).await.unwrap();
+    s.finish(&id("a", "x"), at(71), delivered(), Vec::new()).await.unwrap();
+    s.finish(&id("a", "x"), at(72), dead(), Vec::new()).await.unwrap();
     assert_eq!(state(&s, &id("a", "x")).await, State::Delivered);
     assert!(claimed(&s, 1_000).await.is_empty());
 }
@@ -102,9 +102,9 @@ pub async fn lanes_are_apart(s: Shared) {
 
 pub async fn the_oldest_due_goes_first_and_the_limit_holds(s: Shared) {
     for (name, due) in [("late", 30), ("early", 10), ("middle", 20)] {
-        s.accept(alert(name)).await.unwrap();
+        s.accept(arrival(alert(name))).await.unwrap();
         let new = NewDelivery { due_at: at(due), ..delivery(name, "x") };
-        s.route(&key(name), at(5), vec![new]).await.unwrap();
+        s.route(&key(name), at(5), vec![new], Vec::new()).await.unwrap();
     }
     assert_eq!(s.next_due(Lane::Routine).await.unwrap(), Some(at(10)));
     let first: Vec<_> = claim(&s, Lane::Routine, 25, 1).await;
@@ -118,27 +118,29 @@ pub async fn the_oldest_due_goes_first_and_the_limit_holds(s: Shared) {
 pub async fn one_of_a_chain_is_under_way_per_endpoint_and_a_cancel_never_overtakes(s: Shared) {
     queue(&s, vec![alert("a"), update("update", &["a"]), update("cancel", &["update"])], &["x", "y"]).await;
     assert_eq!(claimed(&s, 10).await, [id("a", "x"), id("a", "y")]);
-    s.finish(&id("a", "y"), at(11), delivered()).await.unwrap();
-    s.finish(&id("a", "x"), at(11), waiting(500)).await.unwrap();
+    s.finish(&id("a", "y"), at(11), delivered(), Vec::new()).await.unwrap();
+    s.finish(&id("a", "x"), at(11), waiting(500), Vec::new()).await.unwrap();
     // y goes on, x waits with all that is behind it.
     assert_eq!(claimed(&s, 12).await, [id("update", "y")]);
-    s.finish(&id("update", "y"), at(13), dead()).await.unwrap();
+    s.finish(&id("update", "y"), at(13), dead(), Vec::new()).await.unwrap();
     assert_eq!(claimed(&s, 14).await, [id("cancel", "y")]);
     assert!(claimed(&s, 499).await == [id("cancel", "y")]);
     assert_eq!(claimed(&s, 500).await, [id("a", "x")]);
-    s.finish(&id("a", "x"), at(501), AttemptEnd::Expired { error: "over".into() }).await.unwrap();
+    s.finish(&id("a", "x"), at(501), AttemptEnd::Expired { error: "over".into() }, Vec::new()).await.unwrap();
     assert_eq!(claimed(&s, 502).await, [id("update", "x")]);
-    s.finish(&id("update", "x"), at(503), delivered()).await.unwrap();
+    s.finish(&id("update", "x"), at(503), delivered(), Vec::new()).await.unwrap();
     assert_eq!(claimed(&s, 504).await, [id("cancel", "x")]);
 }
 
 pub async fn a_final_state_makes_the_next_due_at_once(s: Shared) {
-    s.accept(alert("a")).await.unwrap();
-    s.accept(update("b", &["a"])).await.unwrap();
-    s.route(&key("a"), at(5), vec![delivery("a", "x")]).await.unwrap();
-    s.route(&key("b"), at(5), vec![NewDelivery { due_at: at(900), ..delivery("b", "x") }]).await.unwrap();
+    s.accept(arrival(alert("a"))).await.unwrap();
+    s.accept(arrival(update("b", &["a"]))).await.unwrap();
+    s.route(&key("a"), at(5), vec![delivery("a", "x")], Vec::new()).await.unwrap();
+    s.route(&key("b"), at(5), vec![NewDelivery { due_at: at(900), ..delivery("b", "x") }], Vec::new())
+        .await
+        .unwrap();
     claimed(&s, 10).await;
-    s.finish(&id("a", "x"), at(20), delivered()).await.unwrap();
+    s.finish(&id("a", "x"), at(20), delivered(), Vec::new()).await.unwrap();
     assert_eq!(s.next_due(Lane::Routine).await.unwrap(), Some(at(20)));
     assert_eq!(claimed(&s, 20).await, [id("b", "x")]);
 }
@@ -154,7 +156,7 @@ pub async fn each_end_is_stored_with_its_facts(s: Shared) {
         ("d", AttemptEnd::Expired { error: "over".into() }, State::Expired, Some(at(11)), Some("over")),
     ];
     for (name, end, state, ended_at, error) in ends {
-        s.finish(&id(name, "x"), at(11), end).await.unwrap();
+        s.finish(&id(name, "x"), at(11), end, Vec::new()).await.unwrap();
         let d = s.delivery(&id(name, "x")).await.unwrap().unwrap();
         assert_eq!((d.state, d.ended_at, d.error.as_deref()), (state, ended_at, error), "{name}");
         assert_eq!(d.maybe_delivered, name == "b");
@@ -166,18 +168,18 @@ pub async fn each_end_is_stored_with_its_facts(s: Shared) {
     assert_eq!(s.next_due(Lane::Routine).await.unwrap(), Some(at(40)));
     // A doubt about an earlier attempt stays when the next one fails cleanly.
     assert_eq!(claimed(&s, 40).await, [id("b", "x")]);
-    s.finish(&id("b", "x"), at(41), waiting(90)).await.unwrap();
+    s.finish(&id("b", "x"), at(41), waiting(90), Vec::new()).await.unwrap();
     assert!(s.delivery(&id("b", "x")).await.unwrap().unwrap().maybe_delivered);
-    s.finish(&id("b", "x"), at(42), delivered()).await.unwrap();
+    s.finish(&id("b", "x"), at(42), delivered(), Vec::new()).await.unwrap();
     assert_eq!(s.depth().await.unwrap().oldest_queued_at, None);
 }
 
 pub async fn an_end_of_what_is_not_there_is_an_error(s: Shared) {
     let nobody = id("nobody", "x");
     let errors = [
-        s.finish(&nobody, at(1), dead()).await.unwrap_err(),
+        s.finish(&nobody, at(1), dead(), Vec::new()).await.unwrap_err(),
         s.give_back(&nobody, at(1)).await.unwrap_err(),
-        s.replay(&nobody, at(1), at(2)).await.unwrap_err(),
+        s.replay(&nobody, at(1), at(2), Vec::new()).await.unwrap_err(),
         s.render(&nobody, rendering("a")).await.unwrap_err(),
     ];
     for error in errors {
@@ -190,14 +192,14 @@ pub async fn what_was_rendered_comes_with_the_next_claim_and_is_ours(s: Shared) 
     queue(&s, vec![alert("a")], &["x"]).await;
     claimed(&s, 10).await;
     s.render(&id("a", "x"), rendering("a")).await.unwrap();
-    s.finish(&id("a", "x"), at(11), waiting(20)).await.unwrap();
+    s.finish(&id("a", "x"), at(11), waiting(20), Vec::new()).await.unwrap();
     let claims = claim(&s, Lane::Routine, 20, 5).await;
     assert_eq!(claims[0].rendering, Some(rendering("a")));
     // Stamped again: the earlier reference stays ours.
     let mut again = rendering("a second");
     again.earlier = vec![rendering("a").reference];
     s.render(&id("a", "x"), again.clone()).await.unwrap();
-    s.finish(&id("a", "x"), at(21), waiting(30)).await.unwrap();
+    s.finish(&id("a", "x"), at(21), waiting(30), Vec::new()).await.unwrap();
     assert_eq!(claim(&s, Lane::Routine, 30, 5).await[0].rendering, Some(again));
     for name in ["a", "a second"] {
         assert_eq!(s.ours("bridge@example.org", name).await.unwrap(), Some(key("a")), "{name}");
@@ -222,7 +224,7 @@ pub async fn giving_back_undoes_the_claim(s: Shared) {
     let d = s.delivery(&id("a", "x")).await.unwrap().unwrap();
     assert_eq!((d.state, d.attempts, d.maybe_delivered), (State::Queued, 0, false));
     assert_eq!(claimed(&s, 10).await, [id("a", "x")]);
-    s.finish(&id("a", "x"), at(11), waiting(20)).await.unwrap();
+    s.finish(&id("a", "x"), at(11), waiting(20), Vec::new()).await.unwrap();
     claimed(&s, 20).await;
     s.give_back(&id("a", "x"), at(1)).await.unwrap();
     let d = s.delivery(&id("a", "x")).await.unwrap().unwrap();
@@ -233,11 +235,11 @@ pub async fn giving_back_undoes_the_claim(s: Shared) {
 pub async fn a_dead_or_expired_delivery_can_be_replayed(s: Shared) {
     queue(&s, vec![alert("a"), alert("b")], &["x"]).await;
     claimed(&s, 10).await;
-    s.finish(&id("a", "x"), at(11), dead()).await.unwrap();
-    s.finish(&id("b", "x"), at(11), AttemptEnd::Expired { error: "over".into() }).await.unwrap();
+    s.finish(&id("a", "x"), at(11), dead(), Vec::new()).await.unwrap();
+    s.finish(&id("b", "x"), at(11), AttemptEnd::Expired { error: "over".into() }, Vec::new()).await.unwrap();
     assert_eq!(s.depth().await.unwrap().dead, 1);
     for name in ["a", "b"] {
-        s.replay(&id(name, "x"), at(100), at(9_000)).await.unwrap();
+        s.replay(&id(name, "x"), at(100), at(9_000), Vec::new()).await.unwrap();
         let d = s.delivery(&id(name, "x")).await.unwrap().unwrap();
         assert_eq!((d.state, d.due_at, d.give_up_at, d.ended_at), (State::Queued, at(100), at(9_000), None));
     }
@@ -245,8 +247,8 @@ pub async fn a_dead_or_expired_delivery_can_be_replayed(s: Shared) {
     assert_eq!((depth.dead, depth.routine, depth.oldest_queued_at), (0, 2, Some(at(5))));
     assert_eq!(claimed(&s, 100).await, [id("a", "x"), id("b", "x")]);
     for name in ["a", "b"] {
-        s.finish(&id(name, "x"), at(101), delivered()).await.unwrap();
-        let error = s.replay(&id(name, "x"), at(102), at(9_000)).await.unwrap_err();
+        s.finish(&id(name, "x"), at(101), delivered(), Vec::new()).await.unwrap();
+        let error = s.replay(&id(name, "x"), at(102), at(9_000), Vec::new()).await.unwrap_err();
         assert!(matches!(error, StoreError::Missing { .. }), "{error:?}");
     }
 }
@@ -254,11 +256,11 @@ pub async fn a_dead_or_expired_delivery_can_be_replayed(s: Shared) {
 pub async fn a_replayed_delivery_waits_behind_what_is_under_way(s: Shared) {
     queue(&s, vec![alert("a"), update("b", &["a"])], &["x"]).await;
     claimed(&s, 10).await;
-    s.finish(&id("a", "x"), at(11), dead()).await.unwrap();
+    s.finish(&id("a", "x"), at(11), dead(), Vec::new()).await.unwrap();
     assert_eq!(claimed(&s, 12).await, [id("b", "x")]);
-    s.replay(&id("a", "x"), at(13), at(9_000)).await.unwrap();
+    s.replay(&id("a", "x"), at(13), at(9_000), Vec::new()).await.unwrap();
     assert!(claimed(&s, 14).await.is_empty());
-    s.finish(&id("b", "x"), at(15), delivered()).await.unwrap();
+    s.finish(&id("b", "x"), at(15), delivered(), Vec::new()).await.unwrap();
     assert_eq!(claimed(&s, 16).await, [id("a", "x")]);
 }
 
@@ -268,7 +270,7 @@ pub async fn what_was_issued_is_listed_per_endpoint_in_order(s: Shared) {
     for (name, end) in [("a", delivered()), ("b", dead()), ("c", delivered())] {
         claimed(&s, 10).await;
         s.render(&id(name, "x"), rendering(name)).await.unwrap();
-        s.finish(&id(name, "x"), at(11), end).await.unwrap();
+        s.finish(&id(name, "x"), at(11), end, Vec::new()).await.unwrap();
     }
     let issued = s.issued(&endpoint("x"), &chain("a")).await.unwrap();
     let facts: Vec<_> = issued.iter().map(|i| (&i.original.key, &i.reference)).collect();
@@ -284,13 +286,13 @@ pub async fn what_may_have_arrived_counts_as_issued_once_it_ended(s: Shared) {
     claimed(&s, 10).await;
     s.render(&id("a", "x"), rendering("a")).await.unwrap();
     let lost = AttemptEnd::Waiting { due_at: at(20), error: "no answer".into(), maybe_delivered: true };
-    s.finish(&id("a", "x"), at(11), lost).await.unwrap();
+    s.finish(&id("a", "x"), at(11), lost, Vec::new()).await.unwrap();
     assert!(s.issued(&endpoint("x"), &chain("a")).await.unwrap().is_empty());
     claimed(&s, 20).await;
-    s.finish(&id("a", "x"), at(21), AttemptEnd::Expired { error: "late".into() }).await.unwrap();
+    s.finish(&id("a", "x"), at(21), AttemptEnd::Expired { error: "late".into() }, Vec::new()).await.unwrap();
     let issued = s.issued(&endpoint("x"), &chain("a")).await.unwrap();
     assert_eq!((issued.len(), issued[0].location.as_deref()), (1, None));
-    s.replay(&id("a", "x"), at(22), at(9_000)).await.unwrap();
+    s.replay(&id("a", "x"), at(22), at(9_000), Vec::new()).await.unwrap();
     assert!(s.issued(&endpoint("x"), &chain("a")).await.unwrap().is_empty());
 }
 

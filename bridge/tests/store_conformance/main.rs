@@ -97,6 +97,8 @@ macro_rules! suite {
                 record: the_record_is_a_chain_that_verifies
                 record: many_at_once_append_to_one_chain
                 record: events_about_an_alert_are_its_journey
+                record: what_a_step_says_is_recorded_with_it_and_only_if_it_changed_something
+                record: a_link_to_a_twin_is_in_the_journey_of_the_first
                 record: a_checkpoint_is_what_was_written_last
                 record: a_lease_has_one_holder_until_it_ends
                 record: a_probe_changes_nothing

@@ -11,7 +11,8 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
 use crate::samples::{
-    ALL, alert, at, chain, delivery, endpoint, event, id, key, receipt, rendering, through, update, urgent,
+    ALL, alert, arrival, at, chain, delivery, endpoint, event, id, key, receipt, rendering, through, update,
+    urgent,
 };
 use crate::{Embedded, Redis};
 
@@ -200,7 +201,7 @@ async fn step(both: &Both, model: &mut Model, now: &mut i64, op: &Op) {
                 let found = both
                     .call(|s| {
                         let again = again.clone();
-                        async move { s.accept(again).await.ok() }
+                        async move { s.accept(arrival(again)).await.ok() }
                     })
                     .await;
                 assert_eq!(found, Some(Stored::Repeat));
@@ -210,7 +211,7 @@ async fn step(both: &Both, model: &mut Model, now: &mut i64, op: &Op) {
             let found = both
                 .call(|s| {
                     let new = new.clone();
-                    async move { s.accept(new).await.ok() }
+                    async move { s.accept(arrival(new)).await.ok() }
                 })
                 .await;
             assert_eq!(found, Some(model.accept(*alert, refers_to, held)));
@@ -267,7 +268,7 @@ async fn again(both: &Both, model: &mut Model, alert: u8) {
     let found = both
         .call(|s| {
             let again = again.clone();
-            async move { s.accept(again).await.ok() }
+            async move { s.accept(arrival(again)).await.ok() }
         })
         .await;
     if model.linked.insert(alert) {
@@ -292,7 +293,7 @@ async fn route(both: &Both, model: &mut Model, alert: u8, endpoints: u8, now: i6
     let done = both
         .call(|s| {
             let wanted = wanted.clone();
-            async move { s.route(&key(&name(alert)), at(now), wanted).await.ok() }
+            async move { s.route(&key(&name(alert)), at(now), wanted, Vec::new()).await.ok() }
         })
         .await;
     if !model.accepted.contains(&alert) {
@@ -343,7 +344,7 @@ async fn finish(both: &Both, model: &mut Model, n: u8, end: End, now: i64) {
     };
     both.call(|s| {
         let (of, end) = (of.clone(), ended());
-        async move { s.finish(&of, at(now), end).await.ok() }
+        async move { s.finish(&of, at(now), end, Vec::new()).await.ok() }
     })
     .await
     .unwrap();
@@ -364,7 +365,7 @@ async fn replay(both: &Both, model: &mut Model, n: u8, now: i64) {
     let done = both
         .call(|s| {
             let of = of.clone();
-            async move { s.replay(&of, at(now), at(now + 900)).await.ok() }
+            async move { s.replay(&of, at(now), at(now + 900), Vec::new()).await.ok() }
         })
         .await;
     if done.is_some() {

@@ -3,17 +3,18 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use capbridge::store::{Event, Page, Store, StoreError};
+use capbridge::envelope::Lane;
+use capbridge::store::{Arrival, AttemptEnd, Event, Page, Store, StoreError};
 use capbridge_adapters::passage::Origin;
 
-use crate::samples::{ALL, alert, at, event, key, quarantined, release};
+use crate::samples::{ALL, alert, arrival, at, delivery, event, id, key, quarantined, release, through};
 
 type Shared = Arc<dyn Store>;
 
 pub async fn a_document_in_quarantine_is_kept_and_counted(s: Shared) {
     let raw = Bytes::from_static(b"\xff not xml \x00");
     for _ in 0..3 {
-        s.quarantine(quarantined("a"), raw.clone()).await.unwrap();
+        s.quarantine(quarantined("a"), raw.clone(), Vec::new()).await.unwrap();
     }
     let (entry, kept) = s.quarantined_document("q_a").await.unwrap().unwrap();
     assert_eq!((entry.times, kept), (3, raw));
@@ -23,25 +24,25 @@ pub async fn a_document_in_quarantine_is_kept_and_counted(s: Shared) {
 }
 
 pub async fn a_released_document_counts_no_more_and_says_who_released_it(s: Shared) {
-    s.quarantine(quarantined("a"), Bytes::from_static(b"a")).await.unwrap();
-    s.quarantine(quarantined("b"), Bytes::from_static(b"b")).await.unwrap();
-    let (entry, raw) = s.release("q_a", release()).await.unwrap();
+    s.quarantine(quarantined("a"), Bytes::from_static(b"a"), Vec::new()).await.unwrap();
+    s.quarantine(quarantined("b"), Bytes::from_static(b"b"), Vec::new()).await.unwrap();
+    let (entry, raw) = s.release("q_a", release(), Vec::new()).await.unwrap();
     assert_eq!((entry.released.clone(), &raw[..]), (Some(release()), &b"a"[..]));
-    s.release("q_a", release()).await.unwrap();
+    s.release("q_a", release(), Vec::new()).await.unwrap();
     assert_eq!(s.depth().await.unwrap().quarantined, 1);
     assert_eq!(s.quarantined_document("q_a").await.unwrap(), Some((entry, raw)));
     // The same bytes after a release are still that entry.
-    s.quarantine(quarantined("a"), Bytes::from_static(b"a")).await.unwrap();
+    s.quarantine(quarantined("a"), Bytes::from_static(b"a"), Vec::new()).await.unwrap();
     let (entry, _) = s.quarantined_document("q_a").await.unwrap().unwrap();
     assert_eq!((entry.times, entry.released), (2, Some(release())));
     assert_eq!(s.depth().await.unwrap().quarantined, 1);
-    let error = s.release("q_c", release()).await.unwrap_err();
+    let error = s.release("q_c", release(), Vec::new()).await.unwrap_err();
     assert!(matches!(error, StoreError::Missing { .. }), "{error:?}");
 }
 
 pub async fn the_quarantine_is_listed_newest_first_in_pages(s: Shared) {
     for name in ["a", "b", "c"] {
-        s.quarantine(quarantined(name), Bytes::new()).await.unwrap();
+        s.quarantine(quarantined(name), Bytes::new(), Vec::new()).await.unwrap();
     }
     let page = s.quarantined(Page { limit: 2, skip: 1 }).await.unwrap();
     assert_eq!(page.iter().map(|q| q.id.as_str()).collect::<Vec<_>>(), ["q_b", "q_a"]);
@@ -62,7 +63,7 @@ pub async fn many_at_once_append_to_one_chain(s: Shared) {
         done.unwrap();
     }
     assert_eq!(s.verify_record().await.unwrap(), Ok(80));
-    s.accept(alert("a")).await.unwrap();
+    s.accept(arrival(alert("a"))).await.unwrap();
     let events = s.journey(&key("a")).await.unwrap().unwrap().events;
     assert_eq!(events.len(), 80);
     // What one call appends stays together.
@@ -72,7 +73,7 @@ pub async fn many_at_once_append_to_one_chain(s: Shared) {
 }
 
 pub async fn events_about_an_alert_are_its_journey(s: Shared) {
-    s.accept(alert("a")).await.unwrap();
+    s.accept(arrival(alert("a"))).await.unwrap();
     let mut rich: Event = event("attempt", Some("a"), 2);
     rich.facts.insert("endpoint".into(), "x".into());
     rich.facts.insert("empty".into(), serde_json::json!([]));
@@ -119,4 +120,46 @@ pub async fn a_probe_changes_nothing(s: Shared) {
     s.probe().await.unwrap();
     s.probe().await.unwrap();
     assert_eq!(s.depth().await.unwrap(), before);
+}
+
+pub async fn what_a_step_says_is_recorded_with_it_and_only_if_it_changed_something(s: Shared) {
+    let whats = async |about: &str| -> Vec<String> {
+        let journey = s.journey(&key(about)).await.unwrap().unwrap();
+        journey.events.into_iter().map(|e| e.what).collect()
+    };
+    let said = |what: &str| vec![event(what, Some("a"), 1)];
+    let new = || Arrival { alert: alert("a"), if_new: said("accepted"), if_linked: said("linked") };
+    s.accept(new()).await.unwrap();
+    s.accept(new()).await.unwrap();
+    assert_eq!(whats("a").await, ["accepted"], "a repeat says nothing");
+    s.accept(Arrival { alert: through("mirror", alert("a")), ..new() }).await.unwrap();
+    s.route(&key("a"), at(5), vec![delivery("a", "x")], said("routed")).await.unwrap();
+    s.route(&key("a"), at(5), vec![delivery("a", "x")], said("routed")).await.unwrap();
+    s.claim(Lane::Routine, at(10), at(70), 9).await.unwrap();
+    let dead = || AttemptEnd::Dead { error: "gone".into() };
+    s.finish(&id("a", "x"), at(11), dead(), said("dead")).await.unwrap();
+    s.finish(&id("a", "x"), at(11), dead(), said("dead")).await.unwrap();
+    s.replay(&id("a", "x"), at(12), at(9_000), said("replayed")).await.unwrap();
+    assert!(s.replay(&id("a", "x"), at(12), at(9_000), said("replayed")).await.is_err());
+    assert_eq!(whats("a").await, ["accepted", "linked", "routed", "dead", "replayed"]);
+    s.quarantine(quarantined("q"), Bytes::from_static(b"raw"), said("quarantined")).await.unwrap();
+    s.release("q_q", release(), said("released")).await.unwrap();
+    assert!(s.release("q_none", release(), said("released")).await.is_err());
+    assert_eq!(whats("a").await.len(), 7);
+    assert_eq!(s.verify_record().await.unwrap(), Ok(7));
+}
+
+pub async fn a_link_to_a_twin_is_in_the_journey_of_the_first(s: Shared) {
+    let twin = |origin: &str, name: &str| {
+        let mut made = through(origin, alert(name));
+        made.envelope.twin = Some(key("twin"));
+        let events = |what: &str| vec![event(what, Some(name), 1)];
+        Arrival { alert: made, if_new: events("accepted"), if_linked: events("linked") }
+    };
+    s.accept(twin("hub", "a")).await.unwrap();
+    s.accept(twin("mirror", "a.IPAWS")).await.unwrap();
+    let journey = s.journey(&key("a")).await.unwrap().unwrap();
+    let whats: Vec<_> = journey.events.iter().map(|e| e.what.as_str()).collect();
+    assert_eq!(whats, ["accepted", "linked"]);
+    assert_eq!(journey.events[1].alert, Some(key("a.IPAWS")), "the event names the copy");
 }

@@ -8,20 +8,20 @@ use capbridge::store::{AttemptEnd, Store, Stored};
 use capbridge_adapters::passage::Origin;
 
 use crate::samples::{
-    alert, at, chain, delivery, endpoint, event, id, key, quarantined, receipt, rendering, update,
+    alert, arrival, at, chain, delivery, endpoint, event, id, key, quarantined, receipt, rendering, update,
 };
 
 /// Does one of everything.
 pub async fn fill(s: Arc<dyn Store>) {
-    s.accept(alert("a")).await.unwrap();
-    s.accept(update("b", &["a"])).await.unwrap();
-    s.accept(alert("unrouted")).await.unwrap();
-    s.route(&key("a"), at(5), vec![delivery("a", "x"), delivery("a", "y")]).await.unwrap();
-    s.route(&key("b"), at(5), vec![delivery("b", "x"), delivery("b", "y")]).await.unwrap();
+    s.accept(arrival(alert("a"))).await.unwrap();
+    s.accept(arrival(update("b", &["a"]))).await.unwrap();
+    s.accept(arrival(alert("unrouted"))).await.unwrap();
+    s.route(&key("a"), at(5), vec![delivery("a", "x"), delivery("a", "y")], Vec::new()).await.unwrap();
+    s.route(&key("b"), at(5), vec![delivery("b", "x"), delivery("b", "y")], Vec::new()).await.unwrap();
     assert_eq!(s.claim(Lane::Routine, at(10), at(70), 9).await.unwrap().len(), 2);
     s.render(&id("a", "x"), rendering("a")).await.unwrap();
-    s.finish(&id("a", "x"), at(11), AttemptEnd::Delivered(receipt("/1"))).await.unwrap();
-    s.quarantine(quarantined("q"), Bytes::from_static(b"q")).await.unwrap();
+    s.finish(&id("a", "x"), at(11), AttemptEnd::Delivered(receipt("/1")), Vec::new()).await.unwrap();
+    s.quarantine(quarantined("q"), Bytes::from_static(b"q"), Vec::new()).await.unwrap();
     s.record(vec![event("accepted", Some("a"), 1)]).await.unwrap();
     s.set_checkpoint(&Origin("hub".into()), "c").await.unwrap();
     assert!(s.lease("hub", "one", at(0), at(100)).await.unwrap());
@@ -38,7 +38,7 @@ pub enum Leases {
 
 /// Finds all of it.
 pub async fn verify(s: Arc<dyn Store>, leases: Leases) {
-    assert_eq!(s.accept(alert("a")).await.unwrap(), Stored::Repeat);
+    assert_eq!(s.accept(arrival(alert("a"))).await.unwrap(), Stored::Repeat);
     assert_eq!(s.alert(&key("unrouted")).await.unwrap(), Some(alert("unrouted")));
     let depth = s.depth().await.unwrap();
     assert_eq!((depth.unrouted, depth.routine, depth.quarantined), (1, 3, 1));

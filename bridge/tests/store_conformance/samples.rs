@@ -5,7 +5,7 @@ use cap_schema::MsgType;
 use capbridge::envelope::{
     AlertKey, ChainKey, ChainName, Envelope, Lane, Quarantined, Reference, Release, StoredAlert, World,
 };
-use capbridge::store::{DeliveryId, Event, NewDelivery, Page, Rendering};
+use capbridge::store::{Arrival, DeliveryId, Event, NewDelivery, Page, Rendering};
 use capbridge_adapters::class::{Class, Classified};
 use capbridge_adapters::endpoint::Receipt;
 use capbridge_adapters::passage::{Audience, EndpointName, Origin, Provenance, SystemName};
@@ -87,6 +87,11 @@ pub fn alert(name: &str) -> StoredAlert {
         raw: Bytes::from(format!("<alert>{name} \u{e9}\0</alert>")),
         derived: None,
     }
+}
+
+/// An alert on its way into the store, without a word for the record.
+pub fn arrival(alert: StoredAlert) -> Arrival {
+    Arrival { alert, if_new: Vec::new(), if_linked: Vec::new() }
 }
 
 /// An Update of earlier messages, by their names.

@@ -7,7 +7,7 @@ use capbridge::store::{Store, StoreError, Stored};
 use capbridge_adapters::settings::Secret;
 
 use crate::Redis;
-use crate::samples::{alert, at, event, key};
+use crate::samples::{alert, arrival, at, event, key};
 
 /// One inline command, past the store.
 fn say(redis: &Redis, command: &str) -> String {
@@ -46,11 +46,11 @@ async fn calls_go_on_after_the_server_was_killed_and_nothing_is_lost() {
     let store = redis.open().await;
     for round in 0..5 {
         let name = format!("round {round}");
-        assert!(matches!(store.accept(alert(&name)).await.unwrap(), Stored::New(_)));
+        assert!(matches!(store.accept(arrival(alert(&name))).await.unwrap(), Stored::New(_)));
         store.record(vec![event("accepted", Some(&name), round)]).await.unwrap();
         redis.server.kill_and_restart().await.unwrap();
         // The scripts are gone with the old process, too.
-        assert_eq!(store.accept(alert(&name)).await.unwrap(), Stored::Repeat);
+        assert_eq!(store.accept(arrival(alert(&name))).await.unwrap(), Stored::Repeat);
         assert_eq!(store.alert(&key(&name)).await.unwrap(), Some(alert(&name)));
     }
     assert_eq!(store.depth().await.unwrap().unrouted, 5);
@@ -74,9 +74,9 @@ async fn without_the_replicas_that_must_confirm_nothing_counts_as_accepted() {
 async fn an_emptied_server_is_used_again() {
     let redis = Redis::start().await;
     let store = redis.open().await;
-    store.accept(alert("a")).await.unwrap();
+    store.accept(arrival(alert("a"))).await.unwrap();
     say(&redis, "FLUSHALL");
-    store.accept(alert("b")).await.unwrap();
+    store.accept(arrival(alert("b"))).await.unwrap();
     let routed = store.unrouted(at(1), at(60), 9).await.unwrap();
     assert_eq!(routed, [alert("b")]);
 }
@@ -108,7 +108,7 @@ async fn the_user_of_the_page_may_do_what_the_store_does_and_no_more() {
         ..redis.settings()
     };
     let store = RedisStore::connect(settings).await.unwrap();
-    assert!(matches!(store.accept(alert("a")).await.unwrap(), Stored::New(_)));
+    assert!(matches!(store.accept(arrival(alert("a"))).await.unwrap(), Stored::New(_)));
     assert_eq!(store.unrouted(at(1), at(60), 9).await.unwrap().len(), 1);
     store.record(vec![event("accepted", Some("a"), 1)]).await.unwrap();
     assert_eq!(store.verify_record().await.unwrap(), Ok(1));

@@ -9,7 +9,7 @@ use capbridge_adapters::settings::Secret;
 use capbridge_harness::redis_set::{Cluster, Node, SentinelSet};
 use tokio::time::Instant;
 
-use crate::samples::{alert, at, key};
+use crate::samples::{alert, arrival, at, key};
 
 /// More than any failover here takes.
 const LIMIT: Duration = Duration::from_secs(25);
@@ -34,7 +34,7 @@ fn causes(error: &dyn std::error::Error) -> String {
 async fn accept_patiently(store: &Arc<RedisStore>, name: &str) -> Duration {
     let begun = Instant::now();
     loop {
-        match store.accept(alert(name)).await {
+        match store.accept(arrival(alert(name))).await {
             Ok(stored) => {
                 assert!(matches!(stored, Stored::New(_) | Stored::Repeat), "{name}: {stored:?}");
                 return begun.elapsed();
@@ -110,7 +110,7 @@ async fn behind_tls_both_sides_show_who_they_are() {
     };
     let store =
         RedisStore::connect(RedisSettings { tls: tls.clone(), ..settings(url("127.0.0.1")) }).await.unwrap();
-    assert!(matches!(store.accept(alert("a")).await.unwrap(), Stored::New(_)));
+    assert!(matches!(store.accept(arrival(alert("a"))).await.unwrap(), Stored::New(_)));
     let without_roots = RedisTls { roots_pem: None, ..tls.clone() };
     let without_certificate = RedisTls { certificate_pem: None, key_pem: None, ..tls.clone() };
     let cases = [
@@ -139,17 +139,17 @@ async fn a_change_counts_when_a_replica_has_it_and_not_before() {
     let url = format!("redis://127.0.0.1:{}", primary.port);
     let waiting = RedisSettings { wait_replicas: Some(1), ..settings(url) };
     let store = RedisStore::connect(waiting).await.unwrap();
-    assert!(matches!(store.accept(alert("a")).await.unwrap(), Stored::New(_)));
+    assert!(matches!(store.accept(arrival(alert("a"))).await.unwrap(), Stored::New(_)));
     let there =
         replica.say(&["EXISTS", &format!("{{capbridge:conformance}}:alert:{}", key("a").0)]).await.unwrap();
     assert_eq!(there, "1", "the replica has it");
     replica.kill().await.unwrap();
-    let error = causes(&store.accept(alert("b")).await.unwrap_err());
+    let error = causes(&store.accept(arrival(alert("b"))).await.unwrap_err());
     assert!(error.contains("0 replicas confirmed the change, 1 must"), "{error}");
     replica.restart().await.unwrap();
     capbridge_harness::eventually("it is taken again", LIMIT, async || {
         // The first call was carried out on the primary: only the confirmation was missing.
-        matches!(store.accept(alert("b")).await, Ok(Stored::Repeat)).then_some(())
+        matches!(store.accept(arrival(alert("b"))).await, Ok(Stored::Repeat)).then_some(())
     })
     .await
     .unwrap();
@@ -208,12 +208,12 @@ async fn in_a_cluster_the_store_follows_its_slot_to_another_node() {
     accept_patiently(&store, "b").await;
     assert_eq!(cluster.owner(KEY).await.unwrap(), to);
     all_there(&store, &["a".into(), "b".into()]).await;
-    assert_eq!(store.accept(alert("a")).await.unwrap(), Stored::Repeat);
+    assert_eq!(store.accept(arrival(alert("a"))).await.unwrap(), Stored::Repeat);
     // Other bridges live in other slots, so on other nodes; each finds its own.
     for name in ["one", "two", "three", "four", "five"] {
         let other = RedisSettings { name: name.to_owned(), ..settings(cluster.url()) };
         let other = RedisStore::connect(other).await.unwrap();
-        assert!(matches!(other.accept(alert("a")).await.unwrap(), Stored::New(_)), "{name}");
+        assert!(matches!(other.accept(arrival(alert("a"))).await.unwrap(), Stored::New(_)), "{name}");
     }
 }
 

@@ -7,14 +7,18 @@ use capbridge_adapters::passage::Sighting;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
-use super::record::count;
+use super::record::{self, count};
 use super::{Fault, chains};
 use crate::envelope::{AlertKey, Envelope, StoredAlert};
-use crate::store::{Page, Stored};
+use crate::store::{Arrival, Page, Stored};
 
-pub(super) fn accept(tx: &Transaction<'_>, mut alert: StoredAlert) -> Result<Stored, Fault> {
+pub(super) fn accept(tx: &Transaction<'_>, arrival: Arrival) -> Result<Stored, Fault> {
+    let Arrival { mut alert, if_new, if_linked } = arrival;
     let envelope = &mut alert.envelope;
     if let Some(known) = known(tx, envelope)? {
+        if let Stored::Linked(first) = &known {
+            record::append_about(tx, Some(first), &if_linked)?;
+        }
         return Ok(known);
     }
     let held_until = chains::hold(tx, envelope)?;
@@ -47,6 +51,7 @@ pub(super) fn accept(tx: &Transaction<'_>, mut alert: StoredAlert) -> Result<Sto
         held_until.map_or(0, Timestamp::as_millisecond),
     ])?;
     count(tx, "unrouted", 1)?;
+    record::append(tx, &if_new)?;
     let chain = envelope.chain.clone();
     Ok(if held_until.is_some() { Stored::Held(chain) } else { Stored::New(chain) })
 }

@@ -9,9 +9,11 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::Fault;
-use super::record::count;
+use super::record::{self, count};
 use crate::envelope::{AlertKey, ChainKey, Envelope, Lane, Reference};
-use crate::store::{AttemptEnd, Claim, Delivery, DeliveryId, Issued, NewDelivery, Page, Rendering, State};
+use crate::store::{
+    AttemptEnd, Claim, Delivery, DeliveryId, Event, Issued, NewDelivery, Page, Rendering, State,
+};
 
 pub(super) fn lane_name(lane: Lane) -> &'static str {
     match lane {
@@ -65,6 +67,7 @@ pub(super) fn route(
     key: &AlertKey,
     routed_at: Timestamp,
     deliveries: Vec<NewDelivery>,
+    events: &[Event],
 ) -> Result<(), Fault> {
     let found: Option<(String, bool)> = tx
         .prepare_cached("SELECT envelope, waits FROM alerts WHERE key = ?")?
@@ -82,6 +85,7 @@ pub(super) fn route(
     }
     tx.prepare_cached("UPDATE alerts SET waits = 0, routed_at = coalesce(routed_at, ?) WHERE key = ?")?
         .execute(params![routed_at.as_millisecond(), key.0])?;
+    record::append(tx, events)?;
     count(tx, "unrouted", -1)
 }
 
@@ -267,11 +271,13 @@ pub(super) fn finish(
     id: &DeliveryId,
     ended_at: Timestamp,
     end: AttemptEnd,
+    events: &[Event],
 ) -> Result<(), Fault> {
     let mut delivery = read(tx, id)?;
     if delivery.state.is_final() {
         return Ok(());
     }
+    record::append(tx, events)?;
     match end {
         AttemptEnd::Delivered(receipt) => {
             delivery.state = State::Delivered;

@@ -49,6 +49,18 @@ pub(super) fn probe(tx: &Transaction<'_>) -> Result<(), Fault> {
 }
 
 pub(super) fn append(tx: &Transaction<'_>, events: &[Event]) -> Result<(), Fault> {
+    append_about(tx, None, events)
+}
+
+/// Appends events to the log, and to the journey of `about` where that is given, else of the alert that each names.
+pub(super) fn append_about(
+    tx: &Transaction<'_>,
+    about: Option<&AlertKey>,
+    events: &[Event],
+) -> Result<(), Fault> {
+    if events.is_empty() {
+        return Ok(());
+    }
     let mut previous: String = tx
         .prepare_cached("SELECT hash FROM events ORDER BY seq DESC LIMIT 1")?
         .query_row([], |row| row.get(0))
@@ -57,7 +69,7 @@ pub(super) fn append(tx: &Transaction<'_>, events: &[Event]) -> Result<(), Fault
     for event in events {
         let entry = audit::chain(&previous, event);
         tx.prepare_cached("INSERT INTO events (alert, event, hash) VALUES (?,?,?)")?.execute(params![
-            event.alert.as_ref().map(|k| &k.0),
+            about.or(event.alert.as_ref()).map(|k| &k.0),
             entry.text,
             entry.hash
         ])?;

@@ -1,13 +1,10 @@
-//! The audit log in Redis: hash-chained, many writers.
+//! The hash chain over the audit log in Redis.
 //!
-//! Owns the order of entries. The chain is computed here and appended only if its end has not moved meanwhile; what
-//! several tasks record at once goes out as one batch.
-
-use std::sync::Mutex as Shared;
-use std::sync::PoisonError;
+//! Owns the hashes. Steps append their events in one script with what they change; the server has no SHA-256 for scripts,
+//! so the chain is computed here, a moment later, over the order that the stream has. Several instances may do it: the
+//! chain grows only where its end has not moved meanwhile.
 
 use redis::Value;
-use tokio::sync::{Mutex, oneshot};
 
 use super::Fault;
 use super::keys::{Keys, suffix};
@@ -15,140 +12,90 @@ use super::link::{Effect, Link};
 use super::records::Parts;
 use super::scripts::Scripts;
 use crate::audit;
-use crate::store::Event;
 
-/// Entries read at once when the chain is verified.
+/// Entries read at once.
 const PAGE: u64 = 1_000;
-/// How often a batch is chained anew because another instance was faster.
-const RACES: u32 = 64;
 
-struct Waiting {
-    events: Vec<Event>,
-    done: oneshot::Sender<()>,
+/// How far the chain goes: entries, last hash, last entry.
+struct Head {
+    count: u64,
+    hash: String,
+    id: String,
 }
 
-/// The writer of the log in this process.
-pub(super) struct Journal {
-    process: String,
-    waiting: Shared<Vec<Waiting>>,
-    /// The end of the chain as last seen, and the number of the last batch.
-    end: Mutex<(String, u64)>,
+async fn head(link: &Link, keys: &Keys) -> Result<Head, Fault> {
+    let mut ask = redis::cmd("HMGET");
+    ask.arg(keys.one(suffix::AUDIT_HEAD)).arg(&["n", "hash", "id"]);
+    let (count, hash, id): (Option<u64>, Option<String>, Option<String>) =
+        link.send(&ask, Effect::Read).await?;
+    Ok(Head {
+        count: count.unwrap_or(0),
+        hash: hash.unwrap_or_else(|| audit::GENESIS.to_owned()),
+        id: id.unwrap_or_else(|| "0-0".to_owned()),
+    })
 }
 
-impl Journal {
-    /// A writer with a name of its own.
-    pub(super) fn new(process: String) -> Self {
-        Journal { process, waiting: Shared::default(), end: Mutex::new((audit::GENESIS.to_owned(), 0)) }
-    }
-
-    /// Appends; returns when it is durable.
-    pub(super) async fn append(
-        &self,
-        link: &Link,
-        scripts: &Scripts,
-        events: Vec<Event>,
-    ) -> Result<(), Fault> {
-        if events.is_empty() {
-            return Ok(());
-        }
-        let (done, mut written) = oneshot::channel();
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(Waiting { events, done });
-        let mut end = self.end.lock().await;
-        if written.try_recv().is_ok() {
-            // Whoever held the lock took these along.
-            return Ok(());
-        }
-        let batch = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
-        if !batch.is_empty() {
-            self.write(link, scripts, &mut end, batch).await?;
-        }
-        // Closed without a word: the task that took these along was dropped or failed.
-        written.try_recv().map_err(|_| Fault::Ended)
-    }
-
-    async fn write(
-        &self,
-        link: &Link,
-        scripts: &Scripts,
-        end: &mut (String, u64),
-        batch: Vec<Waiting>,
-    ) -> Result<(), Fault> {
-        end.1 += 1;
-        let events: Vec<&Event> = batch.iter().flat_map(|w| &w.events).collect();
-        for _ in 0..RACES {
-            let call = self.chained(scripts, end, &events);
-            let mut answer = Parts::of(link.run(&scripts.record, &call, Effect::Repeatable).await?)?;
-            let (outcome, hash): (String, String) = (answer.next()?, answer.next()?);
-            end.0 = hash;
-            if outcome == "ok" {
-                for waiting in batch {
-                    // The caller may have gone away; its events stand all the same.
-                    let _ = waiting.done.send(());
-                }
-                return Ok(());
-            }
-        }
-        Err(Fault::TimedOut)
-    }
-
-    fn chained(&self, scripts: &Scripts, end: &(String, u64), events: &[&Event]) -> redis::Cmd {
-        let mut call = scripts.record.call();
-        call.arg(&end.0).arg(audit::GENESIS).arg(&self.process).arg(end.1);
-        let mut previous = end.0.clone();
-        for event in events {
-            let entry = audit::chain(&previous, event);
-            call.arg(entry.text).arg(&entry.hash).arg(event.alert.as_ref().map_or("", |k| k.0.as_str()));
-            previous = entry.hash;
-        }
-        call
-    }
-
-    /// Recomputes the chain up to where it ended at the beginning of the call.
-    pub(super) async fn verify(link: &Link, keys: &Keys) -> Result<Result<u64, u64>, Fault> {
-        let mut head = redis::cmd("HMGET");
-        head.arg(keys.one(suffix::AUDIT_HEAD)).arg("n").arg("hash");
-        let (count, last): (Option<u64>, Option<String>) = link.send(&head, Effect::Read).await?;
-        let (count, last) = (count.unwrap_or(0), last.unwrap_or_else(|| audit::GENESIS.to_owned()));
-        let (mut previous, mut number, mut from) = (audit::GENESIS.to_owned(), 0, "-".to_owned());
-        while number < count {
-            let mut range = redis::cmd("XRANGE");
-            range.arg(keys.one(suffix::AUDIT)).arg(&from).arg("+").arg("COUNT").arg(PAGE);
-            let entries: Vec<(String, Vec<(String, String)>)> =
-                entries(link.send(&range, Effect::Read).await?)?;
-            if entries.is_empty() {
-                return Ok(Err(number + 1));
-            }
-            for (id, fields) in entries {
-                if number == count {
-                    break;
-                }
-                number += 1;
-                let field = |name: &str| fields.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
-                match (field("event"), field("hash")) {
-                    (Some(text), Some(hash)) if audit::link(&previous, text) == hash => {
-                        hash.clone_into(&mut previous)
-                    }
-                    _ => return Ok(Err(number)),
-                }
-                from = format!("({id}");
-            }
-        }
-        Ok(if previous == last { Ok(number) } else { Err(number) })
-    }
-}
-
-/// A stream entry: id and fields.
-type StreamEntry = (String, Vec<(String, String)>);
-
-fn entries(value: Value) -> Result<Vec<StreamEntry>, Fault> {
-    Parts::each(value, |mut entry| {
+/// The texts behind an entry, each with its id; at most a page.
+async fn entries(link: &Link, keys: &Keys, after: &str) -> Result<Vec<(String, Option<String>)>, Fault> {
+    let mut range = redis::cmd("XRANGE");
+    range.arg(keys.one(suffix::AUDIT)).arg(format!("({after}")).arg("+").arg("COUNT").arg(PAGE);
+    Parts::each(link.send::<Value>(&range, Effect::Read).await?, |mut entry| {
         let id: String = entry.next()?;
         let fields: Vec<String> = entry.next()?;
-        let mut pairs = Vec::with_capacity(2);
         let mut fields = fields.into_iter();
-        while let (Some(name), Some(value)) = (fields.next(), fields.next()) {
-            pairs.push((name, value));
-        }
-        Ok((id, pairs))
+        let text = fields.next().filter(|name| name == "event").and_then(|_| fields.next());
+        Ok((id, text))
     })
+}
+
+/// Chains what is not chained yet. The number of entries chained; 0 also where another instance was faster.
+pub(super) async fn seal(link: &Link, keys: &Keys, scripts: &Scripts) -> Result<u64, Fault> {
+    let mut sealed = 0;
+    loop {
+        let head = head(link, keys).await?;
+        let found = entries(link, keys, &head.id).await?;
+        let Some((last, _)) = found.last() else { return Ok(sealed) };
+        let mut call = scripts.seal.call();
+        call.arg(head.count).arg(&head.hash).arg(audit::GENESIS).arg(last);
+        let mut previous = head.hash;
+        for (_, text) in &found {
+            previous = audit::link(&previous, text.as_deref().unwrap_or(""));
+            call.arg(&previous);
+        }
+        // A call whose answer was lost finds that the end has moved, and is not run again.
+        let outcome: String = link.run(&scripts.seal, &call, Effect::Repeatable).await?;
+        if outcome != "ok" {
+            return Ok(sealed);
+        }
+        sealed += found.len() as u64;
+    }
+}
+
+/// Recomputes the chain up to where it ended at the beginning of the call.
+pub(super) async fn verify(link: &Link, keys: &Keys) -> Result<Result<u64, u64>, Fault> {
+    let end = head(link, keys).await?;
+    let (mut previous, mut number, mut after) = (audit::GENESIS.to_owned(), 0_u64, "0-0".to_owned());
+    while number < end.count {
+        let found = entries(link, keys, &after).await?;
+        if found.is_empty() {
+            return Ok(Err(number + 1));
+        }
+        let mut range = redis::cmd("LRANGE");
+        range.arg(keys.one(suffix::AUDIT_HASHES)).arg(number).arg(number + PAGE - 1);
+        let hashes: Vec<String> = link.send(&range, Effect::Read).await?;
+        let mut hashes = hashes.into_iter();
+        for (id, text) in found {
+            if number == end.count {
+                break;
+            }
+            number += 1;
+            let hash = audit::link(&previous, text.as_deref().unwrap_or(""));
+            if text.is_none() || hashes.next().as_ref() != Some(&hash) {
+                return Ok(Err(number));
+            }
+            previous = hash;
+            after = id;
+        }
+    }
+    Ok(if previous == end.hash { Ok(number) } else { Err(number.max(1)) })
 }

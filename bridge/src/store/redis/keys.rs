@@ -117,16 +117,20 @@ families! {
     /// set: quarantined documents that nobody released. Writer: quarantine, release. Reader: depth. Until released. As
     /// the documents.
     HELD = "held";
-    /// stream: the audit log, fields `event` (canonical JSON) and `hash`. Writer: record. Reader: verify_record. For
-    /// ever; never trimmed, because a hash chain without its beginning proves nothing. As the events (about 300 bytes
-    /// each).
+    /// stream: the audit log, field `event` (canonical JSON). Writer: every step, with its change. Reader: seal,
+    /// verify_record. For ever; never trimmed, because a hash chain without its beginning proves nothing. As the events
+    /// (about 300 bytes each).
     AUDIT = "audit";
-    /// hash: the end of the audit log: `hash` and `n`. Writer: record. Reader: record, verify_record. For ever. 1.
+    /// list: the hash of each entry of the audit log that is chained. Writer: seal. Reader: verify_record. For ever. As
+    /// the events (64 bytes each).
+    AUDIT_HASHES = "audit:hashes";
+    /// hash: how far the audit log is chained: `n` entries, to the entry `id`, the last `hash`. Writer: seal. Reader:
+    /// seal, verify_record. For ever. 1.
     AUDIT_HEAD = "audit:head";
-    /// string: the number of the last batch of events that one process wrote, so that a repeated call adds nothing.
-    /// Writer: record. Reader: record. One hour after the last write. 1 for each process.
-    AUDIT_BATCH = "audit:batch:";
-    /// list: the events of an alert, JSON. Writer: record. Reader: journey. Until swept. 1 for each alert.
+    /// string: that a call was run, so that one whose answer was lost is not run twice. Writer: finish, quarantine,
+    /// record, release, replay. Reader: the same. One hour. 1 for each call of an hour.
+    CALL = "call:";
+    /// list: the events of an alert, JSON. Writer: every step about it. Reader: journey. Until swept. 1 for each alert.
     EVENTS = "events:";
     /// hash: origin to checkpoint. Writer: set_checkpoint. Reader: checkpoint. For ever. 1; a field for each source.
     CHECKPOINTS = "checkpoints";

@@ -207,7 +207,7 @@ impl Link {
         command: &Cmd,
         effect: Effect,
     ) -> Result<T, Fault> {
-        let mut connection = pool.managers.get(turn).ok_or(Fault::Ended)?.clone();
+        let mut connection = pool.managers.get(turn).ok_or(Fault::Shape("a connection"))?.clone();
         let replicas = self.replicas.filter(|_| effect != Effect::Read);
         let Some(wanted) = replicas else {
             let answer = tokio::time::timeout(self.deadline, command.query_async(&mut connection)).await;
@@ -289,7 +289,6 @@ fn may_pass(fault: &Fault) -> bool {
         | Fault::Time(_)
         | Fault::Newer { .. }
         | Fault::Older { .. }
-        | Fault::Ended
         | Fault::Unsafe(_) => false,
     }
 }

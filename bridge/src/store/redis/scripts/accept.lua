@@ -1,6 +1,9 @@
 -- key, digest, content, twin, call, sender, identifier, lane, over_ms, envelope, raw, has_derived, derived, origin,
--- sighting, sent_ms, hold_ms, name, then the names that it follows
+-- sighting, sent_ms, hold_ms, name, follows (names, separated by blanks), where the events of a link begin, events if
+-- new, events if linked
 local key, call, origin, name = ARGV[1], ARGV[5], ARGV[14], ARGV[18]
+local follows = {}
+for followed in string.gmatch(ARGV[19], '%S+') do follows[#follows + 1] = followed end
 
 -- Counts a repeat on the first, and notes a source that had not brought it: the alert is routed again for it.
 local function again(first)
@@ -11,6 +14,7 @@ local function again(first)
   end
   redis.call('HSET', alert, 'also', (redis.call('HGET', alert, 'also') or '') .. ARGV[15] .. '\n')
   await(first)
+  note(tonumber(ARGV[20]), first)
   return { 'linked', first }
 end
 
@@ -28,18 +32,18 @@ if ARGV[4] ~= '' then
 end
 
 local outcome, hold_ms, chains, seen = 'new', ARGV[17], {}, {}
-for i = 19, #ARGV + 1 do
-  local chain, accepted = chain_of(ARGV[i] or name)
+for i = 1, #follows + 1 do
+  local chain, accepted = chain_of(follows[i] or name)
   if chain and not seen[chain] then
     seen[chain] = true
     chains[#chains + 1] = chain
   end
-  if ARGV[i] and accepted then hold_ms = '0' end
+  if follows[i] and accepted then hold_ms = '0' end
 end
 if hold_ms ~= '0' then outcome = 'held' end
 local chain = chains[1] or key
 for i = 2, #chains do merge(chains[i], chain) end
-for i = 19, #ARGV do redis.call('HSETNX', NAME .. ARGV[i], 'chain', chain) end
+for _, followed in ipairs(follows) do redis.call('HSETNX', NAME .. followed, 'chain', chain) end
 redis.call('HSETNX', NAME .. name, 'chain', chain)
 redis.call('HSET', NAME .. name, 'accepted', 1)
 
@@ -54,11 +58,12 @@ local seq = redis.call('INCR', SEQ)
 redis.call('HSET', SEEN .. key, 'digest', ARGV[2], 'content', ARGV[3], 'chain', chain, 'call', call, 'outcome', outcome)
 redis.call('HSET', ALERT .. key, 'envelope', ARGV[10], 'raw', ARGV[11], 'chain', chain, 'identifier', ARGV[7],
   'lane', ARGV[8], 'seq', seq, 'open', 0, 'over_ms', ARGV[9], 'sent_ms', ARGV[16], 'hold_ms', hold_ms, 'lease_ms', 0,
-  'waits', 0, 'follows', table.concat(ARGV, ' ', 19), 'from ' .. origin, 1)
+  'waits', 0, 'follows', ARGV[19], 'from ' .. origin, 1)
 if ARGV[12] == '1' then redis.call('HSET', ALERT .. key, 'derived', ARGV[13]) end
 redis.call('ZADD', ALERTS, seq, key)
 redis.call('ZADD', ALERT_KEYS, 0, key)
 redis.call('ZADD', NAMED .. ARGV[7], seq, key)
 redis.call('ZADD', CHAIN .. chain, ARGV[16], member(key, seq))
 await(key)
+note(21)
 return { outcome, chain }

@@ -43,6 +43,21 @@ local function become_due(id, due_ms)
   redis.call('ZADD', DUE .. d[3], due_ms, member(id, d[4]))
 end
 
+-- Records events: `ARGV[first]` is how many, then their texts and the alert of each. They are chained later.
+local function note(first, about)
+  for i = first + 1, first + 2 * tonumber(ARGV[first]), 2 do
+    redis.call('XADD', AUDIT, '*', 'event', ARGV[i])
+    local alert = about or ARGV[i + 1]
+    -- Nobody reads the journey of an alert that was swept.
+    if alert ~= '' and (redis.call('EXISTS', ALERT .. alert) == 1 or redis.call('EXISTS', SEEN .. alert) == 0) then
+      redis.call('RPUSH', EVENTS .. alert, ARGV[i])
+    end
+  end
+end
+
+-- Whether this very call was run before, and its answer was lost.
+local function was_run(call) return not redis.call('SET', CALL .. call, 1, 'NX', 'EX', 3600) end
+
 -- Puts an alert into the routing queue, unless it is there.
 local function await(key)
   local alert = ALERT .. key

@@ -1,9 +1,10 @@
--- id, ended_at, ended_ms, state, due_at, due_ms, error, maybe, receipt
+-- id, ended_at, ended_ms, state, due_at, due_ms, error, maybe, receipt, call, events
 local id, to = ARGV[1], ARGV[4]
 local key = DELIVERY .. id
 local d = redis.call('HMGET', key, 'state', 'seq', 'lane', 'chain', 'endpoint', 'alert', 'head')
 if not d[1] then return 'missing' end
-if FINAL[d[1]] then return 'ok' end
+if FINAL[d[1]] or was_run(ARGV[10]) then return 'ok' end
+note(11)
 local m, line = member(id, d[2]), d[4] .. ':' .. d[5]
 redis.call('ZREM', LEASED .. d[3], m)
 redis.call('ZREM', DUE .. d[3], m)

@@ -1,5 +1,7 @@
--- id, entry, raw, times
+-- id, entry, raw, times, call, events
 local key = QUARANTINE .. ARGV[1]
+if was_run(ARGV[5]) then return 'ok' end
+note(6)
 if redis.call('EXISTS', key) == 1 then
   redis.call('HINCRBY', key, 'times', 1)
   return 'ok'

@@ -1,8 +1,9 @@
--- id, now_at, now_ms, give_up_at
+-- id, now_at, now_ms, give_up_at, call, events
 local id = ARGV[1]
 local key = DELIVERY .. id
 local d = redis.call('HMGET', key, 'state', 'seq', 'lane', 'chain', 'endpoint', 'alert')
 if not d[1] then return 'missing' end
+if was_run(ARGV[5]) then return 'ok' end
 if d[1] ~= 'dead' and d[1] ~= 'expired' then return 'not-ended' end
 local line = LINE .. d[4] .. ':' .. d[5]
 local head = redis.call('ZCARD', line) == 0
@@ -15,4 +16,5 @@ redis.call('ZADD', OPEN .. d[3], d[2], id)
 redis.call('HINCRBY', ALERT .. d[6], 'open', 1)
 redis.call('ZREM', OVER, d[6])
 if head then redis.call('ZADD', DUE .. d[3], ARGV[3], member(id, d[2])) end
+note(6)
 return 'ok'

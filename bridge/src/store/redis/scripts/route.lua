@@ -1,10 +1,11 @@
--- key, routed_at, group, then id, endpoint, rule, due_at, due_ms, give_up_at of each delivery
+-- key, routed_at, group, how many deliveries, then id, endpoint, rule, due_at, due_ms, give_up_at of each, events
 local key = ARGV[1]
 local a = redis.call('HMGET', ALERT .. key, 'seq', 'chain', 'lane', 'waits', 'entry', 'over_ms')
 if not a[1] then return 'missing' end
 if a[4] ~= '1' then return 'ok' end
 local chain, lane, open = a[2], a[3], 0
-for i = 4, #ARGV, 6 do
+local events = 5 + 6 * tonumber(ARGV[4])
+for i = 5, events - 1, 6 do
   local id, endpoint = ARGV[i], ARGV[i + 1]
   if redis.call('EXISTS', DELIVERY .. id) == 0 then
     local seq = redis.call('INCR', SEQ)
@@ -30,4 +31,5 @@ redis.call('ZREM', UNROUTED .. chain, member(key, a[1]))
 redis.call('XACK', INBOX, ARGV[3], a[5])
 redis.call('XDEL', INBOX, a[5])
 if open == 0 then redis.call('ZADD', OVER, a[6], key) end
+note(events)
 return 'ok'
