@@ -5,6 +5,7 @@
 //! clock. The keys are in `keys`, their life in `docs/redis.md`.
 
 mod boot;
+mod fault;
 mod journal;
 mod keys;
 mod link;
@@ -23,57 +24,18 @@ use capbridge_adapters::passage::{EndpointName, Origin, Provenance, Sighting};
 use jiff::Timestamp;
 use redis::{FromRedisValue, Value};
 
-use self::keys::{BadName, Keys, ROUTERS, suffix};
+use self::fault::{Fault, engine};
+use self::keys::{Keys, ROUTERS, suffix};
 use self::link::{Effect, Link};
 use self::records::{Parts, lane_name, state_name};
 use self::scripts::{Program, Scripts};
 pub use self::settings::{RedisSettings, RedisTls};
 use super::{
-    Arrival, AttemptEnd, Claim, Delivery, DeliveryId, Depth, Event, Issued, Journey, JourneyDelivery,
-    NewDelivery, Page, Rendering, State, Store, StoreError, Stored,
+    Arrival, AttemptEnd, Claim, Delivery, DeliveryId, Depth, Event, Issued, Journey, NewDelivery, Page,
+    Rendering, State, Store, StoreError, Stored,
 };
 use crate::audit;
 use crate::envelope::{AlertKey, ChainKey, ChainName, Envelope, Lane, Quarantined, Release, StoredAlert};
-
-const ENGINE: &str = "redis";
-
-/// What an engine step fails with.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Fault {
-    #[error("the URL lacks {0}")]
-    Url(&'static str),
-    #[error("nobody knows where the primary is")]
-    NoPrimary,
-    #[error(transparent)]
-    Redis(#[from] redis::RedisError),
-    #[error("no answer in time")]
-    TimedOut,
-    #[error("{got} replicas confirmed the change, {wanted} must")]
-    Replicas { wanted: u32, got: u32 },
-    #[error("the answer lacks {0}")]
-    Shape(&'static str),
-    #[error("a stored value cannot be read")]
-    Json(#[from] serde_json::Error),
-    #[error("a stored time cannot be read")]
-    Time(#[from] jiff::Error),
-    #[error(transparent)]
-    Name(#[from] BadName),
-    #[error("the stored values have version {found}; this program knows up to {known}")]
-    Newer { found: u32, known: u32 },
-    #[error(
-        "the stored values have version {found}, from before the first release; this program reads {known}: use another bridge name or an empty server"
-    )]
-    Older { found: u32, known: u32 },
-    #[error("{0}")]
-    Unsafe(String),
-}
-
-fn engine(step: &'static str, fault: Fault) -> StoreError {
-    match fault {
-        Fault::Unsafe(fault) => StoreError::Unsafe { engine: ENGINE, fault },
-        fault => StoreError::Engine { engine: ENGINE, step, cause: Box::new(fault) },
-    }
-}
 
 /// The Redis store.
 pub struct RedisStore {
@@ -230,7 +192,7 @@ impl Store for RedisStore {
         call.arg(id).arg(json(STEP, &release)?).arg(self.call_name());
         add_events(&mut call, &events);
         let answer: Value = self.run(STEP, &self.scripts.release, &call, Effect::Repeatable).await?;
-        match document(answer).map_err(|fault| engine(STEP, fault))? {
+        match records::document(answer).map_err(|fault| engine(STEP, fault))? {
             Some(found) => Ok(found),
             None => Err(StoreError::Missing { what: "quarantined document", id: id.to_owned() }),
         }
@@ -304,7 +266,7 @@ impl Store for RedisStore {
         call.arg(lane_name(lane));
         // Scores are doubles; milliseconds fit exactly until the year 287396.
         let due: Option<f64> = self.run(STEP, &self.scripts.next_due, &call, Effect::Read).await?;
-        due.map(|score| time_of(score).map_err(|fault| engine(STEP, fault))).transpose()
+        due.map(|score| records::time_of(score).map_err(|fault| engine(STEP, fault))).transpose()
     }
 
     async fn render(&self, delivery: &DeliveryId, rendering: Rendering) -> Result<(), StoreError> {
@@ -468,7 +430,7 @@ impl Store for RedisStore {
         if answer == Value::Nil {
             return Ok(None);
         }
-        journey(answer).map(Some).map_err(|fault| engine(STEP, fault))
+        records::journey(answer).map(Some).map_err(|fault| engine(STEP, fault))
     }
 
     async fn alerts(&self, page: Page) -> Result<Vec<Envelope>, StoreError> {
@@ -495,7 +457,7 @@ impl Store for RedisStore {
         let mut command = redis::cmd("HMGET");
         command.arg(self.keys.of(suffix::QUARANTINE, id)).arg(&["entry", "times", "released", "raw"]);
         let answer: Value = self.send(STEP, &command, Effect::Read).await?;
-        document(answer).map_err(|fault| engine(STEP, fault))
+        records::document(answer).map_err(|fault| engine(STEP, fault))
     }
 
     async fn record(&self, events: Vec<Event>) -> Result<(), StoreError> {
@@ -554,7 +516,7 @@ impl Store for RedisStore {
         const STEP: &str = "count";
         let call = self.scripts.depth.call();
         let answer: Value = self.run(STEP, &self.scripts.depth, &call, Effect::Read).await?;
-        depth(answer).map_err(|fault| engine(STEP, fault))
+        records::depth(answer).map_err(|fault| engine(STEP, fault))
     }
 
     async fn probe(&self) -> Result<(), StoreError> {
@@ -567,53 +529,4 @@ impl Store for RedisStore {
         call.arg(ms(before)).arg(limit);
         self.run("delete what is over its retention", &self.scripts.sweep, &call, Effect::Repeatable).await
     }
-}
-
-fn time_of(score: f64) -> Result<Timestamp, Fault> {
-    #[expect(clippy::cast_possible_truncation, reason = "milliseconds are whole and far below 2^53")]
-    let ms = score as i64;
-    Ok(Timestamp::from_millisecond(ms)?)
-}
-
-fn document(answer: Value) -> Result<Option<(Quarantined, Bytes)>, Fault> {
-    match &answer {
-        Value::Nil => return Ok(None),
-        Value::Array(parts) if parts.first() == Some(&Value::Nil) => return Ok(None),
-        _ => {}
-    }
-    let mut parts = Parts::of(answer)?;
-    let entry = records::quarantined(&mut parts)?;
-    let raw: Vec<u8> = parts.next()?;
-    Ok(Some((entry, Bytes::from(raw))))
-}
-
-fn journey(answer: Value) -> Result<Journey, Fault> {
-    let mut parts = Parts::of(answer)?;
-    let envelope = records::envelope(&mut parts)?;
-    let repeats: u64 = parts.next()?;
-    let deliveries = Parts::each(parts.next()?, |mut parts| {
-        let delivery = records::delivery(parts.next()?, &parts.next()?)?;
-        let rendering: Option<String> = parts.next()?;
-        let rendering: Option<Rendering> = rendering.map(|text| serde_json::from_str(&text)).transpose()?;
-        let report = rendering.as_ref().map_or(serde_json::Value::Null, |r| r.report.clone());
-        Ok(JourneyDelivery { delivery, reference: rendering.map(|r| r.reference), report })
-    })?;
-    let events: Vec<String> = parts.next()?;
-    let events = events.iter().map(|text| serde_json::from_str(text)).collect::<Result<_, _>>()?;
-    let others: Vec<String> = parts.next()?;
-    let mut chain = Vec::with_capacity(others.len());
-    for text in &others {
-        let other: Envelope = serde_json::from_str(text)?;
-        chain.push(other.reference);
-    }
-    Ok(Journey { envelope, deliveries, events, repeats, chain })
-}
-
-fn depth(answer: Value) -> Result<Depth, Fault> {
-    let mut parts = Parts::of(answer)?;
-    let (unrouted, urgent, routine) = (parts.next()?, parts.next()?, parts.next()?);
-    let (dead, quarantined) = (parts.next()?, parts.next()?);
-    let oldest: String = parts.next()?;
-    let oldest_queued_at = if oldest.is_empty() { None } else { Some(oldest.parse()?) };
-    Ok(Depth { unrouted, urgent, routine, oldest_queued_at, dead, quarantined })
 }

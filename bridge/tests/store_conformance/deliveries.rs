@@ -81,7 +81,7 @@ pub async fn a_lease_that_ran_out_is_claimed_again_and_may_have_arrived(s: Share
 pub async fn a_lease_that_is_prolonged_lasts_and_an_ended_delivery_stays_ended(s: Shared) {
     queue(&s, vec![alert("a")], &["x", "y"]).await;
     assert_eq!(claimed(&s, 10).await.len(), 2);
-    s.finish(&id("a", "y"), at(20), delivered()).await.unwrap();
+    s.finish(&id("a", "y"), at(20), delivered(), Vec::new()).await.unwrap();
     s.extend(&[id("a", "x"), id("a", "y"), id("nobody", "z")], at(200)).await.unwrap();
     assert!(claimed(&s, 199).await.is_empty());
     assert_eq!(state(&s, &id("a", "y")).await, State::Delivered);

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use super::Fault;
 use crate::envelope::{AlertKey, ChainKey, Envelope, Lane, Quarantined, StoredAlert};
-use crate::store::{Delivery, DeliveryId, Rendering, State};
+use crate::store::{Delivery, DeliveryId, Depth, Journey, JourneyDelivery, Rendering, State};
 
 /// The parts of an array reply, in order.
 pub(super) struct Parts(std::vec::IntoIter<Value>);
@@ -130,4 +130,53 @@ pub(super) fn quarantined(parts: &mut Parts) -> Result<Quarantined, Fault> {
     let released: Option<String> = parts.next()?;
     entry.released = released.map(|text| serde_json::from_str(&text)).transpose()?;
     Ok(entry)
+}
+
+pub(super) fn time_of(score: f64) -> Result<Timestamp, Fault> {
+    #[expect(clippy::cast_possible_truncation, reason = "milliseconds are whole and far below 2^53")]
+    let ms = score as i64;
+    Ok(Timestamp::from_millisecond(ms)?)
+}
+
+pub(super) fn document(answer: Value) -> Result<Option<(Quarantined, Bytes)>, Fault> {
+    match &answer {
+        Value::Nil => return Ok(None),
+        Value::Array(parts) if parts.first() == Some(&Value::Nil) => return Ok(None),
+        _ => {}
+    }
+    let mut parts = Parts::of(answer)?;
+    let entry = quarantined(&mut parts)?;
+    let raw: Vec<u8> = parts.next()?;
+    Ok(Some((entry, Bytes::from(raw))))
+}
+
+pub(super) fn journey(answer: Value) -> Result<Journey, Fault> {
+    let mut parts = Parts::of(answer)?;
+    let envelope = envelope(&mut parts)?;
+    let repeats: u64 = parts.next()?;
+    let deliveries = Parts::each(parts.next()?, |mut parts| {
+        let delivery = delivery(parts.next()?, &parts.next()?)?;
+        let rendering: Option<String> = parts.next()?;
+        let rendering: Option<Rendering> = rendering.map(|text| serde_json::from_str(&text)).transpose()?;
+        let report = rendering.as_ref().map_or(serde_json::Value::Null, |r| r.report.clone());
+        Ok(JourneyDelivery { delivery, reference: rendering.map(|r| r.reference), report })
+    })?;
+    let events: Vec<String> = parts.next()?;
+    let events = events.iter().map(|text| serde_json::from_str(text)).collect::<Result<_, _>>()?;
+    let others: Vec<String> = parts.next()?;
+    let mut chain = Vec::with_capacity(others.len());
+    for text in &others {
+        let other: Envelope = serde_json::from_str(text)?;
+        chain.push(other.reference);
+    }
+    Ok(Journey { envelope, deliveries, events, repeats, chain })
+}
+
+pub(super) fn depth(answer: Value) -> Result<Depth, Fault> {
+    let mut parts = Parts::of(answer)?;
+    let (unrouted, urgent, routine) = (parts.next()?, parts.next()?, parts.next()?);
+    let (dead, quarantined) = (parts.next()?, parts.next()?);
+    let oldest: String = parts.next()?;
+    let oldest_queued_at = if oldest.is_empty() { None } else { Some(oldest.parse()?) };
+    Ok(Depth { unrouted, urgent, routine, oldest_queued_at, dead, quarantined })
 }
