@@ -301,8 +301,7 @@ impl Pipeline {
         Ok(Ok(verified))
     }
 
-    /// The message of another sender that an Update or Cancel refers to, where that is here and no message of its own
-    /// sender has the identifier.
+    /// The message of another sender that an Update or Cancel refers to, where that is here.
     async fn stranger(&self, alert: &Alert<'_>, names: &Names) -> Result<Option<Reference>, StoreError> {
         match alert.msg_type {
             Code::Known(MsgType::Update | MsgType::Cancel) => {}
@@ -310,8 +309,8 @@ impl Pipeline {
                 return Ok(None);
             }
         }
-        for Stranger { reference, theirs, own } in &names.strangers {
-            if self.store.known(&[theirs.clone(), own.clone()]).await? == [true, false] {
+        for Stranger { reference, theirs } in &names.strangers {
+            if self.store.known(std::slice::from_ref(theirs)).await? == [true] {
                 return Ok(Some(reference.clone()));
             }
         }
@@ -416,22 +415,31 @@ impl Pipeline {
         }
     }
 
-    /// Says so when a source that no route takes would update or cancel what was relayed.
+    /// Says so when a message of another world would update or cancel what was relayed: one of a source that no route
+    /// takes, or one that counts as less than what it refers to.
     async fn unheard(&self, envelope: &Envelope) -> Result<Option<Event>, StoreError> {
-        let shared = World::of(&envelope.class, None);
-        let others = self.others(&envelope.reference.sender);
-        let names = deduplicate::names(&shared, &envelope.reference, &envelope.refers_to, others);
-        if envelope.world == shared || envelope.follows.is_empty() || !self.any_known(&names).await? {
-            return Ok(None);
-        }
         let origin = &envelope.provenance.origin;
-        let reason = format!(
-            "no route of class {} takes from source {origin}, and what the message refers to came from one that is routed",
-            envelope.class.class()
-        );
-        warn!(%origin, reference = %envelope.reference, reason, "message withheld");
-        let facts = json!({"origin": origin, "reason": reason});
-        Ok(Some(self.event("withheld", Some(envelope.key.clone()), facts)))
+        let others = self.others(&envelope.reference.sender);
+        let exercise = envelope.class.exercise();
+        for class in [Class::Live, Class::Exercise, Class::Test] {
+            let world = World::of(&Classified::new(class, exercise.cloned()), None);
+            let names = deduplicate::names(&world, &envelope.reference, &envelope.refers_to, others);
+            if envelope.follows.is_empty() || envelope.world == world || !self.any_known(&names).await? {
+                continue;
+            }
+            let own = envelope.class.class();
+            let reason = if own == class {
+                format!(
+                    "no route of class {class} takes from source {origin}, and what it refers to is routed"
+                )
+            } else {
+                format!("it counts as {own}, and what it refers to is {class}: it changes nothing of that")
+            };
+            warn!(%origin, reference = %envelope.reference, reason, "message withheld");
+            let facts = json!({"origin": origin, "reason": reason});
+            return Ok(Some(self.event("withheld", Some(envelope.key.clone()), facts)));
+        }
+        Ok(None)
     }
 
     async fn turn_back(

@@ -355,11 +355,13 @@ pub trait Store: Send + Sync + 'static {
         limit: u32,
     ) -> Result<Vec<StoredAlert>, StoreError>;
 
-    /// Marks an alert as routed and stores its deliveries in one step. A second call for the same alert changes
-    /// nothing, unless it was linked in between: then deliveries that are not there yet are added. Behind an unfinished delivery of the same (endpoint, chain) a new one waits.
+    /// Stores the deliveries of an alert and marks it as routed, in one step. A second call for the same alert changes
+    /// nothing, unless it was linked in between: then deliveries that are not there yet are added. If a source brought it
+    /// that `alert` does not name yet, it stays to be routed. Behind an unfinished delivery of the same (endpoint, chain)
+    /// a new one waits.
     async fn route(
         &self,
-        alert: &AlertKey,
+        alert: &Envelope,
         routed_at: Timestamp,
         deliveries: Vec<NewDelivery>,
         events: Vec<Event>,

@@ -1,6 +1,7 @@
 //! Chains that come as they should not: out of order, through two sources, from somebody else, after the routes changed.
 //! Every case on both stores.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use capbridge_exercise::{Fault, Mischief};
@@ -48,6 +49,11 @@ on_both_stores! {
     the_second_of_two_routes_to_an_endpoint_is_tried_too
     an_attempt_without_an_answer_counts_as_something_to_end
     an_answer_without_info_is_withheld_where_it_would_be_translated
+    alerts_that_two_sources_bring_at_once_reach_the_endpoints_of_both
+    an_identifier_of_ones_own_gives_no_right_over_anothers
+    a_foreign_cancel_that_came_first_ends_nothing
+    a_cancel_that_counts_as_a_test_says_that_it_ends_nothing
+    a_dead_letter_whose_cancel_found_nothing_to_end_stays_dead
 }
 
 async fn a_live_alert_goes_out_although_an_exercise_or_an_unrouted_source_brought_it_first(mut stage: Stage) {
@@ -349,4 +355,105 @@ async fn an_answer_without_info_is_withheld_where_it_would_be_translated(mut sta
     let withheld = events(&bridge, "C1-3", "withheld").await;
     assert_eq!(withheld[0]["facts"]["endpoint"], "other", "{withheld:?}");
     assert!(bridge.list("/v1/deliveries?state=dead").await.unwrap().is_empty());
+}
+
+async fn alerts_that_two_sources_bring_at_once_reach_the_endpoints_of_both(mut stage: Stage) {
+    // D-16, however the second arrival falls between routing's steps.
+    let (mirror, other) = (feed().await, stage.another_responder().await);
+    stage.tables = source("mirror", &mirror, "mode = \"live\"")
+        + &endpoint("other", &other, "as-received")
+        + &route("second", "\"mirror\"", "\"other\"", "");
+    let bridge = stage.bridge().await;
+    let begun = now();
+    let expected: BTreeSet<String> = (0..40).flat_map(|n| [format!("C{n}-0"), format!("C{n}-3")]).collect();
+    for chain in 0..40 {
+        for turn in [ALERT, CANCEL] {
+            stage.feed.site.publish(message(chain, turn, begun));
+            mirror.site.publish(message(chain, turn, begun));
+        }
+    }
+    for responder in [&stage.responder, &other] {
+        eventually("everything is there", Duration::from_secs(60), async || {
+            (originals(responder).into_iter().collect::<BTreeSet<_>>() == expected).then_some(())
+        })
+        .await
+        .unwrap_or_else(|error| {
+            let there: BTreeSet<_> = originals(responder).into_iter().collect();
+            panic!("{error}: {:?}\n{}", expected.difference(&there).collect::<Vec<_>>(), bridge.tail(20))
+        });
+    }
+}
+
+fn by_another(text: &str) -> String {
+    text.replace("<sender>stage@county.example.test<", "<sender>office@city.example.test<")
+}
+
+async fn an_identifier_of_ones_own_gives_no_right_over_anothers(stage: Stage) {
+    // D-15
+    let bridge = stage.bridge().await;
+    let begun = now();
+    stage.feed.site.publish(message(1, ALERT, begun));
+    stage.comes_to(&bridge, &["C1-0"]).await;
+    stage.feed.site.publish(by_another(&message(1, ALERT, begun)));
+    stage.feed.site.publish(by_another(&message(1, CANCEL, begun)));
+    let kept = eventually("the Cancel is in quarantine", LIMIT, async || {
+        bridge.list("/v1/quarantine").await.ok()?.into_iter().next()
+    })
+    .await
+    .unwrap_or_else(|error| panic!("{error}\n{}", bridge.tail(20)));
+    assert_eq!(kept["reason"], "authority", "{kept}");
+}
+
+async fn a_foreign_cancel_that_came_first_ends_nothing(mut stage: Stage) {
+    // D-15: judged again when its hold ends.
+    stage.intake = "hold_secs = 2".to_owned();
+    let bridge = stage.bridge().await;
+    let begun = now();
+    stage.feed.site.publish(by_another(&message(1, CANCEL, begun)));
+    stage.accepts(&bridge, "C1-3").await;
+    stage.feed.site.publish(message(1, ALERT, begun));
+    stage.comes_to(&bridge, &["C1-0"]).await;
+    eventually("it is routed", LIMIT, async || {
+        (!events(&bridge, "C1-3", "routed").await.is_empty()).then_some(())
+    })
+    .await
+    .unwrap();
+    stage.comes_to(&bridge, &["C1-0"]).await;
+    let withheld = events(&bridge, "C1-3", "withheld").await;
+    assert!(withheld[0]["facts"]["reason"].as_str().unwrap().contains("another sender"), "{withheld:?}");
+}
+
+async fn a_cancel_that_counts_as_a_test_says_that_it_ends_nothing(stage: Stage) {
+    // D-15
+    let bridge = stage.bridge().await;
+    let begun = now();
+    stage.feed.site.publish(message(1, ALERT, begun));
+    stage.comes_to(&bridge, &["C1-0"]).await;
+    let test = cancel_that_is_over(1, begun).replace("<headline>", "<headline>TEST ");
+    stage.feed.site.publish(test);
+    stage.accepts(&bridge, "C1-3").await;
+    let withheld = events(&bridge, "C1-3", "withheld").await;
+    assert!(withheld[0]["facts"]["reason"].as_str().unwrap().contains("counts as test"), "{withheld:?}");
+}
+
+async fn a_dead_letter_whose_cancel_found_nothing_to_end_stays_dead(mut stage: Stage) {
+    // D-14
+    let other = stage.another_responder().await;
+    other.misbehave(Mischief::next(1, Fault::Status { status: 400, retry_after_secs: None }));
+    stage.tables =
+        endpoint("other", &other, "cap-cp") + &route("second", "\"feed\"", "\"other\"", "untouched = true");
+    let bridge = stage.bridge().await;
+    let begun = now();
+    stage.feed.site.publish(message(1, ALERT, begun));
+    let dead = eventually("it is a dead letter", LIMIT, async || {
+        bridge.list("/v1/deliveries?state=dead").await.ok()?.into_iter().next()
+    })
+    .await
+    .unwrap();
+    stage.feed.site.publish(message(1, CANCEL, begun));
+    stage.comes_to(&bridge, &["C1-0", "C1-3"]).await;
+    let path = format!("/v1/deliveries/{}/replay", dead["id"].as_str().unwrap());
+    let decision = json!({"operator": "duty officer", "reason": "endpoint repaired"});
+    assert_eq!(bridge.post(&path, &decision).await.unwrap().0, 409);
+    assert!(originals(&other).is_empty());
 }

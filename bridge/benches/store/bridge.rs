@@ -101,7 +101,7 @@ async fn route(store: &dyn Store, envelope: &Envelope) -> Result<(), capbridge::
         due_at: now(),
         give_up_at: later(),
     };
-    store.route(&envelope.key, now(), vec![delivery], Vec::new()).await
+    store.route(envelope, now(), vec![delivery], Vec::new()).await
 }
 
 async fn deliver(store: &dyn Store, id: &DeliveryId) {

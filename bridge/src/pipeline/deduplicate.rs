@@ -73,8 +73,6 @@ pub struct Stranger {
     pub reference: Reference,
     /// The name of that sender's message.
     pub theirs: ChainName,
-    /// The name of the sender's own message with that identifier, which is followed instead.
-    pub own: ChainName,
 }
 
 /// The names of a message of a sender that may speak for itself and for `others`. A reference that names somebody else
@@ -88,9 +86,8 @@ pub fn names(world: &World, reference: &Reference, refers_to: &[Reference], othe
         if earlier.sender == reference.sender || others.contains(&earlier.sender) {
             follows.push(theirs);
         } else {
-            let own = name(world, &reference.sender, &earlier.identifier);
-            follows.push(own.clone());
-            strangers.push(Stranger { reference: earlier.clone(), theirs, own });
+            follows.push(name(world, &reference.sender, &earlier.identifier));
+            strangers.push(Stranger { reference: earlier.clone(), theirs });
         }
     }
     Names { own: name(world, &reference.sender, &reference.identifier), follows, strangers }
@@ -185,7 +182,7 @@ mod tests {
         let denied = names_of(&[]);
         assert_eq!(denied.follows, [name(&live, "desk", "1"), name(&live, "desk", "1")]);
         let (reference, theirs) = (refers[1].clone(), name(&live, "office", "1"));
-        assert_eq!(denied.strangers, [Stranger { reference, theirs, own: name(&live, "desk", "1") }]);
+        assert_eq!(denied.strangers, [Stranger { reference, theirs }]);
         let allowed = names_of(&["office".to_owned()]);
         assert_eq!(allowed.follows, [name(&live, "desk", "1"), name(&live, "office", "1")]);
         assert!(allowed.strangers.is_empty());

@@ -16,11 +16,11 @@ use serde_json::json;
 use tokio::sync::Notify;
 use tracing::{error, info, warn};
 
-use super::deduplicate::hex_digest;
+use super::deduplicate::{hex_digest, name};
 use super::rules::Rules;
 use crate::clock::BridgeClock;
 use crate::config::{RelayTable, Rule};
-use crate::envelope::{AlertKey, Envelope, StoredAlert};
+use crate::envelope::{AlertKey, Envelope, Reference, StoredAlert};
 use crate::patience::Patience;
 use crate::relay::attempt::admit;
 use crate::relay::expiry::give_up_at;
@@ -110,7 +110,7 @@ impl Router {
         }
         info!(reference = %envelope.reference, deliveries = deliveries.len(), withheld = withheld.len(), "alert routed");
         let any = !deliveries.is_empty();
-        self.store.route(&envelope.key, now, deliveries, events).await?;
+        self.store.route(envelope, now, deliveries, events).await?;
         if any {
             self.routed.notify_waiters();
         }
@@ -135,6 +135,12 @@ impl Router {
         let mut wanted: BTreeMap<EndpointName, Way<'_>> = BTreeMap::new();
         if !envelope.follows.is_empty() {
             plan.orphan = !self.store.known(&envelope.follows).await?.contains(&true);
+            if let Some(stranger) = self.stranger(envelope).await? {
+                // It came while it was held: the pipeline could not know.
+                let reason = format!("it refers to {stranger} of another sender, for which it may not speak");
+                plan.withheld.push(Withheld { endpoint: None, rule: None, reason });
+                return Ok(plan);
+            }
             for (endpoint, before) in self.store.followers(&envelope.chain).await? {
                 let rules = self.rules.onward(envelope, &endpoint, &before);
                 wanted.insert(endpoint, Way { rules, before: Some(before) });
@@ -161,6 +167,17 @@ impl Router {
             }
         }
         Ok(plan)
+    }
+
+    /// A message of another sender that this one refers to without the right to, where that is here by now.
+    async fn stranger(&self, envelope: &Envelope) -> Result<Option<Reference>, StoreError> {
+        for reference in &envelope.refers_to {
+            let theirs = name(&envelope.world, &reference.sender, &reference.identifier);
+            if !envelope.follows.contains(&theirs) && self.store.known(&[theirs]).await?.contains(&true) {
+                return Ok(Some(reference.clone()));
+            }
+        }
+        Ok(None)
     }
 
     /// The first rule by which the message may go, or why it may not go by the last.

@@ -33,20 +33,20 @@ pub struct By<'d> {
 /// Why a delivery is not put back.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
-    /// The endpoint has a message that took its place: it would come back to life.
-    #[error("{0} took its place at the endpoint")]
+    /// A routed message took its place: it would come back to life.
+    #[error("{0} took its place")]
     Superseded(Reference),
     /// No such delivery, one that did not end, or the store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// The message that took the place of a delivery's at its endpoint, if one did.
+/// The message that took the place of a delivery's, if one did.
 async fn successor(store: &dyn Store, delivery: &Delivery) -> Result<Option<Reference>, StoreError> {
     let Some(stored) = store.alert(&delivery.alert).await? else { return Ok(None) };
-    let issued = store.issued(&delivery.endpoint, &delivery.chain).await?;
-    let newer = issued.into_iter().find(|i| i.original.supersedes(&stored.envelope));
-    Ok(newer.map(|i| i.original.reference))
+    // Also one that found nothing to end at the endpoint: what it would have ended must not come after it.
+    let later = store.later(&delivery.chain, stored.envelope.sent_at).await?;
+    Ok(later.into_iter().find(|l| l.supersedes(&stored.envelope)).map(|l| l.reference))
 }
 
 /// Puts a dead or expired delivery back in its queue for `secs` seconds.

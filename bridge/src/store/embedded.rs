@@ -238,7 +238,7 @@ impl Store for EmbeddedStore {
 
     async fn route(
         &self,
-        alert: &AlertKey,
+        alert: &Envelope,
         routed_at: Timestamp,
         deliveries: Vec<NewDelivery>,
         events: Vec<Event>,

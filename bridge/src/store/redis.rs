@@ -213,14 +213,15 @@ impl Store for RedisStore {
 
     async fn route(
         &self,
-        alert: &AlertKey,
+        alert: &Envelope,
         routed_at: Timestamp,
         deliveries: Vec<NewDelivery>,
         events: Vec<Event>,
     ) -> Result<(), StoreError> {
         const STEP: &str = "route an alert";
         let mut call = self.scripts.route.call();
-        call.arg(&alert.0).arg(routed_at.to_string()).arg(ROUTERS).arg(deliveries.len());
+        call.arg(&alert.key.0).arg(routed_at.to_string()).arg(ROUTERS).arg(alert.provenance.also.len());
+        call.arg(deliveries.len());
         for new in &deliveries {
             call.arg(&new.id.0).arg(&new.endpoint.0).arg(&new.rule);
             call.arg(new.due_at.to_string()).arg(ms(new.due_at)).arg(new.give_up_at.to_string());
@@ -228,7 +229,7 @@ impl Store for RedisStore {
         add_events(&mut call, &events);
         let outcome: String = self.run(STEP, &self.scripts.route, &call, Effect::Repeatable).await?;
         if outcome == "missing" {
-            return Err(StoreError::Missing { what: "alert", id: alert.0.clone() });
+            return Err(StoreError::Missing { what: "alert", id: alert.key.0.clone() });
         }
         Ok(())
     }

@@ -43,7 +43,7 @@ pub async fn the_same_bytes_again_are_a_repeat_and_counted(s: Shared) {
 pub async fn the_same_alert_through_another_source_is_linked_once_and_routed_for_it(s: Shared) {
     s.accept(arrival(alert("a"))).await.unwrap();
     assert_eq!(handed_out(&s, 1, 60, 9).await, [key("a")]);
-    s.route(&key("a"), at(2), vec![delivery("a", "x")], Vec::new()).await.unwrap();
+    s.route(&alert("a").envelope, at(2), vec![delivery("a", "x")], Vec::new()).await.unwrap();
     let mut other = through("mirror", alert("a"));
     other.envelope.digest = "other bytes".into();
     assert_eq!(s.accept(arrival(other.clone())).await.unwrap(), Stored::Linked(key("a")));
@@ -58,7 +58,9 @@ pub async fn the_same_alert_through_another_source_is_linked_once_and_routed_for
     assert_eq!(again[0].raw, alert("a").raw, "the first bytes stay");
     // It counts as routed all the while, and what it has is not made twice.
     assert_eq!(s.later(&chain("a"), at(0)).await.unwrap().len(), 1);
-    s.route(&key("a"), at(4), vec![delivery("a", "x"), delivery("a", "y")], Vec::new()).await.unwrap();
+    s.route(&again[0].envelope, at(4), vec![delivery("a", "x"), delivery("a", "y")], Vec::new())
+        .await
+        .unwrap();
     assert_eq!(s.deliveries(None, ALL).await.unwrap().len(), 2);
     assert!(handed_out(&s, 5, 60, 9).await.is_empty());
     assert_eq!(s.depth().await.unwrap().unrouted, 0);
@@ -70,6 +72,22 @@ pub async fn a_second_source_before_routing_changes_nothing_about_the_queue(s: S
     assert_eq!(s.accept(arrival(through("mirror", alert("a")))).await.unwrap(), Stored::Linked(key("a")));
     assert!(handed_out(&s, 2, 60, 9).await.is_empty(), "somebody has it");
     assert_eq!(s.depth().await.unwrap().unrouted, 1);
+}
+
+pub async fn what_is_linked_while_it_is_routed_is_routed_again(s: Shared) {
+    s.accept(arrival(alert("a"))).await.unwrap();
+    let planned = s.unrouted(at(1), at(60), 9).await.unwrap().remove(0).envelope;
+    s.accept(arrival(through("mirror", alert("a")))).await.unwrap();
+    s.route(&planned, at(2), vec![delivery("a", "x")], Vec::new()).await.unwrap();
+    assert_eq!(s.depth().await.unwrap().unrouted, 1, "the second source's rules were not asked");
+    let again = s.unrouted(at(3), at(60), 9).await.unwrap().remove(0).envelope;
+    assert_eq!(again.provenance.origins().count(), 2);
+    // A plan that is older than that changes nothing of it.
+    s.route(&planned, at(4), vec![delivery("a", "x")], Vec::new()).await.unwrap();
+    s.route(&again, at(4), vec![delivery("a", "x"), delivery("a", "y")], Vec::new()).await.unwrap();
+    assert_eq!(s.deliveries(None, ALL).await.unwrap().len(), 2);
+    assert_eq!(s.depth().await.unwrap().unrouted, 0);
+    assert!(handed_out(&s, 5, 60, 9).await.is_empty());
 }
 
 pub async fn a_twin_is_linked_to_the_first(s: Shared) {
@@ -143,7 +161,7 @@ pub async fn a_message_finds_the_chain_of_what_came_before_it(s: Shared) {
 pub async fn chains_that_a_message_connects_become_one_with_their_lines(s: Shared) {
     for (secs, name) in [(1, "a"), (2, "b")] {
         s.accept(arrival(sent(secs, alert(name)))).await.unwrap();
-        s.route(&key(name), at(5), vec![delivery(name, "x"), delivery(name, name)], Vec::new())
+        s.route(&alert(name).envelope, at(5), vec![delivery(name, "x"), delivery(name, name)], Vec::new())
             .await
             .unwrap();
     }
@@ -154,7 +172,7 @@ pub async fn chains_that_a_message_connects_become_one_with_their_lines(s: Share
     }
     let later = s.later(&chain("a"), at(2)).await.unwrap();
     assert_eq!(later.into_iter().map(|e| e.key).collect::<Vec<_>>(), [key("b")], "u is not routed");
-    s.route(&key("u"), at(6), vec![delivery("u", "x")], Vec::new()).await.unwrap();
+    s.route(&alert("u").envelope, at(6), vec![delivery("u", "x")], Vec::new()).await.unwrap();
     let rules = s.followers(&chain("a")).await.unwrap();
     let expected = [("a", "a"), ("b", "b"), ("x", "u")].map(|(e, r)| (endpoint(e), format!("rule of {r}")));
     assert_eq!(rules, expected);
@@ -209,11 +227,11 @@ pub async fn unrouted_alerts_are_handed_out_once_oldest_first_until_their_lease_
     assert!(handed_out(&s, 3, 63, 9).await.is_empty());
     assert_eq!(handed_out(&s, 30, 40, 9).await, [key("c")]);
     s.accept(arrival(alert("d"))).await.unwrap();
-    s.route(&key("b"), at(31), Vec::new(), Vec::new()).await.unwrap();
+    s.route(&alert("b").envelope, at(31), Vec::new(), Vec::new()).await.unwrap();
     assert_eq!(handed_out(&s, 60, 90, 9).await, [key("a"), key("c"), key("d")]);
     assert_eq!(s.depth().await.unwrap().unrouted, 3);
     for name in ["a", "c", "d"] {
-        s.route(&key(name), at(61), Vec::new(), Vec::new()).await.unwrap();
+        s.route(&alert(name).envelope, at(61), Vec::new(), Vec::new()).await.unwrap();
     }
     assert!(handed_out(&s, 500, 560, 9).await.is_empty());
     assert_eq!(s.depth().await.unwrap().unrouted, 0);
@@ -225,7 +243,7 @@ pub async fn a_later_message_of_a_chain_is_not_handed_out_before_an_earlier_one_
     s.accept(arrival(update("b", &["a"]))).await.unwrap();
     s.accept(arrival(alert("c"))).await.unwrap();
     assert_eq!(handed_out(&s, 2, 62, 9).await, [key("c")], "b waits for a");
-    s.route(&key("a"), at(3), Vec::new(), Vec::new()).await.unwrap();
+    s.route(&alert("a").envelope, at(3), Vec::new(), Vec::new()).await.unwrap();
     assert_eq!(handed_out(&s, 4, 64, 9).await, [key("b")]);
     // Both at once, in order, when the lease on both ran out.
     s.accept(arrival(alert("d"))).await.unwrap();
@@ -242,7 +260,7 @@ pub async fn what_is_handed_out_is_whole(s: Shared) {
 }
 
 pub async fn routing_what_is_not_there_is_an_error(s: Shared) {
-    let error = s.route(&key("nobody"), at(1), Vec::new(), Vec::new()).await.unwrap_err();
+    let error = s.route(&alert("nobody").envelope, at(1), Vec::new(), Vec::new()).await.unwrap_err();
     assert!(matches!(error, StoreError::Missing { .. }), "{error:?}");
 }
 
@@ -292,12 +310,12 @@ pub async fn the_sweep_takes_what_is_over_and_keeps_what_is_not(s: Shared) {
     for new in alerts {
         s.accept(arrival(new)).await.unwrap();
     }
-    s.route(&key("old"), at(10), vec![delivery("old", "x")], Vec::new()).await.unwrap();
+    s.route(&alert("old").envelope, at(10), vec![delivery("old", "x")], Vec::new()).await.unwrap();
     for name in ["old without end", "old but in force", "new"] {
-        s.route(&key(name), at(10), Vec::new(), Vec::new()).await.unwrap();
+        s.route(&alert(name).envelope, at(10), Vec::new(), Vec::new()).await.unwrap();
     }
     let waiting = vec![delivery("old but not delivered", "y")];
-    s.route(&key("old but not delivered"), at(10), waiting, Vec::new()).await.unwrap();
+    s.route(&alert("old but not delivered").envelope, at(10), waiting, Vec::new()).await.unwrap();
     s.render(&id("old", "x"), rendering("old")).await.unwrap();
     s.finish(&id("old", "x"), at(12), AttemptEnd::Dead { error: "refused".into() }, Vec::new())
         .await
@@ -326,7 +344,7 @@ pub async fn the_sweep_takes_what_is_over_and_keeps_what_is_not(s: Shared) {
 
 pub async fn dedup_keys_and_our_references_outlive_the_sweep(s: Shared) {
     s.accept(arrival(aged("a", 0, None))).await.unwrap();
-    s.route(&key("a"), at(10), vec![delivery("a", "x")], Vec::new()).await.unwrap();
+    s.route(&alert("a").envelope, at(10), vec![delivery("a", "x")], Vec::new()).await.unwrap();
     s.render(&id("a", "x"), rendering("a")).await.unwrap();
     s.finish(&id("a", "x"), at(12), AttemptEnd::Delivered(receipt("/1")), Vec::new()).await.unwrap();
     assert_eq!(s.sweep(at(100), 100).await.unwrap(), 1);
@@ -338,7 +356,7 @@ pub async fn dedup_keys_and_our_references_outlive_the_sweep(s: Shared) {
 pub async fn the_sweep_keeps_to_its_limit_and_takes_the_oldest(s: Shared) {
     for (name, secs) in [("c", 3), ("a", 1), ("b", 2)] {
         s.accept(arrival(aged(name, secs, None))).await.unwrap();
-        s.route(&key(name), at(10), Vec::new(), Vec::new()).await.unwrap();
+        s.route(&alert(name).envelope, at(10), Vec::new(), Vec::new()).await.unwrap();
     }
     assert_eq!(s.sweep(at(100), 2).await.unwrap(), 2);
     assert_eq!(keys(&s, ALL).await, [key("c")]);

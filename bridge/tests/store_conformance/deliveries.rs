@@ -14,10 +14,10 @@ type Shared = Arc<dyn Store>;
 /// Accepts alerts and routes each to endpoints.
 async fn queue(s: &Shared, alerts: Vec<StoredAlert>, to: &[&str]) {
     for new in alerts {
-        let (key, name) = (new.envelope.key.clone(), new.envelope.reference.identifier.clone());
+        let (planned, name) = (new.envelope.clone(), new.envelope.reference.identifier.clone());
         s.accept(arrival(new)).await.unwrap();
         let deliveries = to.iter().map(|to| delivery(&name, to)).collect();
-        s.route(&key, at(5), deliveries, Vec::new()).await.unwrap();
+        s.route(&planned, at(5), deliveries, Vec::new()).await.unwrap();
     }
 }
 
@@ -47,8 +47,10 @@ fn waiting(secs: i64) -> AttemptEnd {
 
 pub async fn routing_twice_changes_nothing(s: Shared) {
     s.accept(arrival(alert("a"))).await.unwrap();
-    s.route(&key("a"), at(5), vec![delivery("a", "x")], Vec::new()).await.unwrap();
-    s.route(&key("a"), at(6), vec![delivery("a", "x"), delivery("a", "y")], Vec::new()).await.unwrap();
+    s.route(&alert("a").envelope, at(5), vec![delivery("a", "x")], Vec::new()).await.unwrap();
+    s.route(&alert("a").envelope, at(6), vec![delivery("a", "x"), delivery("a", "y")], Vec::new())
+        .await
+        .unwrap();
     assert_eq!(s.deliveries(None, ALL).await.unwrap().len(), 1);
     let depth = s.depth().await.unwrap();
     assert_eq!((depth.unrouted, depth.routine, depth.oldest_queued_at), (0, 1, Some(at(5))));
@@ -104,7 +106,7 @@ pub async fn the_oldest_due_goes_first_and_the_limit_holds(s: Shared) {
     for (name, due) in [("late", 30), ("early", 10), ("middle", 20)] {
         s.accept(arrival(alert(name))).await.unwrap();
         let new = NewDelivery { due_at: at(due), ..delivery(name, "x") };
-        s.route(&key(name), at(5), vec![new], Vec::new()).await.unwrap();
+        s.route(&alert(name).envelope, at(5), vec![new], Vec::new()).await.unwrap();
     }
     assert_eq!(s.next_due(Lane::Routine).await.unwrap(), Some(at(10)));
     let first: Vec<_> = claim(&s, Lane::Routine, 25, 1).await;
@@ -135,10 +137,15 @@ pub async fn one_of_a_chain_is_under_way_per_endpoint_and_a_cancel_never_overtak
 pub async fn a_final_state_makes_the_next_due_at_once(s: Shared) {
     s.accept(arrival(alert("a"))).await.unwrap();
     s.accept(arrival(update("b", &["a"]))).await.unwrap();
-    s.route(&key("a"), at(5), vec![delivery("a", "x")], Vec::new()).await.unwrap();
-    s.route(&key("b"), at(5), vec![NewDelivery { due_at: at(900), ..delivery("b", "x") }], Vec::new())
-        .await
-        .unwrap();
+    s.route(&alert("a").envelope, at(5), vec![delivery("a", "x")], Vec::new()).await.unwrap();
+    s.route(
+        &alert("b").envelope,
+        at(5),
+        vec![NewDelivery { due_at: at(900), ..delivery("b", "x") }],
+        Vec::new(),
+    )
+    .await
+    .unwrap();
     claimed(&s, 10).await;
     s.finish(&id("a", "x"), at(20), delivered(), Vec::new()).await.unwrap();
     assert_eq!(s.next_due(Lane::Routine).await.unwrap(), Some(at(20)));

@@ -55,6 +55,7 @@ macro_rules! suite {
                 alerts: the_same_bytes_again_are_a_repeat_and_counted
                 alerts: the_same_alert_through_another_source_is_linked_once_and_routed_for_it
                 alerts: a_second_source_before_routing_changes_nothing_about_the_queue
+                alerts: what_is_linked_while_it_is_routed_is_routed_again
                 alerts: a_twin_is_linked_to_the_first
                 alerts: the_same_key_with_other_content_is_a_conflict_and_changes_nothing
                 alerts: two_at_the_same_time_are_one_new_and_one_repeat

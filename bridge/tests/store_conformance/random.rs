@@ -293,7 +293,11 @@ async fn route(both: &Both, model: &mut Model, alert: u8, endpoints: u8, now: i6
     let done = both
         .call(|s| {
             let wanted = wanted.clone();
-            async move { s.route(&key(&name(alert)), at(now), wanted, Vec::new()).await.ok() }
+            async move {
+                let kept = s.alert(&key(&name(alert))).await.ok()?;
+                let planned = kept.unwrap_or_else(|| crate::samples::alert(&name(alert)));
+                s.route(&planned.envelope, at(now), wanted, Vec::new()).await.ok()
+            }
         })
         .await;
     if !model.accepted.contains(&alert) {

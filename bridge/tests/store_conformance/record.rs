@@ -133,8 +133,10 @@ pub async fn what_a_step_says_is_recorded_with_it_and_only_if_it_changed_somethi
     s.accept(new()).await.unwrap();
     assert_eq!(whats("a").await, ["accepted"], "a repeat says nothing");
     s.accept(Arrival { alert: through("mirror", alert("a")), ..new() }).await.unwrap();
-    s.route(&key("a"), at(5), vec![delivery("a", "x")], said("routed")).await.unwrap();
-    s.route(&key("a"), at(5), vec![delivery("a", "x")], said("routed")).await.unwrap();
+    let planned = s.alert(&key("a")).await.unwrap().unwrap().envelope;
+    for _ in 0..2 {
+        s.route(&planned, at(5), vec![delivery("a", "x")], said("routed")).await.unwrap();
+    }
     s.claim(Lane::Routine, at(10), at(70), 9).await.unwrap();
     let dead = || AttemptEnd::Dead { error: "gone".into() };
     s.finish(&id("a", "x"), at(11), dead(), said("dead")).await.unwrap();

@@ -16,8 +16,12 @@ pub async fn fill(s: Arc<dyn Store>) {
     s.accept(arrival(alert("a"))).await.unwrap();
     s.accept(arrival(update("b", &["a"]))).await.unwrap();
     s.accept(arrival(alert("unrouted"))).await.unwrap();
-    s.route(&key("a"), at(5), vec![delivery("a", "x"), delivery("a", "y")], Vec::new()).await.unwrap();
-    s.route(&key("b"), at(5), vec![delivery("b", "x"), delivery("b", "y")], Vec::new()).await.unwrap();
+    s.route(&alert("a").envelope, at(5), vec![delivery("a", "x"), delivery("a", "y")], Vec::new())
+        .await
+        .unwrap();
+    s.route(&alert("b").envelope, at(5), vec![delivery("b", "x"), delivery("b", "y")], Vec::new())
+        .await
+        .unwrap();
     assert_eq!(s.claim(Lane::Routine, at(10), at(70), 9).await.unwrap().len(), 2);
     s.render(&id("a", "x"), rendering("a")).await.unwrap();
     s.finish(&id("a", "x"), at(11), AttemptEnd::Delivered(receipt("/1")), Vec::new()).await.unwrap();

@@ -64,11 +64,12 @@ fn write(tx: &Transaction<'_>, d: &Delivery, lease_until: Option<Timestamp>) -> 
 
 pub(super) fn route(
     tx: &Transaction<'_>,
-    key: &AlertKey,
+    planned: &Envelope,
     routed_at: Timestamp,
     deliveries: Vec<NewDelivery>,
     events: &[Event],
 ) -> Result<(), Fault> {
+    let key = &planned.key;
     let found: Option<(String, bool)> = tx
         .prepare_cached("SELECT envelope, waits FROM alerts WHERE key = ?")?
         .query_row([&key.0], |row| Ok((row.get(0)?, row.get(1)?)))
@@ -83,10 +84,14 @@ pub(super) fn route(
     for new in deliveries {
         insert(tx, &envelope, routed_at, new)?;
     }
-    tx.prepare_cached("UPDATE alerts SET waits = 0, routed_at = coalesce(routed_at, ?) WHERE key = ?")?
-        .execute(params![routed_at.as_millisecond(), key.0])?;
+    // A source brought it while it was being routed: that source's rules have not been asked.
+    let again = envelope.provenance.also.len() > planned.provenance.also.len();
+    tx.prepare_cached(
+        "UPDATE alerts SET waits = ?, lease_until = 0, routed_at = coalesce(routed_at, ?) WHERE key = ?",
+    )?
+    .execute(params![again, routed_at.as_millisecond(), key.0])?;
     record::append(tx, events)?;
-    count(tx, "unrouted", -1)
+    if again { Ok(()) } else { count(tx, "unrouted", -1) }
 }
 
 fn insert(

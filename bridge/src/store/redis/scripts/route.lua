@@ -1,11 +1,11 @@
--- key, routed_at, group, how many deliveries, then id, endpoint, rule, due_at, due_ms, give_up_at of each, events
+-- key, routed_at, group, how many more sources it was routed for, how many deliveries, then id, endpoint, rule, due_at, due_ms, give_up_at of each, events
 local key = ARGV[1]
-local a = redis.call('HMGET', ALERT .. key, 'seq', 'chain', 'lane', 'waits', 'entry', 'over_ms')
+local a = redis.call('HMGET', ALERT .. key, 'seq', 'chain', 'lane', 'waits', 'entry', 'over_ms', 'also')
 if not a[1] then return 'missing' end
 if a[4] ~= '1' then return 'ok' end
 local chain, lane, open = a[2], a[3], 0
-local events = 5 + 6 * tonumber(ARGV[4])
-for i = 5, events - 1, 6 do
+local events = 6 + 6 * tonumber(ARGV[5])
+for i = 6, events - 1, 6 do
   local id, endpoint = ARGV[i], ARGV[i + 1]
   if redis.call('EXISTS', DELIVERY .. id) == 0 then
     local seq = redis.call('INCR', SEQ)
@@ -25,11 +25,19 @@ for i = 5, events - 1, 6 do
   end
 end
 open = redis.call('HINCRBY', ALERT .. key, 'open', open)
-redis.call('HSET', ALERT .. key, 'routed', 1, 'waits', 0)
+redis.call('HSET', ALERT .. key, 'routed', 1)
+note(events)
+local _, sources = string.gsub(a[7] or '', '\n', '')
+if sources > tonumber(ARGV[4]) then
+  -- A source brought it while it was being routed: that source's rules have not been asked.
+  redis.call('HSET', ALERT .. key, 'lease_ms', 0)
+  redis.call('ZADD', INBOX_LEASES, 0, member(key, a[1]))
+  return 'ok'
+end
+redis.call('HSET', ALERT .. key, 'waits', 0)
 redis.call('ZREM', INBOX_LEASES, member(key, a[1]))
 redis.call('ZREM', UNROUTED .. chain, member(key, a[1]))
 redis.call('XACK', INBOX, ARGV[3], a[5])
 redis.call('XDEL', INBOX, a[5])
 if open == 0 then redis.call('ZADD', OVER, a[6], key) end
-note(events)
 return 'ok'
