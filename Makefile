@@ -45,6 +45,7 @@ chaos: setup
 	$(CARGO) run --locked -p capbridge-tests --example chaos
 
 bench: setup
+	sh scripts/setup_bench.sh "$${CARGO_TARGET_DIR:-target}/shapely"
 	$(CARGO) bench --locked --workspace
 
 fuzz:

@@ -5,7 +5,7 @@
 //! crosses only by the table of pairs, and only where a rule says so (design 4). Must not drop a code that it does not
 //! know: that is the caller's to keep.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cap_schema::{Alert, Point};
 use geo::Coord;
@@ -138,6 +138,8 @@ pub struct Boundaries {
     zones: Layer,
     clc_zones: Layer,
     places: Vec<format::Place>,
+    /// Division to its places, by number.
+    places_of: BTreeMap<String, Vec<usize>>,
     facts: Facts,
 }
 
@@ -173,6 +175,10 @@ impl Boundaries {
             let center = Coord { x: place.lon, y: place.lat };
             place.sgc =
                 self.divisions.containing(center).map(|division| division.code.clone()).unwrap_or_default();
+        }
+        self.places_of.clear();
+        for (number, place) in self.places.iter().enumerate() {
+            self.places_of.entry(place.sgc.clone()).or_default().push(number);
         }
         Ok(self)
     }
@@ -215,9 +221,10 @@ impl Boundaries {
             found.clc_zone(&overlap.feature.code, overlap.area_km2 >= COUNTS_KM2);
         }
         if self.clc_zones.is_empty() {
-            let near =
-                self.places.iter().filter(|place| found.sgc.contains(&place.sgc) && shapes.reach(place));
-            let near: Vec<_> = near.map(|place| place.code.clone()).collect();
+            let numbers = found.sgc.iter().filter_map(|sgc| self.places_of.get(sgc)).flatten();
+            let places = numbers.filter_map(|number| self.places.get(*number));
+            let near: Vec<_> =
+                places.filter(|place| shapes.reach(place)).map(|place| place.code.clone()).collect();
             found.clc.extend(near);
         }
     }
@@ -252,6 +259,15 @@ impl Boundaries {
         if let Some(near) = division.filter(|near| !in_county || !no_river(near)) {
             found.nearest_division(&near.feature.code);
         }
+    }
+
+    /// All boundaries with their codes, as rings of which one inside another is a hole: for maps and comparisons.
+    pub fn outlines(&self) -> impl Iterator<Item = (&str, Vec<Vec<Point>>)> {
+        let layers = [&self.counties, &self.divisions, &self.zones, &self.clc_zones];
+        layers.into_iter().flat_map(Layer::features).map(|feature| {
+            let ring = |ring: &Vec<Coord<f64>>| ring.iter().map(|c| Point { lat: c.y, lon: c.x }).collect();
+            (feature.code.as_str(), feature.rings.iter().map(ring).collect())
+        })
     }
 
     /// The name of a county by its SAME code.

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use geo::{BooleanOps, Coord, LineString, MultiPolygon, Polygon};
-use rstar::{AABB, RTree, RTreeObject};
+use rstar::{AABB, Envelope, RTree, RTreeObject};
 
 use super::shape::{self, KM_PER_DEGREE, Shapes};
 
@@ -61,6 +61,8 @@ struct Ring {
     feature: usize,
     ring: usize,
     envelope: AABB<[f64; 2]>,
+    /// What it adds to its feature: less than 0 for a hole.
+    area_km2: f64,
 }
 
 impl RTreeObject for Ring {
@@ -92,9 +94,18 @@ impl Layer {
     pub(super) fn new(features: Vec<Feature>) -> Self {
         let mut rings = Vec::new();
         for (number, feature) in features.iter().enumerate() {
-            for (ring, points) in feature.rings.iter().enumerate() {
-                let points: Vec<_> = points.iter().map(|p| [p.x, p.y]).collect();
-                rings.push(Ring { feature: number, ring, envelope: AABB::from_points(&points) });
+            let envelopes: Vec<_> = feature.rings.iter().map(|ring| envelope_of(ring)).collect();
+            for (ring, (points, envelope)) in feature.rings.iter().zip(&envelopes).enumerate() {
+                let around = feature
+                    .rings
+                    .iter()
+                    .zip(&envelopes)
+                    .enumerate()
+                    .filter(|(other, (_, around))| *other != ring && around.contains_envelope(envelope));
+                let around = around.map(|(_, (points, _))| points.as_slice());
+                let is_hole = points.first().is_some_and(|first| shape::inside(*first, around));
+                let area_km2 = shape::ring_area_km2(points).abs() * if is_hole { -1.0 } else { 1.0 };
+                rings.push(Ring { feature: number, ring, envelope: *envelope, area_km2 });
             }
         }
         Layer { features, tree: RTree::bulk_load(rings) }
@@ -132,32 +143,41 @@ impl Layer {
 
     /// The features that share an area with the shape, in the order of the layer.
     pub(super) fn overlaps(&self, shapes: &Shapes) -> Vec<Overlap<'_>> {
-        let mut found = Vec::new();
+        let mut common: BTreeMap<usize, f64> = BTreeMap::new();
         for part in &shapes.area.0 {
-            let points: Vec<_> = part.exterior().0.iter().map(|p| [p.x, p.y]).collect();
-            if points.is_empty() {
-                continue;
-            }
-            let envelope = AABB::from_points(&points);
-            let part = MultiPolygon(vec![part.clone()]);
-            for (number, rings) in self.near(&envelope) {
-                let area_km2 = common_km2(&part, &rings, &envelope);
-                if area_km2 > 0.0 {
-                    found.push((number, area_km2));
-                }
-            }
-        }
-        found.sort_by_key(|(number, _)| *number);
-        let mut overlaps: Vec<(usize, f64)> = Vec::new();
-        for (number, area_km2) in found {
-            match overlaps.last_mut() {
-                Some(last) if last.0 == number => last.1 += area_km2,
-                _ => overlaps.push((number, area_km2)),
-            }
+            self.overlaps_of(part, &mut common);
         }
         let with_feature =
             |(number, area_km2)| self.features.get(number).map(|feature| Overlap { feature, area_km2 });
-        overlaps.into_iter().filter_map(with_feature).collect()
+        common.into_iter().filter(|(_, area_km2)| *area_km2 > 0.0).filter_map(with_feature).collect()
+    }
+
+    /// Adds what a part shares with each feature. A ring that no line of the part comes near lies wholly inside it or
+    /// outside: only the others are cut.
+    fn overlaps_of(&self, part: &Polygon<f64>, common: &mut BTreeMap<usize, f64>) {
+        if part.exterior().0.is_empty() {
+            return;
+        }
+        let envelope = envelope_of(&part.exterior().0);
+        let own = || std::iter::once(part.exterior()).chain(part.interiors()).map(|ring| ring.0.as_slice());
+        let lines: Vec<Line> = own().flat_map(shape::edges).map(|(a, b)| Line { a, b }).collect();
+        let lines = RTree::bulk_load(lines);
+        let mut cut: BTreeMap<usize, (AABB<[f64; 2]>, Vec<&[Coord<f64>]>)> = BTreeMap::new();
+        for found in self.tree.locate_in_envelope_intersecting(&envelope) {
+            let ring = self.features.get(found.feature).and_then(|feature| feature.rings.get(found.ring));
+            let Some(ring) = ring.map(Vec::as_slice) else { continue };
+            if lines.locate_in_envelope_intersecting(&found.envelope).next().is_some() {
+                let (around, rings) =
+                    cut.entry(found.feature).or_insert_with(|| (found.envelope, Vec::new()));
+                around.merge(&found.envelope);
+                rings.push(ring);
+            } else if ring.first().is_some_and(|point| shape::inside(*point, own())) {
+                *common.entry(found.feature).or_default() += found.area_km2;
+            }
+        }
+        for (number, (around, rings)) in cut {
+            *common.entry(number).or_default() += common_km2(part, &envelope, &rings, &around);
+        }
     }
 
     /// The nearest feature within `limit_km`; 0 away when the shape meets it.
@@ -212,7 +232,7 @@ fn nearest_point(
 ) -> Option<(f64, Coord<f64>)> {
     let mut best: Option<(f64, Coord<f64>)> = None;
     for (a, b) in rings.iter().flat_map(|ring| shape::edges(ring)) {
-        if !envelope_of(a, b, envelope) {
+        if !may_meet(a, b, envelope) {
             continue;
         }
         let around = wider(&AABB::from_corners([a.x, a.y], [b.x, b.y]), limit_km);
@@ -227,7 +247,7 @@ fn nearest_point(
 }
 
 /// Whether a line may meet the box.
-fn envelope_of(a: Coord<f64>, b: Coord<f64>, envelope: &AABB<[f64; 2]>) -> bool {
+fn may_meet(a: Coord<f64>, b: Coord<f64>, envelope: &AABB<[f64; 2]>) -> bool {
     let ([west, south], [east, north]) = (envelope.lower(), envelope.upper());
     a.x.max(b.x) >= west && a.x.min(b.x) <= east && a.y.max(b.y) >= south && a.y.min(b.y) <= north
 }
@@ -239,19 +259,42 @@ fn wider(envelope: &AABB<[f64; 2]>, by_km: f64) -> AABB<[f64; 2]> {
     AABB::from_corners([west - lon, south - lat], [east + lon, north + lat])
 }
 
-/// The area that a shape and the rings of a feature share. The rings are first cut to the shape's box, which is quick
-/// and leaves the exact comparison little to do.
-fn common_km2(part: &MultiPolygon<f64>, rings: &[&[Coord<f64>]], envelope: &AABB<[f64; 2]>) -> f64 {
+fn envelope_of(ring: &[Coord<f64>]) -> AABB<[f64; 2]> {
+    let points: Vec<_> = ring.iter().map(|p| [p.x, p.y]).collect();
+    AABB::from_points(&points)
+}
+
+/// The area that a part of a shape and rings of a feature share. Both are first cut to the other's box, which is quick and
+/// leaves the exact comparison little to do.
+fn common_km2(
+    part: &Polygon<f64>,
+    envelope: &AABB<[f64; 2]>,
+    rings: &[&[Coord<f64>]],
+    around: &AABB<[f64; 2]>,
+) -> f64 {
     let cut: Vec<_> = rings
         .iter()
         .map(|ring| cut_to(ring, envelope))
         .filter(|ring| ring.len() >= 3)
         .map(|ring| Polygon::new(LineString(ring), Vec::new()))
         .collect();
-    if cut.is_empty() {
+    let outside = cut_to(&open(part.exterior()), around);
+    if cut.is_empty() || outside.len() < 3 {
         return 0.0;
     }
+    let holes = part.interiors().iter().map(|hole| LineString(cut_to(&open(hole), around)));
+    let holes = holes.filter(|hole| hole.0.len() >= 3).collect();
+    let part = MultiPolygon(vec![Polygon::new(LineString(outside), holes)]);
     shape::area_km2(&part.intersection(&MultiPolygon(cut)))
+}
+
+/// Without the closing point.
+fn open(ring: &LineString<f64>) -> Vec<Coord<f64>> {
+    let mut points = ring.0.clone();
+    if points.len() > 1 && points.first() == points.last() {
+        points.pop();
+    }
+    points
 }
 
 /// Sutherland-Hodgman against the four sides. Where a ring leaves the box and comes back, lines along the side remain;
