@@ -26,6 +26,7 @@ use capbridge_adapters::class::Class;
 use jiff::Timestamp;
 
 use crate::envelope::Reference;
+use crate::pipeline::deduplicate::TRACE;
 use codes::Codes;
 use geography::Boundaries;
 use minimise::Minimisation;
@@ -157,6 +158,8 @@ pub enum NotSent {
     Private,
     /// Too many points for the destination, and simplifying them is not safe.
     TooManyPoints,
+    /// A bridge carried it over the border before.
+    Crossed,
 }
 
 impl fmt::Display for NotSent {
@@ -174,6 +177,7 @@ impl fmt::Display for NotSent {
             NotSent::NothingToEnd => "the destination has nothing that it could end",
             NotSent::NoInfo => "it has no info to make a message of",
             NotSent::Private => "scope Private is for its named recipients and does not cross the border",
+            NotSent::Crossed => "a bridge carried it over the border before",
             NotSent::TooManyPoints => "its polygons have more points than the destination takes",
         })
     }
@@ -187,6 +191,9 @@ pub fn translate(request: &Request<'_>) -> Result<Translated, NotSent> {
     let original = request.alert;
     if original.scope == Some(Code::Known(Scope::Private)) {
         return Err(NotSent::Private);
+    }
+    if request.settings.max_crossings.is_some_and(|most| crossings(original) >= most) {
+        return Err(NotSent::Crossed);
     }
     let mut report = Report::new(request.target);
     let status = self::status(request, &mut report)?;
@@ -237,6 +244,12 @@ pub fn translate(request: &Request<'_>) -> Result<Translated, NotSent> {
         Target::MasasEntry => entry::write(request, &alert, &mut report),
     };
     Ok(Translated { alert, xml, reference, msg_type: kind, report })
+}
+
+/// How many bridges carried the message, by the traces of the info that has most.
+fn crossings(alert: &Alert<'_>) -> u32 {
+    let traces = |info: &Info<'_>| info.parameter.iter().filter(|p| p.value_name == TRACE).count();
+    alert.info.iter().map(traces).max().and_then(|most| u32::try_from(most).ok()).unwrap_or(0)
 }
 
 /// The status, lowered to the class of the message: what came from an exercise says so, whatever it called itself.
@@ -414,7 +427,7 @@ fn provenance(request: &Request<'_>, original: &Info<'_>, made: &mut Info<'stati
         made.parameter.push(NamedValue::new("capbridge:origin", origin));
         made.parameter.push(NamedValue::new("capbridge:originalEvent", original.event.to_string()));
     }
-    let trace = NamedValue::new("capbridge:trace", request.settings.bridge_name.clone());
+    let trace = NamedValue::new(TRACE, request.settings.bridge_name.clone());
     if !made.parameter.contains(&trace) {
         made.parameter.push(trace);
     }

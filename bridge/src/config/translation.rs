@@ -29,6 +29,8 @@ pub struct TranslationTable {
     pub description_chars: Option<u32>,
     /// The most characters of an instruction; absent: as long as it is.
     pub instruction_chars: Option<u32>,
+    /// How often a message may cross the border: what another bridge carried over is not carried back.
+    pub max_crossings: u32,
     /// Raised by one after the key or the COG of a destination changed, so that what is in force can be issued again:
     /// part of derived identifiers.
     pub edition: u32,
@@ -44,6 +46,7 @@ impl Default for TranslationTable {
             headline_chars: None,
             description_chars: None,
             instruction_chars: None,
+            max_crossings: 1,
             edition: 0,
         }
     }
@@ -71,6 +74,7 @@ impl TranslationTable {
                 description_chars: chars(self.description_chars),
                 instruction_chars: chars(self.instruction_chars),
             },
+            max_crossings: Some(self.max_crossings),
             edition: self.edition,
             ..Settings::default()
         }

@@ -461,9 +461,9 @@ impl Relay {
 fn ended(not_sent: &NotRendered) -> AttemptEnd {
     let error = not_sent.to_string();
     match not_sent {
-        NotRendered::NotSent(NotSent::Expired | NotSent::NothingToEnd | NotSent::Untouched) => {
-            AttemptEnd::Moot { error }
-        }
+        NotRendered::NotSent(
+            NotSent::Expired | NotSent::NothingToEnd | NotSent::Untouched | NotSent::Crossed,
+        ) => AttemptEnd::Moot { error },
         NotRendered::NotSent(
             NotSent::Internal
             | NotSent::Answer

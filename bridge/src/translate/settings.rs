@@ -28,6 +28,8 @@ pub struct Settings {
     /// 0, or how often the identity at the destinations changed (a COG or its key): part of derived identifiers, so that
     /// what is in force can be issued again.
     pub edition: u32,
+    /// How often a message may cross the border, by the traces that it carries; `None`: as often as it comes.
+    pub max_crossings: Option<u32>,
     /// How long a message is in force whose original does not say, seconds.
     pub default_expiry_secs: i64,
     /// How long a Cancel is in force that ends at once or does not say, seconds.
@@ -65,6 +67,7 @@ impl Default for Settings {
             notify_neighbours: false,
             class: Class::Live,
             edition: 0,
+            max_crossings: None,
             default_expiry_secs: 7_200,
             cancel_secs: 3_600,
             texts: TextLimits::default(),

@@ -73,6 +73,12 @@ impl RTreeObject for Ring {
     }
 }
 
+/// Rings of one feature that must be cut, and the box around them.
+struct Cut<'a> {
+    around: AABB<[f64; 2]>,
+    rings: Vec<&'a [Coord<f64>]>,
+}
+
 /// How a feature meets a shape.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Overlap<'a> {
@@ -162,20 +168,20 @@ impl Layer {
         let own = || std::iter::once(part.exterior()).chain(part.interiors()).map(|ring| ring.0.as_slice());
         let lines: Vec<Line> = own().flat_map(shape::edges).map(|(a, b)| Line { a, b }).collect();
         let lines = RTree::bulk_load(lines);
-        let mut cut: BTreeMap<usize, (AABB<[f64; 2]>, Vec<&[Coord<f64>]>)> = BTreeMap::new();
+        let mut cut: BTreeMap<usize, Cut<'_>> = BTreeMap::new();
         for found in self.tree.locate_in_envelope_intersecting(&envelope) {
             let ring = self.features.get(found.feature).and_then(|feature| feature.rings.get(found.ring));
             let Some(ring) = ring.map(Vec::as_slice) else { continue };
             if lines.locate_in_envelope_intersecting(&found.envelope).next().is_some() {
-                let (around, rings) =
-                    cut.entry(found.feature).or_insert_with(|| (found.envelope, Vec::new()));
-                around.merge(&found.envelope);
-                rings.push(ring);
+                let new = || Cut { around: found.envelope, rings: Vec::new() };
+                let feature = cut.entry(found.feature).or_insert_with(new);
+                feature.around.merge(&found.envelope);
+                feature.rings.push(ring);
             } else if ring.first().is_some_and(|point| shape::inside(*point, own())) {
                 *common.entry(found.feature).or_default() += found.area_km2;
             }
         }
-        for (number, (around, rings)) in cut {
+        for (number, Cut { around, rings }) in cut {
             *common.entry(number).or_default() += common_km2(part, &envelope, &rings, &around);
         }
     }

@@ -132,3 +132,12 @@ fn after_a_change_of_the_key_what_is_in_force_can_be_issued_again_under_a_new_id
         .collect();
     assert_eq!(identifiers.len(), 3);
 }
+
+#[test]
+fn what_another_bridge_carried_over_is_not_carried_back_where_one_crossing_is_allowed() {
+    let settings =
+        |name: &str| Settings { bridge_name: name.into(), max_crossings: Some(1), ..Settings::default() };
+    let over = with(SARNIA, Target::Ipaws, &settings("a"), None).unwrap();
+    assert_eq!(with(&over.xml, Target::CapCp, &settings("b"), None).err(), Some(NotSent::Crossed));
+    assert!(with(&over.xml, Target::CapCp, &Settings::default(), None).is_ok());
+}
