@@ -20,7 +20,7 @@ use super::deduplicate::{hex_digest, name};
 use super::rules::Rules;
 use crate::clock::BridgeClock;
 use crate::config::{RelayTable, Rule};
-use crate::envelope::{AlertKey, Envelope, Reference, StoredAlert};
+use crate::envelope::{AlertKey, ChainKey, Envelope, Reference, StoredAlert};
 use crate::patience::Patience;
 use crate::relay::attempt::admit;
 use crate::relay::expiry::give_up_at;
@@ -87,10 +87,22 @@ impl Router {
         let lease = now.checked_add(SignedDuration::from_secs(LEASE_SECS)).unwrap_or(Timestamp::MAX);
         let alerts = self.store.unrouted(now, lease, BATCH).await?;
         let count = alerts.len();
+        // An alert that cannot be routed keeps its chain waiting, not the others; a store that does not answer, all.
+        let mut stuck: BTreeMap<ChainKey, StoreError> = BTreeMap::new();
         for alert in alerts {
-            self.route_one(&alert).await?;
+            let chain = &alert.envelope.chain;
+            if stuck.contains_key(chain) {
+                continue;
+            }
+            match self.route_one(&alert).await {
+                Ok(()) => {}
+                Err(error @ (StoreError::Engine { .. } | StoreError::Unsafe { .. })) => return Err(error),
+                Err(error @ (StoreError::Unreadable { .. } | StoreError::Missing { .. })) => {
+                    stuck.insert(chain.clone(), error);
+                }
+            }
         }
-        Ok(count)
+        stuck.into_values().next().map_or(Ok(count), Err)
     }
 
     async fn route_one(&self, stored: &StoredAlert) -> Result<(), StoreError> {
