@@ -148,20 +148,6 @@ pub struct Envelope {
     pub headline: Option<String>,
 }
 
-impl Envelope {
-    /// Whether it takes the place of an earlier message of its chain: an Update, Cancel or Error of its own sender
-    /// that was sent later, or in the same second and says so (CAP 1.2 3.2.1 `msgType`).
-    pub fn supersedes(&self, earlier: &Envelope) -> bool {
-        let replaces = match self.msg_type {
-            MsgType::Update | MsgType::Cancel | MsgType::Error => !self.follows.is_empty(),
-            MsgType::Alert | MsgType::Ack => false,
-        };
-        let later = self.sent_at > earlier.sent_at
-            || (self.sent_at == earlier.sent_at && self.follows.contains(&earlier.name));
-        replaces && self.key != earlier.key && later
-    }
-}
-
 /// An alert with its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredAlert {

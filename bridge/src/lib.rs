@@ -4,6 +4,7 @@
 
 pub mod admin;
 pub mod audit;
+pub mod chain;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -54,6 +54,7 @@ on_both_stores! {
     a_foreign_cancel_that_came_first_ends_nothing
     a_cancel_that_counts_as_a_test_says_that_it_ends_nothing
     a_dead_letter_whose_cancel_found_nothing_to_end_stays_dead
+    a_cancel_of_one_part_leaves_the_other_in_force
 }
 
 async fn a_live_alert_goes_out_although_an_exercise_or_an_unrouted_source_brought_it_first(mut stage: Stage) {
@@ -456,4 +457,28 @@ async fn a_dead_letter_whose_cancel_found_nothing_to_end_stays_dead(mut stage: S
     let decision = json!({"operator": "duty officer", "reason": "endpoint repaired"});
     assert_eq!(bridge.post(&path, &decision).await.unwrap().0, 409);
     assert!(originals(&other).is_empty());
+}
+
+async fn a_cancel_of_one_part_leaves_the_other_in_force(mut stage: Stage) {
+    // D-14: the sender splits its alert, one part goes on and the other ends.
+    let other = stage.another_responder().await;
+    stage.tables =
+        endpoint("other", &other, "cap-cp") + &route("second", "\"feed\"", "\"other\"", "untouched = true");
+    let bridge = stage.bridge().await;
+    let begun = now();
+    stage.feed.site.publish(message(1, ALERT, begun));
+    stage.feed.site.publish(message(1, UPDATE, begun));
+    stage.comes_to(&bridge, &["C1-0", "C1-1"]).await;
+    let cancel = message(1, CANCEL, begun);
+    let all = &cancel[cancel.find("<references>").unwrap()..cancel.find("</references>").unwrap()];
+    let first = all.split(' ').next().unwrap();
+    stage.feed.site.publish(cancel.replace(all, first));
+    // The endpoint that gets the original judges for itself; for the other there is nothing to end.
+    stage.comes_to(&bridge, &["C1-0", "C1-1", "C1-3"]).await;
+    assert_eq!(originals(&other), ["C1-0", "C1-1"]);
+    // A Cancel of the part that went on ends it.
+    let end = message(1, 2, begun).replace(">Update<", ">Cancel<");
+    stage.feed.site.publish(end);
+    stage.comes_to(&bridge, &["C1-0", "C1-1", "C1-3", "C1-2"]).await;
+    assert_eq!(originals(&other), ["C1-0", "C1-1", "C1-2"]);
 }

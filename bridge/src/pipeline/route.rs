@@ -18,6 +18,7 @@ use tracing::{error, info, warn};
 
 use super::deduplicate::{hex_digest, name};
 use super::rules::Rules;
+use crate::chain::Lineage;
 use crate::clock::BridgeClock;
 use crate::config::{RelayTable, Rule};
 use crate::envelope::{AlertKey, ChainKey, Envelope, Reference, StoredAlert};
@@ -142,8 +143,9 @@ impl Router {
                 return Ok(plan);
             }
         };
-        let later = self.store.later(&envelope.chain, envelope.sent_at).await?;
-        let later: Vec<Envelope> = later.into_iter().filter(|l| l.supersedes(envelope)).collect();
+        let members = self.store.later(&envelope.chain, Timestamp::MIN).await?;
+        let lineage = Lineage::new(&members);
+        let later: Vec<&Envelope> = members.iter().filter(|l| lineage.replaces(l, envelope)).collect();
         let mut wanted: BTreeMap<EndpointName, Way<'_>> = BTreeMap::new();
         if !envelope.follows.is_empty() {
             plan.orphan = !self.store.known(&envelope.follows).await?.contains(&true);
@@ -197,7 +199,7 @@ impl Router {
         &self,
         stored: &StoredAlert,
         alert: &Alert<'_>,
-        (name, way, later): (&EndpointName, &Way<'r>, &[Envelope]),
+        (name, way, later): (&EndpointName, &Way<'r>, &[&Envelope]),
         now: Timestamp,
     ) -> Result<&'r Rule, (Option<String>, String)> {
         let mut refusal = None;

@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use tracing::error;
 
+use crate::chain::Lineage;
 use crate::envelope::Reference;
 use crate::store::{Delivery, DeliveryId, Event, Store, StoreError};
 
@@ -45,8 +46,10 @@ pub enum ReplayError {
 async fn successor(store: &dyn Store, delivery: &Delivery) -> Result<Option<Reference>, StoreError> {
     let Some(stored) = store.alert(&delivery.alert).await? else { return Ok(None) };
     // Also one that found nothing to end at the endpoint: what it would have ended must not come after it.
-    let later = store.later(&delivery.chain, stored.envelope.sent_at).await?;
-    Ok(later.into_iter().find(|l| l.supersedes(&stored.envelope)).map(|l| l.reference))
+    let members = store.later(&delivery.chain, Timestamp::MIN).await?;
+    let lineage = Lineage::new(&members);
+    let newer = members.iter().find(|l| lineage.replaces(l, &stored.envelope));
+    Ok(newer.map(|l| l.reference.clone()))
 }
 
 /// Puts a dead or expired delivery back in its queue for `secs` seconds.

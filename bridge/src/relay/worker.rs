@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use cap_schema::MsgType;
 use capbridge_adapters::endpoint::{DeliveryError, EndpointContext, Message, Receipt, Refusal};
 use capbridge_adapters::passage::EndpointName;
 use capbridge_adapters::registry::AnyEndpoint;
@@ -23,6 +22,7 @@ use tracing::{debug, error, info, warn};
 use super::attempt::{admit, is_stale, prior};
 use super::gates::{Change, Entry, Gates, Pass};
 use super::{dead_letter, retry};
+use crate::chain::Lineage;
 use crate::clock::BridgeClock;
 use crate::config::{RelayTable, Rule};
 use crate::envelope::{Lane, StoredAlert};
@@ -272,12 +272,18 @@ impl Relay {
             Err(barred) => return Ok(AttemptEnd::Dead { error: barred.to_string() }),
         };
         let issued = self.store.issued(&delivery.endpoint, &delivery.chain).await?;
-        if let Some(newer) = issued.iter().find(|i| i.original.supersedes(&stored.envelope)) {
+        let members = if issued.is_empty() {
+            Vec::new()
+        } else {
+            self.store.later(&delivery.chain, Timestamp::MIN).await?
+        };
+        let lineage = Lineage::new(&members);
+        if let Some(newer) = issued.iter().find(|i| lineage.replaces(&i.original, &stored.envelope)) {
             let error = format!("superseded: the endpoint has {}", newer.original.reference);
             return Ok(AttemptEnd::Moot { error });
         }
-        let issued = since_cancel(&issued);
-        let rendering = match self.rendering(&claim, &stored, (endpoint, rule), now, issued).await? {
+        let issued = lineage.taken_over(&stored.envelope, &issued);
+        let rendering = match self.rendering(&claim, &stored, (endpoint, rule), now, &issued).await? {
             Ok(rendering) => rendering,
             Err(not_sent) => return Ok(ended(&not_sent)),
         };
@@ -289,7 +295,7 @@ impl Relay {
             content_type: rendering.content_type.clone(),
             attempt: delivery.attempts,
             maybe_delivered: delivery.maybe_delivered,
-            prior: prior(issued),
+            prior: prior(&issued),
         };
         let answer = self.in_time(admission.deliver(&self.context, message)).await;
         if let Some(pass) = pass {
@@ -474,12 +480,6 @@ fn ended(not_sent: &NotRendered) -> AttemptEnd {
         )
         | NotRendered::Unreadable => AttemptEnd::Dead { error },
     }
-}
-
-/// What the endpoint took after the last Cancel: before it, nothing is in force there.
-fn since_cancel(issued: &[Issued]) -> &[Issued] {
-    let ended = issued.iter().rposition(|i| i.msg_type == MsgType::Cancel).map_or(0, |at| at + 1);
-    issued.get(ended..).unwrap_or(&[])
 }
 
 fn after(now: Timestamp, secs: u64) -> Timestamp {

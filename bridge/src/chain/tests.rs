@@ -1,0 +1,122 @@
+use capbridge_adapters::class::{Class, Classified};
+use capbridge_adapters::passage::{Audience, Origin, Provenance, SystemName};
+use capbridge_adapters::source::Form;
+use jiff::Timestamp;
+
+use super::*;
+use crate::envelope::{AlertKey, ChainKey, Lane, Reference, World};
+
+/// A message: its kind by the first letter of its name (A, U, C), sent some seconds after the beginning.
+fn message(name: &str, secs: i64, follows: &[&str]) -> Envelope {
+    let sent_at = Timestamp::from_second(1_750_000_000 + secs).unwrap();
+    let reference = Reference { sender: "s".into(), identifier: name.into(), sent: sent_at.to_string() };
+    Envelope {
+        v: 1,
+        key: AlertKey(name.into()),
+        chain: ChainKey("chain".into()),
+        reference,
+        msg_type: match name.as_bytes()[0] {
+            b'U' => MsgType::Update,
+            b'C' => MsgType::Cancel,
+            _ => MsgType::Alert,
+        },
+        refers_to: Vec::new(),
+        world: World::live(),
+        name: ChainName(name.into()),
+        follows: follows.iter().map(|n| ChainName((*n).into())).collect(),
+        hold_until: None,
+        provenance: Provenance {
+            origin: Origin("hub".into()),
+            system: SystemName("masas".into()),
+            audience: Audience::Public,
+            addresses: Vec::new(),
+            also: Vec::new(),
+        },
+        form: Form::Cap,
+        remote_id: None,
+        received_at: sent_at,
+        accepted_at: sent_at,
+        sent_at,
+        expires_at: None,
+        class: Classified::new(Class::Live, None),
+        lane: Lane::Routine,
+        digest: String::new(),
+        content_digest: String::new(),
+        twin: None,
+        signature: String::new(),
+        findings: Vec::new(),
+        headline: None,
+    }
+}
+
+/// What the endpoint took: everything but the last message, as it is.
+fn check(chain: &[(&str, i64, &[&str])], expected: &[&str]) {
+    let members: Vec<Envelope> = chain.iter().map(|(name, secs, of)| message(name, *secs, of)).collect();
+    let (last, before) = members.split_last().unwrap();
+    let issued: Vec<Issued> = before
+        .iter()
+        .map(|original| Issued {
+            reference: original.reference.clone(),
+            msg_type: original.msg_type,
+            original: original.clone(),
+            location: None,
+        })
+        .collect();
+    let taken = Lineage::new(&members).taken_over(last, &issued);
+    let names: Vec<&str> = taken.iter().map(|i| i.original.reference.identifier.as_str()).collect();
+    assert_eq!(names, expected, "{chain:?}");
+}
+
+#[test]
+fn a_message_takes_the_place_of_what_it_names_and_of_what_that_goes_back_to() {
+    check(&[("A", 0, &[]), ("U1", 10, &["A"])], &["A"]);
+    check(&[("A", 0, &[]), ("U1", 10, &["A"]), ("C", 20, &["A", "U1"])], &["A", "U1"]);
+    check(&[("A", 0, &[]), ("U1", 10, &["A"]), ("C", 20, &["U1"])], &["A", "U1"]);
+    check(&[("A1", 0, &[]), ("A2", 5, &[]), ("C", 10, &["A1", "A2"])], &["A1", "A2"]);
+    check(&[("A", 0, &[]), ("C", 10, &["C", "A"])], &["A"]);
+    // In the same second, and even before it.
+    check(&[("A", 0, &[]), ("C", 0, &["A"])], &["A"]);
+    check(&[("A", 5, &[]), ("C", 0, &["A"])], &["A"]);
+}
+
+#[test]
+fn one_part_does_not_take_the_place_of_another() {
+    // A warning that is split: one part goes on, the other ends.
+    check(&[("A", 0, &[]), ("U1", 600, &["A"]), ("C1", 600, &["A"])], &[]);
+    check(&[("A", 0, &[]), ("U1", 600, &["A"]), ("U2", 601, &["A"])], &[]);
+    // Each part goes on by itself, hours later, with all its references.
+    let split: [(&str, i64, &[&str]); 3] = [("A", 0, &[]), ("U1", 600, &["A"]), ("U2", 600, &["A"])];
+    check(&[split[0], split[1], split[2], ("C", 9_000, &["A", "U2"])], &["A", "U2"]);
+    check(&[split[0], split[1], split[2], ("U3", 9_000, &["U1"]), ("C", 9_900, &["U2"])], &["A", "U2"]);
+    // Two alerts that another message connected.
+    check(
+        &[("A1", 0, &[]), ("A2", 5, &[]), ("U", 10, &["A1", "A2"]), ("A3", 15, &[]), ("C", 20, &["A3"])],
+        &["A3"],
+    );
+}
+
+#[test]
+fn a_sender_that_goes_on_naming_its_first_message_is_understood() {
+    check(&[("A", 0, &[]), ("U1", 600, &["A"]), ("C", 1_200, &["A"])], &["A", "U1"]);
+    check(&[("A", 0, &[]), ("U1", 600, &["A"]), ("U2", 1_200, &["A"]), ("C", 1_800, &["A"])], &["A", "U2"]);
+}
+
+#[test]
+fn after_a_cancel_nothing_is_in_force() {
+    check(&[("A", 0, &[]), ("C", 600, &["A"]), ("U", 700, &["A"])], &[]);
+    check(&[("A", 0, &[]), ("C", 600, &["A"]), ("U1", 700, &["A"]), ("U2", 800, &["A", "U1"])], &["U1"]);
+    // A Cancel of one of two leaves the other.
+    check(&[("A1", 0, &[]), ("A2", 5, &[]), ("C", 10, &["A2"]), ("U", 20, &["A1", "A2"])], &["A1"]);
+}
+
+#[test]
+fn what_comes_late_is_known_to_be_replaced() {
+    let replaced = |late: (&str, i64, &[&str]), by: (&str, i64, &[&str])| {
+        let members = [message("A", 0, &[]), message(by.0, by.1, by.2)];
+        Lineage::new(&members).replaces(&members[1], &message(late.0, late.1, late.2))
+    };
+    assert!(replaced(("U1", 10, &["A"]), ("C", 900, &["A", "U1"])));
+    assert!(replaced(("U1", 10, &["A"]), ("C", 900, &["A"])), "a later Cancel of all that it replaced");
+    assert!(!replaced(("U1", 600, &["A"]), ("C", 600, &["A"])), "the other part of a split");
+    assert!(!replaced(("U1", 10, &["A"]), ("A9", 900, &["A"])), "an Alert replaces nothing");
+}
