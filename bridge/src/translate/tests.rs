@@ -1,5 +1,6 @@
 //! Both ways with the examples of the issue.
 
+mod chains;
 mod corpus;
 mod ends;
 mod lifecycle;
