@@ -1,3 +1,5 @@
+//! Chains of a few messages, and what the last one takes the place of.
+
 use capbridge_adapters::class::{Class, Classified};
 use capbridge_adapters::passage::{Audience, Origin, Provenance, SystemName};
 use capbridge_adapters::source::Form;

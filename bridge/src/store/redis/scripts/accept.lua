@@ -51,7 +51,11 @@ redis.call('HSET', NAME .. name, 'accepted', 1)
 for _, m in ipairs(redis.call('ZRANGE', UNROUTED .. chain, 0, -1)) do
   local waiting = ALERT .. id_of(m)
   local a = redis.call('HMGET', waiting, 'hold_ms', 'follows')
-  if a[1] ~= '0' and string.find(a[2], name, 1, true) then redis.call('HSET', waiting, 'hold_ms', 0) end
+  if a[1] ~= '0' and string.find(a[2], name, 1, true) then
+    redis.call('HSET', waiting, 'hold_ms', 0)
+    -- It is looked at again now, not when its hold would have ended.
+    redis.call('ZADD', INBOX_LEASES, 'XX', 0, m)
+  end
 end
 
 local seq = redis.call('INCR', SEQ)
