@@ -1,7 +1,7 @@
 //! Stage 4: was it here before, and is it our own?
 //!
-//! Owns keys, names, digests, twins and the loop guard. Must not look at content to decide that two messages are "similar":
-//! an Update or Cancel is never taken for a repeat.
+//! Owns keys, names, digests, twins and the loop guard. Must not decide that two messages are "similar": what they say
+//! counts only where their references already say that they are one, and an Update or Cancel is never a repeat.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use cap_schema::Alert;

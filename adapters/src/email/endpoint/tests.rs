@@ -174,7 +174,7 @@ fn end(result: &Result<Receipt, DeliveryError>) -> End {
     }
 }
 
-// F29: what the server says decides; only what was lost after the mail began leaves the outcome open.
+// F29: what the server says decides; only what was lost after the mail began leaves the outcome open.
 #[tokio::test]
 async fn a_14_a_18_the_answer_of_the_server_decides_what_comes_next() {
     let later = || End::Later { unknown: false };

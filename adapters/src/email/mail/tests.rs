@@ -66,7 +66,7 @@ fn header(mail: &str, name: &str) -> Option<String> {
     head.split("\r\n").find_map(|line| line.strip_prefix(&prefix)).map(str::to_owned)
 }
 
-// A-27, F29: CRLF in every field, lone LF and dot, long lines, 8 bit.
+// A-28, F29: CRLF in every field, lone LF and dot, long lines, 8 bit.
 #[test]
 fn text_of_an_alert_makes_neither_headers_nor_parts_nor_lines_of_its_own() {
     let long = format!("{NASTY} {}", "é".repeat(5_000));
@@ -146,7 +146,7 @@ fn a_headline_cannot_make_an_exercise_look_real() {
     assert!(header(&mail, "Subject").unwrap().starts_with("EXERCISE / EXERCICE [cause]: ALERT"));
 }
 
-// the same name and the same bytes over retries; later messages of the chain refer to it.
+// the same name and the same bytes over retries; later messages of the chain refer to it.
 #[test]
 fn a_mail_is_the_same_on_every_attempt_and_names_what_went_before() {
     let first = message(&cap("Public", "Tornado"), "live", None, "Alert");
