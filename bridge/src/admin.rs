@@ -3,8 +3,10 @@
 //! Owns the HTTP surface for operators. On loopback unless told otherwise. Errors are problem documents (RFC 9457).
 //! Must not change anything without leaving an audit entry.
 
+mod access;
 mod guard;
 mod problem;
+mod tokens;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,7 +16,7 @@ use axum::extract::{DefaultBodyLimit, Path, Query, State as Ctx};
 use axum::http::{StatusCode, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::get;
 use axum::{Json, Router};
 use capbridge_adapters::settings::Secret;
 use capbridge_adapters::source::{Acceptance, Clock, Received};
@@ -30,12 +32,14 @@ use crate::credentials::Credentials;
 use crate::envelope::{AlertKey, Release};
 use crate::health::Health;
 use crate::pipeline::{Pardon, Pipeline};
+use crate::registration::Registrar;
 use crate::relay::dead_letter::{self, ReplayError};
 use crate::store::{DeliveryId, Event, Page, State, Store, StoreError};
 use crate::telemetry::{ErrorChain, Metrics, chain};
 
 pub use guard::Hosts;
 
+use access::{Need, Route};
 use problem::{as_problems, problem, problem_with};
 
 /// How long the store may take to answer a readiness probe.
@@ -61,8 +65,10 @@ pub struct AdminState {
     pub metrics: Arc<Metrics>,
     /// The time.
     pub clock: BridgeClock,
-    /// The bearer token, if one is set.
+    /// The bearer token of the configuration, if one is set.
     pub token: Option<Secret>,
+    /// Registered tokens, responders, endpoints and subscriptions.
+    pub registrar: Arc<Registrar>,
     /// The names that the socket answers to.
     pub hosts: Hosts,
     /// For health.
@@ -86,19 +92,10 @@ pub async fn serve(listener: TcpListener, state: AdminState, stop: CancellationT
 }
 
 fn router(state: Arc<AdminState>) -> Router {
-    let guarded = Router::new()
-        .route("/metrics", get(metrics))
-        .route("/v1/alerts", get(alerts))
-        .route("/v1/alerts/{id}/journey", get(journey))
-        .route("/v1/deliveries", get(deliveries))
-        .route("/v1/deliveries/{id}/replay", post(replay))
-        .route("/v1/quarantine", get(quarantine))
-        .route("/v1/quarantine/{id}", get(quarantined))
-        .route("/v1/quarantine/{id}/document", get(quarantined_document))
-        .route("/v1/quarantine/{id}/release", post(release))
-        .route("/v1/audit/verify", get(verify_audit))
-        .layer(DefaultBodyLimit::max(BODY_BYTES))
-        .layer(middleware::from_fn_with_state(Arc::clone(&state), guard::authorise));
+    let guarded = routes()
+        .into_iter()
+        .fold(Router::new(), |router, route| router.route(route.path, route.guarded(&state)))
+        .layer(DefaultBodyLimit::max(BODY_BYTES));
     Router::new()
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
@@ -106,6 +103,24 @@ fn router(state: Arc<AdminState>) -> Router {
         .layer(middleware::from_fn_with_state(Arc::clone(&state), guard::by_name))
         .layer(middleware::from_fn(as_problems))
         .with_state(state)
+}
+
+/// Every route but those that anybody may ask, each with what it needs.
+fn routes() -> Vec<Route> {
+    let mut all = vec![
+        Route::get("/metrics", Need::See, metrics),
+        Route::get("/v1/alerts", Need::See, alerts),
+        Route::get("/v1/alerts/{id}/journey", Need::See, journey),
+        Route::get("/v1/deliveries", Need::See, deliveries),
+        Route::post("/v1/deliveries/{id}/replay", Need::Operate, replay),
+        Route::get("/v1/quarantine", Need::See, quarantine),
+        Route::get("/v1/quarantine/{id}", Need::See, quarantined),
+        Route::get("/v1/quarantine/{id}/document", Need::See, quarantined_document),
+        Route::post("/v1/quarantine/{id}/release", Need::Operate, release),
+        Route::get("/v1/audit/verify", Need::See, verify_audit),
+    ];
+    all.extend(tokens::routes());
+    all
 }
 
 fn failed(error: &StoreError) -> Response {

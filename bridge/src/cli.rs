@@ -7,6 +7,7 @@ mod explain;
 mod geodata;
 mod inputs;
 mod places;
+mod registration;
 mod remote;
 mod translate;
 
@@ -133,6 +134,16 @@ enum Command {
     DeadLetters {
         #[command(subcommand)]
         action: DeadLetterAction,
+        #[command(flatten)]
+        admin: AdminArgs,
+    },
+    /// Makes, lists and takes back the tokens of the admin socket.
+    #[command(
+        after_help = "Example:\n  capbridge token create night-desk --role operator > night-desk.token\n  capbridge token revoke night-desk\n\nThe first admin token is made at the machine itself, where the socket asks for none, or with admin.token_file."
+    )]
+    Token {
+        #[command(subcommand)]
+        action: registration::TokenAction,
         #[command(flatten)]
         admin: AdminArgs,
     },
@@ -302,6 +313,7 @@ pub fn main() -> ExitCode {
         Command::Quarantine { action, admin } => remote::quarantine(&admin, action),
         Command::Deliveries { state, admin } => remote::deliveries(&admin, state),
         Command::DeadLetters { action, admin } => remote::dead_letters(&admin, action),
+        Command::Token { action, admin } => registration::token(&admin, action),
     }
 }
 

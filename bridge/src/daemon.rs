@@ -27,10 +27,12 @@ use crate::contact::Contacts;
 use crate::credentials::Credentials;
 use crate::envelope::Lane;
 use crate::health::Health;
+use crate::patience::Patience;
 use crate::pipeline::Pipeline;
 use crate::pipeline::classify::TestMarks;
 use crate::pipeline::route::Router;
 use crate::pipeline::rules::Rules;
+use crate::registration::Registrar;
 use crate::relay::gates::Gates;
 use crate::relay::{Relay, UnderWay};
 use crate::rendering::Renderer;
@@ -42,6 +44,9 @@ use supervise::Supervised;
 
 /// How often gauges are read from the store and retention is swept.
 const HOUSEKEEPING: Duration = Duration::from_secs(5);
+
+/// How often registrations are looked at for what other instances changed.
+const REGISTRATIONS: Duration = Duration::from_secs(1);
 
 /// Why the daemon could not start.
 #[derive(Debug, thiserror::Error)]
@@ -274,6 +279,8 @@ pub async fn start(mut config: Config, stop: CancellationToken) -> Result<Runnin
     let (days, contact_secs) = (config.retention.alerts_days, config.intake.contact_secs);
     let (token, replay_secs) = (config.admin_token.take(), config.relay.give_up_cap_secs);
     let hosts = admin::Hosts::new(admin, &config.admin_hosts);
+    let registrar = Arc::new(Registrar::new(Arc::clone(&common.store)));
+    registrar.refresh().await.map_err(StartError::Store)?;
     let credentials = Credentials::new(&config.endpoints, Arc::clone(&common.metrics));
     let Stages { pipeline, router, relay, accepted, routed } = build(config, &common)?;
 
@@ -306,6 +313,8 @@ pub async fn start(mut config: Config, stop: CancellationToken) -> Result<Runnin
         stop: stop.clone(),
     };
     tasks.start("housekeeping".into(), keep_house(keeping));
+    let (reader, reader_stop) = (Arc::clone(&registrar), stop.clone());
+    tasks.start("registrations".into(), async move { follow_registrations(&reader, &reader_stop).await });
     let contact_limit = Duration::from_secs(contact_secs);
     let state = AdminState {
         store: Arc::clone(&store),
@@ -315,6 +324,7 @@ pub async fn start(mut config: Config, stop: CancellationToken) -> Result<Runnin
         metrics,
         clock,
         token,
+        registrar,
         contact_limit,
         replay_secs,
         hosts,
@@ -408,6 +418,24 @@ async fn pause(time: Duration, stop: &CancellationToken) {
     tokio::select! {
         () = tokio::time::sleep(time) => {}
         () = stop.cancelled() => {}
+    }
+}
+
+/// Sees what other instances registered.
+async fn follow_registrations(registrar: &Registrar, stop: &CancellationToken) {
+    let mut patience = Patience::default();
+    while !stop.is_cancelled() {
+        let nap = match registrar.refresh().await {
+            Ok(_) => {
+                patience.answered();
+                REGISTRATIONS
+            }
+            Err(error) => {
+                warn!(error = %ErrorChain(&error), "registrations wait for the store");
+                patience.failed().max(REGISTRATIONS)
+            }
+        };
+        pause(nap, stop).await;
     }
 }
 

@@ -15,6 +15,7 @@ pub mod envelope;
 pub mod health;
 pub mod patience;
 pub mod pipeline;
+pub mod registration;
 pub mod relay;
 pub mod rendering;
 pub mod store;

@@ -8,6 +8,7 @@ pub mod embedded;
 pub mod instance;
 mod open;
 pub mod redis;
+pub mod registrations;
 
 pub use open::{Checkpoints, open};
 
@@ -22,6 +23,8 @@ use serde::{Deserialize, Serialize};
 use crate::envelope::{
     AlertKey, ChainKey, ChainName, Envelope, Lane, Quarantined, Reference, Release, StoredAlert,
 };
+
+use registrations::{Draft, Registration};
 
 /// What `Store::accept` found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -475,6 +478,19 @@ pub trait Store: Send + Sync + 'static {
 
     /// Gives a lease back.
     async fn unlease(&self, name: &str, holder: &str) -> Result<(), StoreError>;
+
+    /// Writes registration documents in one step, if none was written since the revision `seen`; each gets the next
+    /// revision. The newest revision, or `None` where another was faster.
+    async fn register(
+        &self,
+        seen: u64,
+        drafts: Vec<Draft>,
+        events: Vec<Event>,
+    ) -> Result<Option<u64>, StoreError>;
+
+    /// The registration documents that were written after a revision, in the order of their last change. Fewer than
+    /// `limit`: that is all.
+    async fn registrations(&self, after: u64, limit: u32) -> Result<Vec<Registration>, StoreError>;
 
     /// Counts and ages.
     async fn depth(&self) -> Result<Depth, StoreError>;

@@ -13,14 +13,14 @@ const LIMIT: Duration = Duration::from_secs(20);
 const JSON: &str = "Content-Type: application/json\r\n";
 
 /// A reply, read by hand: no client library may mend a request that is meant to be odd.
-struct Said {
-    status: u16,
+pub(crate) struct Said {
+    pub status: u16,
     headers: String,
-    body: Value,
+    pub body: Value,
 }
 
 impl Said {
-    fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.lines().find_map(|line| {
             let (found, value) = line.split_once(':')?;
             found.eq_ignore_ascii_case(name).then(|| value.trim())
@@ -28,7 +28,7 @@ impl Said {
     }
 }
 
-async fn send(bridge: &Program, line: &str, headers: &str, body: &str) -> Said {
+pub(crate) async fn send(bridge: &Program, line: &str, headers: &str, body: &str) -> Said {
     let address = bridge.admin.strip_prefix("http://").unwrap();
     let mut socket = tokio::net::TcpStream::connect(address).await.unwrap();
     let length = if body.is_empty() { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
@@ -47,7 +47,7 @@ async fn send(bridge: &Program, line: &str, headers: &str, body: &str) -> Said {
     }
 }
 
-fn check_problem(said: &Said, status: u16, what: &str) {
+pub(crate) fn check_problem(said: &Said, status: u16, what: &str) {
     assert_eq!(said.status, status, "{what}: {}", said.body);
     assert_eq!(said.header("content-type"), Some("application/problem+json"), "{what}: {}", said.headers);
     assert_eq!(said.body["status"], status, "{what}");
@@ -110,7 +110,10 @@ async fn the_admin_socket_answers_to_no_name_that_is_not_its_own() {
         check_problem(&send(&bridge, &line, two, "").await, 400, "two Hosts");
         for host in ["localhost:1", "127.0.0.1", "[::1]:8650", "bridge.example.test:443"] {
             let said = send(&bridge, &line, &format!("Host: {host}\r\n"), "").await;
-            assert!(matches!(said.status, 200 | 503), "{host}: {}", said.status);
+            // Under a name that a proxy uses nobody is taken for somebody at the machine.
+            let needs_token = host.starts_with("bridge") && !path.ends_with("z");
+            assert_eq!(said.status == 401, needs_token, "{path} at {host}");
+            assert!(matches!(said.status, 200 | 401 | 503), "{host}: {}", said.status);
         }
     }
     let whole = "GET http://attacker.example.test/v1/alerts";

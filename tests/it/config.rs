@@ -67,6 +67,7 @@ fn every_command_has_help_with_an_example() {
         "dead-letters",
         "locate",
         "explain",
+        "token",
     ] {
         let (code, help, _) = run(&[command, "--help"], Path::new("."));
         assert_eq!(code, 0, "{command}");

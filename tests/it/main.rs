@@ -16,6 +16,7 @@ mod demo;
 mod drivers;
 mod email;
 mod full_store;
+mod registration;
 mod relay;
 mod stage;
 mod takeover;

@@ -194,6 +194,15 @@ impl Stage {
         Program::start(self.folder.path(), &self.configuration()).await.unwrap()
     }
 
+    /// Another instance of the bridge, in a folder of its own.
+    pub async fn second(&self, configuration: &str) -> (tempfile::TempDir, Program) {
+        let folder = tempfile::tempdir().unwrap();
+        let key = "webhook.key.pem";
+        std::fs::copy(self.folder.path().join(key), folder.path().join(key)).unwrap();
+        let program = Program::start(folder.path(), configuration).await.unwrap();
+        (folder, program)
+    }
+
     pub fn configuration(&self) -> String {
         let route = if self.route.is_empty() {
             String::new()

@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use axum::extract::{Request, State as Ctx};
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 
@@ -40,9 +40,22 @@ impl Hosts {
             return true;
         }
         // An address is never the name of a page that was rebound. Listening everywhere, any of ours may be meant.
-        let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-        address.is_ok_and(|ip| ip.is_loopback() || ip == self.listen || self.listen.is_unspecified())
+        let address = address(&name);
+        address.is_some_and(|ip| ip.is_loopback() || ip == self.listen || self.listen.is_unspecified())
     }
+
+    /// Whether the name is one that only somebody at the machine itself uses: a proxy in front of the socket has another.
+    pub fn is_local(&self, host: &str) -> bool {
+        let Ok(authority) = host.parse::<Authority>() else { return false };
+        let name = plain(authority.host());
+        self.listen.is_loopback()
+            && !self.named.contains(&name)
+            && (name == "localhost" || address(&name).is_some_and(|ip| ip.is_loopback()))
+    }
+}
+
+fn address(name: &str) -> Option<IpAddr> {
+    name.trim_start_matches('[').trim_end_matches(']').parse().ok()
 }
 
 fn plain(name: &str) -> String {
@@ -67,39 +80,13 @@ pub(super) async fn by_name(Ctx(state): Shared, request: Request, next: Next) ->
     next.run(request).await
 }
 
-/// A bearer token if one is set, and JSON for everything that changes something: a web page in an operator's browser
-/// cannot send that without being asked first.
-pub(super) async fn authorise(
-    Ctx(state): Shared,
-    headers: HeaderMap,
-    request: Request,
-    next: Next,
-) -> Response {
-    if let Some(token) = &state.token {
-        let given = headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok()).unwrap_or("");
-        let given = bearer(given).unwrap_or("");
-        let equal =
-            aws_lc_rs::constant_time::verify_slices_are_equal(given.as_bytes(), token.expose().as_bytes());
-        if equal.is_err() {
-            let detail = "this socket needs the bearer token of admin.token_file";
-            let mut refused = problem(StatusCode::UNAUTHORIZED, detail);
-            refused.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-            return refused;
-        }
-    }
-    if request.method() == Method::POST && !headers.get(header::CONTENT_TYPE).is_some_and(is_json) {
-        return problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "send application/json");
-    }
-    next.run(request).await
-}
-
 /// What follows the scheme, whose case does not count (RFC 9110 section 11.1).
-fn bearer(credentials: &str) -> Option<&str> {
+pub(super) fn bearer(credentials: &str) -> Option<&str> {
     let (scheme, token) = credentials.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-fn is_json(value: &HeaderValue) -> bool {
+pub(super) fn is_json(value: &HeaderValue) -> bool {
     let essence = value.to_str().unwrap_or("").split(';').next().unwrap_or("").trim();
     essence.eq_ignore_ascii_case("application/json")
 }

@@ -19,13 +19,13 @@ use crate::telemetry::chain;
 /// The largest answer that is read.
 const MAX_REPLY_BYTES: usize = 64 << 20;
 
-struct Answer {
+pub(super) struct Answer {
     status: u16,
     body: Vec<u8>,
 }
 
 /// Asks the socket; complains and gives an exit code where it does not answer well.
-fn ask(admin: &AdminArgs, path: &str, body: Option<Value>) -> Result<Answer, ExitCode> {
+pub(super) fn ask(admin: &AdminArgs, path: &str, body: Option<Value>) -> Result<Answer, ExitCode> {
     let base = admin.admin.trim_end_matches('/');
     let unavailable = |why: String| {
         complain(&format!("capbridge: the bridge at {base} does not answer: {why}"));
@@ -78,7 +78,7 @@ fn ask(admin: &AdminArgs, path: &str, body: Option<Value>) -> Result<Answer, Exi
 }
 
 /// The JSON of a good answer; a bad one is explained.
-fn json_of(answer: &Answer) -> Result<Value, ExitCode> {
+pub(super) fn json_of(answer: &Answer) -> Result<Value, ExitCode> {
     let value: Value = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
     if (200..300).contains(&answer.status) {
         return Ok(value);
@@ -88,7 +88,7 @@ fn json_of(answer: &Answer) -> Result<Value, ExitCode> {
     Err(ExitCode::from(1))
 }
 
-fn show(
+pub(super) fn show(
     admin: &AdminArgs,
     answer: Result<Answer, ExitCode>,
     words: impl FnOnce(&Value) -> String,
@@ -161,7 +161,7 @@ pub fn dead_letters(admin: &AdminArgs, action: DeadLetterAction) -> ExitCode {
     }
 }
 
-fn encoded(part: &str) -> String {
+pub(super) fn encoded(part: &str) -> String {
     let mut out = String::new();
     for byte in part.bytes() {
         if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
@@ -173,11 +173,11 @@ fn encoded(part: &str) -> String {
     out
 }
 
-fn text<'v>(value: &'v Value, key: &str) -> &'v str {
+pub(super) fn text<'v>(value: &'v Value, key: &str) -> &'v str {
     value.get(key).and_then(Value::as_str).unwrap_or("")
 }
 
-fn each(value: &Value, words: impl Fn(&Value) -> String) -> String {
+pub(super) fn each(value: &Value, words: impl Fn(&Value) -> String) -> String {
     match value.as_array() {
         Some(all) if all.is_empty() => "none".into(),
         Some(all) => all.iter().map(words).collect::<Vec<_>>().join("\n"),

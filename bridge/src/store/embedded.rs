@@ -7,6 +7,7 @@ mod alerts;
 mod chains;
 mod deliveries;
 mod record;
+mod registrations;
 mod schema;
 mod writer;
 
@@ -21,6 +22,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags, Transaction};
 use tokio::sync::oneshot;
 
+use super::registrations::{Draft, Registration};
 use super::{
     Arrival, AttemptEnd, Claim, Delivery, DeliveryId, Depth, Event, Issued, Journey, NewDelivery, Page,
     Rendering, State, Store, StoreError, Stored,
@@ -405,6 +407,19 @@ impl Store for EmbeddedStore {
     async fn unlease(&self, name: &str, holder: &str) -> Result<(), StoreError> {
         let (name, holder) = (name.to_owned(), holder.to_owned());
         self.write("give a lease back", move |tx| record::unlease(tx, &name, &holder)).await
+    }
+
+    async fn register(
+        &self,
+        seen: u64,
+        drafts: Vec<Draft>,
+        events: Vec<Event>,
+    ) -> Result<Option<u64>, StoreError> {
+        self.write("write registrations", move |tx| registrations::register(tx, seen, &drafts, &events)).await
+    }
+
+    async fn registrations(&self, after: u64, limit: u32) -> Result<Vec<Registration>, StoreError> {
+        self.read("read registrations", move |c| registrations::registrations(c, after, limit)).await
     }
 
     async fn depth(&self) -> Result<Depth, StoreError> {

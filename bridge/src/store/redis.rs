@@ -30,6 +30,7 @@ use self::link::{Effect, Link};
 use self::records::{Parts, lane_name, state_name};
 use self::scripts::{Program, Scripts};
 pub use self::settings::{RedisSettings, RedisTls};
+use super::registrations::{Draft, Registration};
 use super::{
     Arrival, AttemptEnd, Claim, Delivery, DeliveryId, Depth, Event, Issued, Journey, NewDelivery, Page,
     Rendering, State, Store, StoreError, Stored,
@@ -511,6 +512,31 @@ impl Store for RedisStore {
         self.run::<Value>("give a lease back", &self.scripts.unlease, &call, Effect::Repeatable)
             .await
             .map(|_| ())
+    }
+
+    async fn register(
+        &self,
+        seen: u64,
+        drafts: Vec<Draft>,
+        events: Vec<Event>,
+    ) -> Result<Option<u64>, StoreError> {
+        const STEP: &str = "write registrations";
+        let mut call = self.scripts.register.call();
+        call.arg(seen).arg(self.call_name()).arg(drafts.len());
+        for draft in &drafts {
+            call.arg(format!("{}/{}", draft.kind.as_str(), draft.name)).arg(json(STEP, &draft.body)?);
+        }
+        add_events(&mut call, &events);
+        let revision: i64 = self.run(STEP, &self.scripts.register, &call, Effect::Repeatable).await?;
+        Ok(u64::try_from(revision).ok())
+    }
+
+    async fn registrations(&self, after: u64, limit: u32) -> Result<Vec<Registration>, StoreError> {
+        const STEP: &str = "read registrations";
+        let mut call = self.scripts.registrations.call();
+        call.arg(after).arg(limit);
+        let answer: Value = self.run(STEP, &self.scripts.registrations, &call, Effect::Read).await?;
+        Parts::each(answer, records::registration).map_err(|fault| engine(STEP, fault))
     }
 
     async fn depth(&self) -> Result<Depth, StoreError> {

@@ -10,6 +10,7 @@ mod alerts;
 mod deliveries;
 mod random;
 mod record;
+mod registrations;
 mod reopen;
 mod samples;
 mod server;
@@ -103,6 +104,9 @@ macro_rules! suite {
                 record: a_checkpoint_is_what_was_written_last
                 record: a_lease_has_one_holder_until_it_ends
                 record: a_probe_changes_nothing
+                registrations: a_registration_is_written_whole_and_only_over_what_was_seen
+                registrations: what_changed_is_listed_in_the_order_of_the_last_change
+                registrations: of_two_that_saw_the_same_one_writes
             }
 
             #[tokio::test]

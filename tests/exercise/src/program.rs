@@ -155,6 +155,31 @@ impl Program {
         self.send(request).await
     }
 
+    /// Calls the admin socket as the holder of a token; without one as somebody at the machine.
+    ///
+    /// # Errors
+    /// No answer.
+    pub async fn call(
+        &self,
+        method: &str,
+        path: &str,
+        token: Option<&str>,
+        body: Option<&Value>,
+    ) -> Result<(u16, Value)> {
+        let mut request = http::Request::builder().method(method).uri(format!("{}{path}", self.admin));
+        if let Some(token) = token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        let body = match body {
+            Some(body) => {
+                request = request.header("content-type", "application/json");
+                Full::from(body.to_string())
+            }
+            None => Full::default(),
+        };
+        self.send(request.body(body)?).await
+    }
+
     async fn send(&self, request: http::Request<Full<Bytes>>) -> Result<(u16, Value)> {
         let reply = tokio::time::timeout(Duration::from_secs(10), self.client.request(request)).await??;
         let status = reply.status().as_u16();

@@ -120,6 +120,7 @@ pub(super) fn prepare(connection: &mut Connection) -> Result<(), Fault> {
         transaction.pragma_update(None, "user_version", VERSION)?;
         transaction.commit()?;
     }
+    connection.execute_batch(super::registrations::TABLE)?;
     // The process before this one may have ended because of a failed sync.
     settle(connection)?;
     // The folder's lock says that nobody else works here: what a dead process had leased is free at once.

@@ -127,8 +127,14 @@ families! {
     /// hash: how far the audit log is chained: `n` entries, to the entry `id`, the last `hash`. Writer: seal. Reader:
     /// seal, verify_record. For ever. 1.
     AUDIT_HEAD = "audit:head";
+    /// hash: the registration documents, JSON, by kind and name (`endpoint/NAME`). Writer: register. Reader: registrations.
+    /// For ever: names stay known. 1; a field for each document (about 1 KiB).
+    REGISTERED = "registered";
+    /// sorted set: the registration documents in the order of their last change. Writer: register. Reader: registrations.
+    /// For ever. As the documents.
+    REGISTERED_ORDER = "registered-order";
     /// string: that a call was run, so that one whose answer was lost is not run twice. Writer: finish, quarantine,
-    /// record, release, replay. Reader: the same. One hour. 1 for each call of an hour.
+    /// record, register, release, replay. Reader: the same. One hour. 1 for each call of an hour.
     CALL = "call:";
     /// list: the events of an alert, JSON. Writer: every step about it. Reader: journey. Until swept. 1 for each alert.
     EVENTS = "events:";

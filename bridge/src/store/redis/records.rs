@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 
 use super::Fault;
 use crate::envelope::{AlertKey, ChainKey, Envelope, Lane, Quarantined, StoredAlert};
+use crate::store::registrations::Registration;
 use crate::store::{Delivery, DeliveryId, Depth, Journey, JourneyDelivery, Rendering, State};
 
 /// The parts of an array reply, in order.
@@ -179,4 +180,12 @@ pub(super) fn depth(answer: Value) -> Result<Depth, Fault> {
     let oldest: String = parts.next()?;
     let oldest_queued_at = if oldest.is_empty() { None } else { Some(oldest.parse()?) };
     Ok(Depth { unrouted, urgent, routine, oldest_queued_at, dead, quarantined })
+}
+
+/// A registration document: kind and name, revision, body.
+pub(super) fn registration(mut parts: Parts) -> Result<Registration, Fault> {
+    let key: String = parts.next()?;
+    let revision: u64 = parts.next()?;
+    let (kind, name) = key.split_once('/').ok_or(Fault::Shape("kind and name"))?;
+    Ok(Registration { kind: kind.to_owned(), name: name.to_owned(), revision, body: parts.json()? })
 }

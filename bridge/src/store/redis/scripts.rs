@@ -53,5 +53,5 @@ macro_rules! programs {
 
 programs! {
     accept, claim, depth, extend, find, finish, give_back, issued, journey, known, later, lease, list, next_due, probe, quarantine, record,
-    release, render, replay, route, seal, sweep, unlease, unrouted,
+    register, registrations, release, render, replay, route, seal, sweep, unlease, unrouted,
 }

@@ -1,0 +1,174 @@
+//! Who may make which call: each route of the admin socket names what it needs, and there is no route without.
+//!
+//! Owns the roles' rights and the guard in front of every route. Must not know what a route does.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State as Ctx};
+use axum::handler::Handler;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use axum::routing::{MethodFilter, MethodRouter, on};
+use capbridge_adapters::source::Clock;
+
+use super::problem::problem;
+use super::{AdminState, guard};
+use crate::registration::{Bearer, Caller, Role};
+
+/// What a call needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Need {
+    /// To see what is everybody's.
+    See,
+    /// To see at least what is one's own.
+    SeeOwn,
+    /// To do the daily work.
+    Operate,
+    /// To say who may do what.
+    Govern,
+}
+
+impl Need {
+    /// Whether a role has it.
+    pub(super) fn is_met_by(self, role: Role) -> bool {
+        match (self, role) {
+            (_, Role::Admin) => true,
+            (Need::See | Need::SeeOwn | Need::Operate, Role::Operator) => true,
+            (Need::See | Need::SeeOwn, Role::Auditor) => true,
+            (Need::SeeOwn, Role::Responder) => true,
+            (Need::Govern, Role::Operator)
+            | (Need::Operate | Need::Govern, Role::Auditor)
+            | (Need::See | Need::Operate | Need::Govern, Role::Responder) => false,
+        }
+    }
+}
+
+/// A route and what it needs.
+pub(super) struct Route {
+    /// The path, parameters in braces.
+    pub(super) path: &'static str,
+    need: Need,
+    answers: MethodRouter<Arc<AdminState>>,
+}
+
+impl Route {
+    fn new<H, T>(method: MethodFilter, path: &'static str, need: Need, answers: H) -> Self
+    where
+        H: Handler<T, Arc<AdminState>>,
+        T: 'static,
+    {
+        Route { path, need, answers: on(method, answers) }
+    }
+
+    /// A question.
+    pub(super) fn get<H: Handler<T, Arc<AdminState>>, T: 'static>(
+        path: &'static str,
+        need: Need,
+        answers: H,
+    ) -> Self {
+        Route::new(MethodFilter::GET, path, need, answers)
+    }
+
+    /// Something new, or something to do.
+    pub(super) fn post<H: Handler<T, Arc<AdminState>>, T: 'static>(
+        path: &'static str,
+        need: Need,
+        answers: H,
+    ) -> Self {
+        Route::new(MethodFilter::POST, path, need, answers)
+    }
+
+    /// The route with its guard.
+    pub(super) fn guarded(self, state: &Arc<AdminState>) -> MethodRouter<Arc<AdminState>> {
+        let guard = Guard { state: Arc::clone(state), need: self.need };
+        self.answers.route_layer(middleware::from_fn_with_state(guard, authorise))
+    }
+}
+
+#[derive(Clone)]
+struct Guard {
+    state: Arc<AdminState>,
+    need: Need,
+}
+
+/// Lets a call in that has what the route needs, and says who makes it. What changes something is JSON: a web page in an
+/// operator's browser cannot send that without being asked first.
+async fn authorise(
+    Ctx(Guard { state, need }): Ctx<Guard>,
+    headers: HeaderMap,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let caller = match caller(&state, &headers, request.uri().authority().map(|a| a.as_str())) {
+        Ok(caller) => caller,
+        Err(detail) => {
+            let mut refused = problem(StatusCode::UNAUTHORIZED, detail);
+            refused.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            return refused;
+        }
+    };
+    if !need.is_met_by(caller.role) {
+        let detail = format!("the role {} may not do this", caller.role.as_str());
+        return problem(StatusCode::FORBIDDEN, &detail);
+    }
+    let bears_json = matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH);
+    if bears_json && !headers.get(header::CONTENT_TYPE).is_some_and(guard::is_json) {
+        return problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "send application/json");
+    }
+    request.extensions_mut().insert(caller);
+    next.run(request).await
+}
+
+/// Who asks: the holder of the token of the configuration or of one that was registered, or, without a token, somebody at
+/// the machine.
+fn caller(state: &AdminState, headers: &HeaderMap, authority: Option<&str>) -> Result<Caller, &'static str> {
+    let mut given = headers.get_all(header::AUTHORIZATION).iter();
+    if let Some(credentials) = given.next() {
+        let bearer = credentials.to_str().ok().and_then(guard::bearer).filter(|_| given.next().is_none());
+        return bearer
+            .and_then(|token| holder(state, token))
+            .ok_or("the bearer token is not one that is good here");
+    }
+    if state.token.is_some() {
+        return Err("this socket needs a bearer token: that of admin.token_file, or one made with it");
+    }
+    let host = authority.or_else(|| headers.get(header::HOST).and_then(|h| h.to_str().ok())).unwrap_or("");
+    let forwarded = ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip"];
+    if !state.hosts.is_local(host) || forwarded.iter().any(|name| headers.contains_key(*name)) {
+        return Err(
+            "without a token only somebody at the machine itself is let in: `capbridge token create`",
+        );
+    }
+    Ok(Caller { by: "local".into(), role: Role::Admin, responder: None })
+}
+
+fn holder(state: &AdminState, token: &str) -> Option<Caller> {
+    if let Some(own) = &state.token
+        && aws_lc_rs::constant_time::verify_slices_are_equal(token.as_bytes(), own.expose().as_bytes())
+            .is_ok()
+    {
+        return Some(Caller { by: "admin.token_file".into(), role: Role::Admin, responder: None });
+    }
+    let ledger = state.registrar.ledger();
+    let found = ledger.token_with(&Bearer::digest_of(token))?;
+    found.is_good(crate::clock::SystemClock.now()).then(|| found.caller())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_role_has_its_rights_and_no_more() {
+        let needs = [Need::See, Need::SeeOwn, Need::Operate, Need::Govern];
+        for (role, expected) in [
+            (Role::Admin, [true, true, true, true]),
+            (Role::Operator, [true, true, true, false]),
+            (Role::Auditor, [true, true, false, false]),
+            (Role::Responder, [false, true, false, false]),
+        ] {
+            assert_eq!(needs.map(|need| need.is_met_by(role)), expected, "{role:?}");
+        }
+    }
+}
