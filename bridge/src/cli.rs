@@ -9,6 +9,7 @@ mod inputs;
 mod places;
 mod registration;
 mod remote;
+mod store;
 mod translate;
 
 use std::io::Write;
@@ -88,6 +89,11 @@ enum Command {
     Geodata {
         #[command(subcommand)]
         action: geodata::GeodataAction,
+    },
+    /// Moves what the bridge has stored.
+    Store {
+        #[command(subcommand)]
+        action: store::StoreAction,
     },
     /// Explains a rule that a finding names.
     #[command(
@@ -308,6 +314,7 @@ pub fn main() -> ExitCode {
         Command::Signature(args) => documents::signature(&args),
         Command::Locate(args) => places::locate(&args),
         Command::Geodata { action } => geodata::geodata(action),
+        Command::Store { action } => store::store(action),
         Command::Explain { rule } => explain::explain(&rule),
         Command::Journey { id, admin } => remote::journey(&admin, &id),
         Command::Quarantine { action, admin } => remote::quarantine(&admin, action),

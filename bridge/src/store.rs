@@ -4,6 +4,7 @@
 //! one atomic step. Nothing outside `store/` knows which engine runs. All times come in as arguments; the store reads
 //! no clock. See `docs/adr/0001-store.md`.
 
+pub mod copy;
 pub mod embedded;
 pub mod instance;
 mod open;

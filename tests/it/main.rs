@@ -11,6 +11,7 @@ mod admin;
 mod chains;
 mod config;
 mod conformance;
+mod copy;
 mod crash;
 mod demo;
 mod drivers;

@@ -6,6 +6,7 @@
 mod alerts;
 mod chains;
 mod deliveries;
+mod export;
 mod record;
 mod registrations;
 mod schema;

@@ -6,6 +6,7 @@
 
 mod boot;
 mod fault;
+mod import;
 mod journal;
 mod keys;
 mod link;
@@ -54,10 +55,14 @@ impl RedisStore {
     /// # Errors
     /// The server cannot be reached, would lose data, or holds values of a newer program.
     pub async fn connect(settings: RedisSettings) -> Result<Self, StoreError> {
-        Self::connect_inner(settings).await.map_err(|fault| engine("connect", fault))
+        let store = Self::connect_for_copy(settings).await?;
+        match store.marker().await? {
+            None => Ok(store),
+            Some(_) => Err(engine("connect", Fault::Unfinished)),
+        }
     }
 
-    async fn connect_inner(settings: RedisSettings) -> Result<Self, Fault> {
+    async fn open(settings: RedisSettings) -> Result<Self, Fault> {
         let keys = Keys::new(&settings.name)?;
         let scripts = Scripts::new(&keys);
         let link = Link::connect(&settings, keys.one(suffix::META)).await?;

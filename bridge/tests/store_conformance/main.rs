@@ -7,6 +7,7 @@
 )]
 
 mod alerts;
+mod copy;
 mod deliveries;
 mod random;
 mod record;

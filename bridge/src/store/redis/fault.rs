@@ -32,6 +32,8 @@ pub(crate) enum Fault {
         "the stored values have version {found}, from before the first release; this program reads {known}: use another bridge name or an empty server"
     )]
     Older { found: u32, known: u32 },
+    #[error("it holds an unfinished copy of another store: run `capbridge store copy` again")]
+    Unfinished,
     #[error("{0}")]
     Unsafe(String),
 }

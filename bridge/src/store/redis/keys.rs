@@ -142,6 +142,9 @@ families! {
     CHECKPOINTS = "checkpoints";
     /// hash: `holder` and `until` (ms). Writer: lease, unlease. Reader: lease. Until given back. 1 for each source.
     LEASE = "lease:";
+    /// hash: how far a copy of another store is: `source`, `kind`, `place`. Writer: copy. Reader: copy, every start. Until the
+    /// copy is complete. 1.
+    COPY = "copy";
     /// string, counter. Writer: probe. Reader: probe. For ever. 1.
     PROBE = "probe";
 }

@@ -111,6 +111,26 @@ impl Link {
         .await
     }
 
+    /// Sends commands that are one transaction. Not tried again: whoever sends it looks whether it was done.
+    pub(super) async fn together(&self, pipe: &redis::Pipeline) -> Result<(), Fault> {
+        self.ask::<Value>(pipe).await?;
+        let Some(wanted) = self.replicas else { return Ok(()) };
+        // On the same connection, for whose writes it counts.
+        let mut wait = redis::cmd("WAIT");
+        let wait_ms = u64::try_from(self.deadline.as_millis()).unwrap_or(u64::MAX) / 2;
+        wait.arg(wanted).arg(wait_ms.max(1));
+        let got: u32 = self.once(&self.pool(), 0, &wait, Effect::Read).await?;
+        if got < wanted { Err(Fault::Replicas { wanted, got }) } else { Ok(()) }
+    }
+
+    /// Sends commands in one go and gives their answers.
+    pub(super) async fn ask<T: FromRedisValue>(&self, pipe: &redis::Pipeline) -> Result<T, Fault> {
+        let pool = self.pool();
+        let mut connection = pool.managers.first().ok_or(Fault::Shape("a connection"))?.clone();
+        let answer = tokio::time::timeout(self.deadline, pipe.query_async(&mut connection)).await;
+        Ok(answer.map_err(|_| Fault::TimedOut)??)
+    }
+
     /// The connection of a call: all its tries use the same, because after a restart of the server each connection fails
     /// once. What is not tried again stays on the first connection, so that it meets that failure once and not on each.
     fn turn(&self, effect: Effect) -> usize {
@@ -289,6 +309,7 @@ fn may_pass(fault: &Fault) -> bool {
         | Fault::Time(_)
         | Fault::Newer { .. }
         | Fault::Older { .. }
+        | Fault::Unfinished
         | Fault::Unsafe(_) => false,
     }
 }

@@ -1,0 +1,319 @@
+//! Reading everything that the embedded store holds, in the form of no engine (`store copy`).
+//!
+//! Owns the list of tables and columns that a copy takes; a test compares it with the schema, so that what is added there
+//! is not forgotten here.
+
+use std::path::Path;
+
+use bytes::Bytes;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::{EmbeddedStore, Fault, deliveries, engine};
+use crate::audit;
+use crate::envelope::{AlertKey, Envelope, StoredAlert};
+use crate::store::copy::{Entry, Kind, Name, Ours, Record, Seen};
+use crate::store::{DeliveryId, StoreError};
+
+/// The bytes after which a batch is full.
+const BATCH_BYTES: usize = 16 << 20;
+
+impl EmbeddedStore {
+    /// Opens a store that is there.
+    ///
+    /// # Errors
+    /// As `open`; there is none in the folder.
+    pub fn open_existing(folder: &Path) -> Result<Self, StoreError> {
+        if folder.join("capbridge.sqlite").is_file() {
+            return Self::open(folder);
+        }
+        Err(engine("open its file", Fault::Missing { what: "store in", id: folder.display().to_string() }))
+    }
+
+    /// What tells the state of this store from every other: its life is in the audit log.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub async fn fingerprint(&self) -> Result<String, StoreError> {
+        self.read("read the end of the record", |c| {
+            let last = c
+                .prepare_cached("SELECT seq, hash FROM events ORDER BY seq DESC LIMIT 1")?
+                .query_row([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))
+                .optional()?;
+            let (seq, hash) = last.unwrap_or((0, audit::GENESIS.to_owned()));
+            Ok(format!("{seq} {hash}"))
+        })
+        .await
+    }
+
+    /// How many records of a kind there are.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub async fn count(&self, kind: Kind) -> Result<u64, StoreError> {
+        self.read("count records", move |c| {
+            let sql = format!("SELECT count(*) FROM {}", table(kind));
+            let count: i64 = c.prepare_cached(&sql)?.query_row([], |row| row.get(0))?;
+            Ok(u64::try_from(count).unwrap_or(0))
+        })
+        .await
+    }
+
+    /// The records of a kind behind a place, at most `limit`, and the place of the last.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub async fn export(
+        &self,
+        kind: Kind,
+        after: &str,
+        limit: u32,
+    ) -> Result<(Vec<Record>, String), StoreError> {
+        let after = after.to_owned();
+        self.read("read records to be copied", move |c| {
+            let mut place = after.clone();
+            let mut records = Vec::new();
+            for (at, record) in read(c, kind, &after, limit)? {
+                place = at;
+                records.push(record);
+            }
+            Ok((records, place))
+        })
+        .await
+    }
+}
+
+/// The table of a kind.
+fn table(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Alerts => "alerts",
+        Kind::Seen => "seen",
+        Kind::Names => "names",
+        Kind::Deliveries => "deliveries",
+        Kind::Renderings => "renderings",
+        Kind::Ours => "ours",
+        Kind::Quarantine => "quarantine",
+        Kind::Events => "events",
+        Kind::Checkpoints => "checkpoints",
+    }
+}
+
+type Placed = (String, Record);
+
+fn read(c: &Connection, kind: Kind, after: &str, limit: u32) -> Result<Vec<Placed>, Fault> {
+    match kind {
+        Kind::Alerts => numbered(
+            c,
+            "SELECT seq, envelope, raw, derived, waits, routed_at IS NOT NULL, hold_until,
+             (SELECT count(*) FROM deliveries d WHERE d.alert = alerts.key AND d.final = 0)
+             FROM alerts WHERE seq > ? ORDER BY seq LIMIT ?",
+            (after, limit),
+            alert,
+        ),
+        Kind::Deliveries => numbered(
+            c,
+            "SELECT d.seq, d.delivery, d.head, coalesce(a.sent_at, 0) FROM deliveries d
+             LEFT JOIN alerts a ON a.key = d.alert WHERE d.seq > ? ORDER BY d.seq LIMIT ?",
+            (after, limit),
+            |row| {
+                let delivery = serde_json::from_str(&row.get::<_, String>(1)?)?;
+                Ok(Record::Delivery { seq: row.get(0)?, delivery, head: row.get(2)?, sent_ms: row.get(3)? })
+            },
+        ),
+        Kind::Quarantine => numbered(
+            c,
+            "SELECT seq, entry, raw FROM quarantine WHERE seq > ? ORDER BY seq LIMIT ?",
+            (after, limit),
+            |row| {
+                let entry = serde_json::from_str(&row.get::<_, String>(1)?)?;
+                Ok(Record::Quarantined {
+                    seq: row.get(0)?,
+                    entry,
+                    raw: Bytes::from(row.get::<_, Vec<u8>>(2)?),
+                })
+            },
+        ),
+        Kind::Events => numbered(
+            c,
+            "SELECT e.seq, a.key, e.event, e.hash FROM events e LEFT JOIN alerts a ON a.key = e.alert
+             WHERE e.seq > ? ORDER BY e.seq LIMIT ?",
+            (after, limit),
+            |row| {
+                let (seq, alert, text, hash) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
+                Ok(Record::Event(Entry { seq, alert, text, hash }))
+            },
+        ),
+        Kind::Seen => named(
+            c,
+            "SELECT key, digest, content_digest, twin, repeats FROM seen WHERE key > ? ORDER BY key LIMIT ?",
+            (after, limit),
+            |row| {
+                let (key, digest, content) = (AlertKey(row.get(0)?), row.get(1)?, row.get(2)?);
+                Ok(Record::Seen(Seen { key, digest, content, twin: row.get(3)?, repeats: row.get(4)? }))
+            },
+        ),
+        Kind::Names => named(
+            c,
+            "SELECT name, chain, accepted FROM names WHERE name > ? ORDER BY name LIMIT ?",
+            (after, limit),
+            |row| Ok(Record::Name(Name { name: row.get(0)?, chain: row.get(1)?, accepted: row.get(2)? })),
+        ),
+        Kind::Renderings => named(
+            c,
+            "SELECT delivery FROM renderings WHERE delivery > ? ORDER BY delivery LIMIT ?",
+            (after, limit),
+            |row| {
+                let id = DeliveryId(row.get(0)?);
+                let found = deliveries::rendering(c, &id)?;
+                let rendering =
+                    found.ok_or_else(|| Fault::Missing { what: "rendering", id: id.0.clone() })?;
+                Ok(Record::Rendering(id, Box::new(rendering)))
+            },
+        ),
+        Kind::Checkpoints => named(
+            c,
+            "SELECT origin, value FROM checkpoints WHERE origin > ? ORDER BY origin LIMIT ?",
+            (after, limit),
+            |row| Ok(Record::Checkpoint { origin: row.get(0)?, value: row.get(1)? }),
+        ),
+        Kind::Ours => ours(c, after, limit),
+    }
+}
+
+fn alert(row: &Row<'_>) -> Result<Record, Fault> {
+    let envelope: Envelope = serde_json::from_str(&row.get::<_, String>(1)?)?;
+    let alert = StoredAlert {
+        envelope,
+        raw: Bytes::from(row.get::<_, Vec<u8>>(2)?),
+        derived: row.get::<_, Option<Vec<u8>>>(3)?.map(Bytes::from),
+    };
+    Ok(Record::Alert {
+        seq: row.get(0)?,
+        alert: Box::new(alert),
+        waits: row.get(4)?,
+        routed: row.get(5)?,
+        hold_ms: row.get(6)?,
+        open: row.get(7)?,
+    })
+}
+
+/// Rows by number; the first column is the place.
+fn numbered(
+    c: &Connection,
+    sql: &str,
+    (after, limit): (&str, u32),
+    read: impl Fn(&Row<'_>) -> Result<Record, Fault>,
+) -> Result<Vec<Placed>, Fault> {
+    let after: i64 = after.parse().unwrap_or(0);
+    let mut statement = c.prepare_cached(sql)?;
+    let mut rows = statement.query(params![after, limit])?;
+    let mut found = Vec::new();
+    let mut bytes = 0;
+    while bytes < BATCH_BYTES
+        && let Some(row) = rows.next()?
+    {
+        let record = read(row)?;
+        bytes += record.body_bytes();
+        found.push((row.get::<_, i64>(0)?.to_string(), record));
+    }
+    Ok(found)
+}
+
+/// Rows by name; the first column is the place.
+fn named(
+    c: &Connection,
+    sql: &str,
+    (after, limit): (&str, u32),
+    read: impl Fn(&Row<'_>) -> Result<Record, Fault>,
+) -> Result<Vec<Placed>, Fault> {
+    let mut statement = c.prepare_cached(sql)?;
+    let mut rows = statement.query(params![after, limit])?;
+    let mut found = Vec::new();
+    let mut bytes = 0;
+    while bytes < BATCH_BYTES
+        && let Some(row) = rows.next()?
+    {
+        let record = read(row)?;
+        bytes += record.body_bytes();
+        found.push((row.get(0)?, record));
+    }
+    Ok(found)
+}
+
+/// The place of a message of ours is its identifier and its sender, as JSON.
+fn ours(c: &Connection, after: &str, limit: u32) -> Result<Vec<Placed>, Fault> {
+    let (identifier, sender): (String, String) =
+        if after.is_empty() { Default::default() } else { serde_json::from_str(after)? };
+    let mut statement = c.prepare_cached(
+        "SELECT identifier, sender, alert FROM ours WHERE (identifier, sender) > (?, ?)
+         ORDER BY identifier, sender LIMIT ?",
+    )?;
+    let mut rows = statement.query(params![identifier, sender, limit])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let ours = Ours { identifier: row.get(0)?, sender: row.get(1)?, alert: row.get(2)? };
+        found.push((serde_json::to_string(&(&ours.identifier, &ours.sender))?, Record::Ours(ours)));
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    /// What a copy takes of each table, and what it leaves: `-` before a column that the others say, or that is of the
+    /// process that is gone.
+    const COLUMNS: &[(&str, &str)] = &[
+        (
+            "alerts",
+            "seq -key -chain envelope raw derived -sent_at -accepted_at -expires_at waits routed_at hold_until \
+             -lease_until",
+        ),
+        ("seen", "key -sender -identifier digest content_digest twin repeats"),
+        ("names", "name chain accepted"),
+        (
+            "deliveries",
+            "seq -id -alert -endpoint -chain -lane -state -final head -due_at -lease_until delivery",
+        ),
+        ("renderings", "delivery rendering body"),
+        ("ours", "identifier sender alert"),
+        ("quarantine", "seq -id entry raw"),
+        ("events", "seq alert event hash"),
+        ("checkpoints", "origin value"),
+        ("leases", "-name -holder -until"),
+        ("counters", "-name -n"),
+    ];
+
+    #[tokio::test]
+    async fn every_table_and_column_is_copied_or_left_on_purpose() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = EmbeddedStore::open(folder.path()).unwrap();
+        let found = store
+            .read("list columns", |c| {
+                let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+                let mut statement = c.prepare(
+                    "SELECT m.name, t.name FROM sqlite_master m, pragma_table_info(m.name) t
+                     WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite%' ORDER BY m.name, t.cid",
+                )?;
+                let mut rows = statement.query([])?;
+                while let Some(row) = rows.next()? {
+                    found.entry(row.get(0)?).or_default().push(row.get(1)?);
+                }
+                Ok(found)
+            })
+            .await
+            .unwrap();
+        let known: BTreeMap<String, Vec<String>> = COLUMNS
+            .iter()
+            .map(|(table, columns)| {
+                let names = columns.split_whitespace().map(|c| c.trim_start_matches('-').to_owned());
+                ((*table).to_owned(), names.collect())
+            })
+            .collect();
+        assert_eq!(found, known, "what is new in the schema must be in the copy: see Kind and `read`");
+        for kind in Kind::ALL {
+            assert!(known.contains_key(table(kind)), "{kind:?}");
+        }
+    }
+}
