@@ -31,11 +31,11 @@ use crate::patience::Patience;
 use crate::pipeline::Pipeline;
 use crate::pipeline::classify::TestMarks;
 use crate::pipeline::route::Router;
-use crate::pipeline::rules::Rules;
 use crate::registration::Registrar;
 use crate::relay::gates::Gates;
 use crate::relay::{Relay, UnderWay};
 use crate::rendering::Renderer;
+use crate::routes::{Routes, Table};
 use crate::store::instance::Instance;
 use crate::store::{Event, Store, StoreError};
 use crate::telemetry::{ErrorChain, Metrics};
@@ -201,21 +201,20 @@ fn build(config: Config, common: &Common) -> Result<Stages, StartError> {
         tables = tables.with_geodata(bytes).map_err(|e| StartError::Tables(Box::new(e)))?;
     }
     let (accepted, routed) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-    let own_senders = own_senders(&config);
-    let rules = Arc::new(Rules::new(config.rules));
+    let table = Table::new(config.rules, config.endpoints, &config.bridge.sender);
+    let slots: Vec<_> = table.endpoints.iter().map(|(name, e)| (name.clone(), e.max_in_flight())).collect();
+    let routes = Arc::new(Routes::new(table));
     let pipeline = Arc::new(Pipeline {
         store: Arc::clone(store),
         clock: clock.clone(),
         sources: config.profiles,
-        rules: Arc::clone(&rules),
+        routes: Arc::clone(&routes),
         intake: config.intake,
         marks,
         bridge: config.bridge.name.clone(),
-        own_senders,
         metrics: Arc::clone(metrics),
         accepted: Arc::clone(&accepted),
     });
-    let endpoints = Arc::new(config.endpoints);
     let renderer = Arc::new(Renderer {
         tables,
         bridge: config.bridge,
@@ -225,8 +224,7 @@ fn build(config: Config, common: &Common) -> Result<Stages, StartError> {
     let router = Arc::new(Router {
         store: Arc::clone(store),
         clock: clock.clone(),
-        rules: Arc::clone(&rules),
-        endpoints: Arc::clone(&endpoints),
+        routes: Arc::clone(&routes),
         renderer: Arc::clone(&renderer),
         relay: config.relay.clone(),
         routed: Arc::clone(&routed),
@@ -234,12 +232,8 @@ fn build(config: Config, common: &Common) -> Result<Stages, StartError> {
     let relay = Arc::new(Relay {
         store: Arc::clone(store),
         clock: clock.clone(),
-        gates: Arc::new(Gates::new(
-            endpoints.iter().map(|(name, endpoint)| (name.clone(), endpoint.max_in_flight())),
-            config.relay.in_flight,
-        )),
-        endpoints,
-        rules,
+        gates: Arc::new(Gates::new(slots, config.relay.in_flight)),
+        routes,
         renderer,
         context: EndpointContext { clock: Arc::new(clock.clone()), http: http.clone() },
         settings: config.relay,
@@ -384,13 +378,6 @@ impl Tasks {
         let (health, stop) = (Arc::clone(&self.health), self.stop.clone());
         self.tracker.spawn(async move { health.watch(name, stop, task).await });
     }
-}
-
-/// The senders of everything that we issue.
-fn own_senders(config: &Config) -> Vec<String> {
-    let mut senders: Vec<String> = config.endpoints.values().filter_map(|e| e.wants().sender).collect();
-    senders.push(config.bridge.sender.clone());
-    senders
 }
 
 fn announce(config: &Config, admin: SocketAddr) {

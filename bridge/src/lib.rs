@@ -18,6 +18,7 @@ pub mod pipeline;
 pub mod registration;
 pub mod relay;
 pub mod rendering;
+pub mod routes;
 pub mod store;
 pub mod telemetry;
 pub mod translate;

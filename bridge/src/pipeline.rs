@@ -30,12 +30,12 @@ use tracing::{debug, info, warn};
 use crate::clock::BridgeClock;
 use crate::config::IntakeTable;
 use crate::envelope::{AlertKey, ChainKey, Envelope, Quarantined, Reference, StoredAlert, World};
+use crate::routes::Routes;
 use crate::store::{Arrival, Event, Store, StoreError, Stored};
 use crate::telemetry::{ErrorChain, Metrics};
 
 use deduplicate::{Names, Stranger};
 use facts::owned;
-use rules::Rules;
 
 /// Why a document went to quarantine. A closed set: operators filter by it and metrics are labelled with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -121,16 +121,14 @@ pub struct Pipeline {
     pub clock: BridgeClock,
     /// Every configured source.
     pub sources: BTreeMap<Origin, SourceProfile>,
-    /// The rules, for the world of a message: what no rule takes stays by itself.
-    pub rules: Arc<Rules>,
+    /// For the world of a message, since what no rule takes stays by itself, and for what we issue.
+    pub routes: Arc<Routes>,
     /// Freshness.
     pub intake: IntakeTable,
     /// What marks a test.
     pub marks: classify::TestMarks,
     /// Name of this bridge, for the loop guard.
     pub bridge: String,
-    /// Senders of the messages that we issue.
-    pub own_senders: Vec<String>,
     /// Counters.
     pub metrics: Arc<Metrics>,
     /// Wakes the router.
@@ -234,8 +232,9 @@ impl Pipeline {
                 .filter(|r| r.sender == reference.sender || others.contains(&r.sender))
                 .collect(),
         };
+        let table = self.routes.now();
         let at = |class: Classified| {
-            let alone = (!self.rules.take_from(origin, class.class())).then_some(origin);
+            let alone = (!table.rules.take_from(origin, class.class())).then_some(origin);
             let world = World::of(&class, alone);
             let names = deduplicate::names(&world, reference, &refers_to, others);
             Standing { class, world, names }
@@ -280,9 +279,8 @@ impl Pipeline {
             let reference = reference_of(alert);
             Ok(Err(Box::new(Setback { reason, detail, findings, reference })))
         };
-        let sender = alert.sender.as_ref();
-        if self.own_senders.iter().any(|own| own == sender) || deduplicate::carries_trace(alert, &self.bridge)
-        {
+        let ours = self.routes.now().senders.iter().any(|own| *own == alert.sender);
+        if ours || deduplicate::carries_trace(alert, &self.bridge) {
             let detail = format!("it says that {} issued or carried it, which is not on record", self.bridge);
             return refuse(Reason::Loop, detail, verified.findings);
         }

@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use cap_schema::{Alert, MsgType};
 use capbridge_adapters::passage::EndpointName;
-use capbridge_adapters::registry::AnyEndpoint;
 use capbridge_adapters::source::Clock;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
@@ -17,7 +16,6 @@ use tokio::sync::Notify;
 use tracing::{error, info, warn};
 
 use super::deduplicate::{hex_digest, name};
-use super::rules::Rules;
 use crate::chain::Lineage;
 use crate::clock::BridgeClock;
 use crate::config::{RelayTable, Rule};
@@ -26,6 +24,7 @@ use crate::patience::Patience;
 use crate::relay::attempt::admit;
 use crate::relay::expiry::give_up_at;
 use crate::rendering::{Around, Making, NotRendered, Renderer};
+use crate::routes::{Routes, Table};
 use crate::store::{DeliveryId, Event, NewDelivery, Store, StoreError};
 use crate::telemetry::ErrorChain;
 use crate::translate::NotSent;
@@ -41,10 +40,8 @@ pub struct Router {
     pub store: Arc<dyn Store>,
     /// The time.
     pub clock: BridgeClock,
-    /// The rules.
-    pub rules: Arc<Rules>,
-    /// The endpoints.
-    pub endpoints: Arc<BTreeMap<EndpointName, AnyEndpoint>>,
+    /// Rules and endpoints.
+    pub routes: Arc<Routes>,
     /// Says whether a message can be made at all.
     pub renderer: Arc<Renderer>,
     /// When deliveries are given up.
@@ -133,6 +130,7 @@ impl Router {
     async fn plan(&self, stored: &StoredAlert, now: Timestamp) -> Result<Plan, StoreError> {
         let envelope = &stored.envelope;
         let mut plan = Plan::default();
+        let table = self.routes.now();
         let alert = match cap_schema::parse_owned(stored.cap(), &self.renderer.limits) {
             Ok(parsed) => parsed.alert,
             Err(rejection) => {
@@ -156,11 +154,11 @@ impl Router {
                 return Ok(plan);
             }
             for (endpoint, before) in self.store.followers(&envelope.chain).await? {
-                let rules = self.rules.onward(envelope, &endpoint, &before);
+                let rules = table.rules.onward(envelope, &endpoint, &before);
                 wanted.insert(endpoint, Way { rules, before: Some(before) });
             }
         }
-        for rule in self.rules.matching(envelope, &alert) {
+        for rule in table.rules.matching(envelope, &alert) {
             for endpoint in &rule.to {
                 let way = wanted.entry(endpoint.clone()).or_default();
                 if !way.rules.iter().any(|known| known.name == rule.name) {
@@ -169,7 +167,7 @@ impl Router {
             }
         }
         for (name, way) in wanted {
-            match self.choose(stored, &alert, (&name, &way, &later), now) {
+            match self.choose(stored, &alert, (&table, &name, &way, &later), now) {
                 Ok(rule) => plan.deliveries.push(NewDelivery {
                     id: delivery_id(&name, &envelope.key),
                     endpoint: name,
@@ -199,7 +197,7 @@ impl Router {
         &self,
         stored: &StoredAlert,
         alert: &Alert<'_>,
-        (name, way, later): (&EndpointName, &Way<'r>, &[&Envelope]),
+        (table, name, way, later): (&Table, &EndpointName, &Way<'r>, &[&Envelope]),
         now: Timestamp,
     ) -> Result<&'r Rule, (Option<String>, String)> {
         let mut refusal = None;
@@ -208,7 +206,7 @@ impl Router {
             let newer = later.iter().find(|l| rule.takes(l));
             let verdict = match newer {
                 Some(newer) => Err(format!("{} took its place before it came", newer.reference)),
-                None => self.can_go(stored, alert, (name, rule, way.before.is_some()), now),
+                None => self.can_go(stored, alert, (table, name, rule, way.before.is_some()), now),
             };
             match verdict {
                 Ok(()) => return Ok(rule),
@@ -226,11 +224,11 @@ impl Router {
         &self,
         stored: &StoredAlert,
         alert: &Alert<'_>,
-        (name, rule, follows): (&EndpointName, &Rule, bool),
+        (table, name, rule, follows): (&Table, &EndpointName, &Rule, bool),
         now: Timestamp,
     ) -> Result<(), String> {
         let envelope = &stored.envelope;
-        let Some(endpoint) = self.endpoints.get(name) else {
+        let Some(endpoint) = table.endpoints.get(name) else {
             return Err("the endpoint is no longer configured".into());
         };
         if let Err(barred) = admit(endpoint, envelope) {

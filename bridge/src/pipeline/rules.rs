@@ -2,6 +2,9 @@
 //!
 //! Owns the matching of one alert. Denies by default: what no rule names goes nowhere.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use cap_schema::{Alert, Category, Code};
 use capbridge_adapters::class::Class;
 use capbridge_adapters::passage::{EndpointName, Origin};
@@ -11,29 +14,40 @@ use crate::envelope::Envelope;
 
 /// The rules, in the order of the file.
 #[derive(Clone, Debug, Default)]
-pub struct Rules(Vec<Rule>);
+pub struct Rules {
+    all: Vec<Arc<Rule>>,
+    /// The rules that lead to an endpoint: what follows a chain to thousands of endpoints asks for each of them.
+    leading_to: BTreeMap<EndpointName, Vec<Arc<Rule>>>,
+}
 
 impl Rules {
     /// A set of rules.
     pub fn new(rules: Vec<Rule>) -> Self {
-        Rules(rules)
+        let all: Vec<Arc<Rule>> = rules.into_iter().map(Arc::new).collect();
+        let mut leading_to: BTreeMap<EndpointName, Vec<Arc<Rule>>> = BTreeMap::new();
+        for rule in &all {
+            for endpoint in &rule.to {
+                leading_to.entry(endpoint.clone()).or_default().push(Arc::clone(rule));
+            }
+        }
+        Rules { all, leading_to }
     }
 
     /// Whether a rule of this class takes from the source.
     pub fn take_from(&self, origin: &Origin, class: Class) -> bool {
-        self.0.iter().any(|r| r.class == class && r.from.contains(origin))
+        self.all.iter().any(|r| r.class == class && r.from.contains(origin))
     }
 
     /// The rules that are about this alert.
     pub fn matching(&self, envelope: &Envelope, alert: &Alert<'_>) -> impl Iterator<Item = &Rule> {
-        self.0.iter().filter(|r| r.matches(envelope, alert))
+        self.all.iter().map(Arc::as_ref).filter(|r| r.matches(envelope, alert))
     }
 
     /// The rules by which a chain goes on to an endpoint, whatever else they ask for: they lead there and take from a
     /// source of the message. The one that led there before comes first.
     pub fn onward(&self, envelope: &Envelope, endpoint: &EndpointName, before: &str) -> Vec<&Rule> {
-        let mut found: Vec<&Rule> =
-            self.0.iter().filter(|r| r.takes(envelope) && r.to.contains(endpoint)).collect();
+        let leading = self.leading_to.get(endpoint).map_or(&[][..], Vec::as_slice);
+        let mut found: Vec<&Rule> = leading.iter().map(Arc::as_ref).filter(|r| r.takes(envelope)).collect();
         found.sort_by_key(|r| r.name != before);
         found
     }

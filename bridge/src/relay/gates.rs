@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use capbridge_adapters::endpoint::{DeliveryError, Receipt, Refusal};
@@ -20,16 +20,19 @@ const BUSY: Duration = Duration::from_millis(200);
 /// How long one waits for the pool of the suspects, and as much again at random: thousands may be waiting, and each return
 /// costs the store two steps.
 const CROWDED: Duration = Duration::from_secs(1);
+/// How long one waits whose endpoint is paused, and as much again at random; so soon is it tried after the resumption.
+const PAUSED: Duration = Duration::from_secs(2);
 
 /// The gates of all endpoints.
 #[derive(Debug)]
 pub struct Gates {
-    endpoints: BTreeMap<EndpointName, Arc<Gate>>,
+    endpoints: RwLock<BTreeMap<EndpointName, Arc<Gate>>>,
     suspects: Arc<Semaphore>,
 }
 
 #[derive(Debug)]
 struct Gate {
+    permits: u32,
     slots: Arc<Semaphore>,
     state: Mutex<State>,
 }
@@ -38,6 +41,20 @@ struct Gate {
 struct State {
     breaker: Breaker,
     gone: bool,
+    paused: bool,
+    /// How often somebody resumed it.
+    resumed: u64,
+}
+
+/// How an endpoint stands, as it is kept in the store (docs/registration.md).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Somebody paused it.
+    pub paused: bool,
+    /// It asked never to be called again.
+    pub gone: bool,
+    /// How often somebody resumed it: a 410 of before counts no more.
+    pub resumed: u64,
 }
 
 /// What the gate says.
@@ -60,6 +77,8 @@ pub enum Why {
     Open,
     /// The pool of the suspects is full.
     Suspects,
+    /// Somebody paused it.
+    Paused,
 }
 
 impl Why {
@@ -69,6 +88,7 @@ impl Why {
             Why::Busy => "busy",
             Why::Open => "open",
             Why::Suspects => "suspects",
+            Why::Paused => "paused",
         }
     }
 }
@@ -115,14 +135,31 @@ pub enum Change {
 impl Gates {
     /// Gates for these endpoints, each with its number of slots; a quarter of `in_flight` is for suspects.
     pub fn new(endpoints: impl IntoIterator<Item = (EndpointName, u32)>, in_flight: u32) -> Self {
-        let permits = |n: u32| Arc::new(Semaphore::new(usize::try_from(n).unwrap_or(1).max(1)));
-        let gate = |(name, slots)| (name, Arc::new(Gate { slots: permits(slots), state: Mutex::default() }));
-        Gates { endpoints: endpoints.into_iter().map(gate).collect(), suspects: permits(in_flight / 4) }
+        let gates = Gates { endpoints: RwLock::default(), suspects: permits(in_flight / 4) };
+        gates.keep(endpoints.into_iter().map(|(name, slots)| (name, slots, Standing::default())));
+        gates
+    }
+
+    /// Keeps gates for these endpoints and no others. What is known of those that stay is kept.
+    pub fn keep(&self, endpoints: impl IntoIterator<Item = (EndpointName, u32, Standing)>) {
+        let mut known = self.endpoints.write().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = BTreeMap::new();
+        for (name, slots, standing) in endpoints {
+            let before = known.remove(&name).filter(|gate| gate.permits == slots);
+            let gate = before.unwrap_or_else(|| {
+                Arc::new(Gate { permits: slots, slots: permits(slots), state: Mutex::default() })
+            });
+            gate.stand(standing);
+            kept.insert(name, gate);
+        }
+        *known = kept;
     }
 
     /// Asks to make an attempt at an endpoint. `dice` is uniform over `u64`.
     pub fn enter(&self, endpoint: &EndpointName, now: Instant, dice: u64) -> Option<Entry> {
-        let gate = self.endpoints.get(endpoint)?;
+        let endpoints = self.endpoints.read().unwrap_or_else(PoisonError::into_inner);
+        let gate = Arc::clone(endpoints.get(endpoint)?);
+        drop(endpoints);
         let mut state = gate.lock();
         if state.gone {
             return Some(Entry::Gone);
@@ -130,6 +167,9 @@ impl Gates {
         let jitter = |base: Duration| {
             base + base.mul_f64(f64::from(u32::try_from(dice >> 32).unwrap_or(0)) / 4_294_967_296.0)
         };
+        if state.paused {
+            return Some(Entry::Later(jitter(PAUSED), Why::Paused));
+        }
         let Ok(slot) = Arc::clone(&gate.slots).try_acquire_owned() else {
             return Some(Entry::Later(BUSY, Why::Busy));
         };
@@ -149,11 +189,21 @@ impl Gates {
         };
         drop(state);
         let told = AtomicBool::new(false);
-        Some(Entry::Pass(Pass { gate: Arc::clone(gate), told, _slot: slot, _suspect: suspect }))
+        Some(Entry::Pass(Pass { gate: Arc::clone(&gate), told, _slot: slot, _suspect: suspect }))
     }
 }
 
 impl Gate {
+    fn stand(&self, standing: Standing) {
+        let mut state = self.lock();
+        if standing.resumed > state.resumed {
+            *state = State { resumed: standing.resumed, ..State::default() };
+        }
+        state.paused = standing.paused;
+        // A 410 of a moment ago may not be in the store yet.
+        state.gone |= standing.gone && standing.resumed == state.resumed;
+    }
+
     fn ended(&self, now: Instant, answer: &Result<Receipt, DeliveryError>) -> Change {
         let mut state = self.lock();
         match verdict(answer) {
@@ -175,6 +225,10 @@ impl Gate {
         // What is inside is whole after every step.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn permits(n: u32) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(usize::try_from(n).unwrap_or(1).max(1)))
 }
 
 enum Verdict {

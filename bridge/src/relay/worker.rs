@@ -3,7 +3,7 @@
 //! Owns the bound on attempts under way and the drain. Each lane has its own workers, so that a storm of routine alerts
 //! does not delay an urgent one. Must not read the clock except through `clock`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -27,8 +27,8 @@ use crate::clock::BridgeClock;
 use crate::config::{RelayTable, Rule};
 use crate::envelope::{Lane, StoredAlert};
 use crate::patience::Patience;
-use crate::pipeline::rules::Rules;
 use crate::rendering::{Around, Making, NotRendered, Renderer};
+use crate::routes::Routes;
 use crate::store::{AttemptEnd, Claim, Delivery, DeliveryId, Event, Issued, Rendering, Store, StoreError};
 use crate::telemetry::{ErrorChain, Metrics, chain};
 use crate::translate::NotSent;
@@ -50,10 +50,8 @@ pub struct Relay {
     pub store: Arc<dyn Store>,
     /// The time.
     pub clock: BridgeClock,
-    /// The endpoints.
-    pub endpoints: Arc<BTreeMap<EndpointName, AnyEndpoint>>,
-    /// The rules, for what they open.
-    pub rules: Arc<Rules>,
+    /// The endpoints, and the rules for what they open.
+    pub routes: Arc<Routes>,
     /// Makes the messages.
     pub renderer: Arc<Renderer>,
     /// What endpoints are given.
@@ -260,10 +258,11 @@ impl Relay {
                 error: "the endpoint did not take it before its time was over".into(),
             });
         }
-        let Some(endpoint) = self.endpoints.get(&delivery.endpoint) else {
+        let table = self.routes.now();
+        let Some(endpoint) = table.endpoints.get(&delivery.endpoint) else {
             return Ok(AttemptEnd::Dead { error: "its endpoint is no longer configured".into() });
         };
-        let rules = self.rules.onward(&stored.envelope, &delivery.endpoint, &delivery.rule);
+        let rules = table.rules.onward(&stored.envelope, &delivery.endpoint, &delivery.rule);
         let Some(rule) = rules.first().copied() else {
             return Ok(AttemptEnd::Dead { error: "no route leads there any more".into() });
         };
