@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use cap_schema::signature::{Policy, TrustStore};
-use cap_schema::{Alert, Limits, Point, Polygon};
+use cap_schema::{Limits, Polygon};
 use capbridge_adapters::class::Class;
 use capbridge_adapters::http::HttpSettings;
 use capbridge_adapters::passage::{EndpointName, Origin, Reach};
@@ -31,6 +31,7 @@ pub use settings::{
 pub use translation::{PurposeTable, TranslationTable};
 
 use crate::pipeline::SourceProfile;
+use crate::pipeline::coverage::Coverage;
 use crate::pipeline::verify::SourceTrust;
 use crate::translate::minimise::Purpose;
 
@@ -130,17 +131,10 @@ pub struct Rule {
     pub notify_neighbours: bool,
     /// See `RouteTable`.
     pub purpose: Option<Purpose>,
-}
-
-/// The polygon that a rule is about.
-#[derive(Clone, Debug)]
-pub struct Coverage(Vec<Point>);
-
-impl Coverage {
-    /// Whether any polygon or circle of the alert touches it. Alerts without geometry touch nothing.
-    pub fn touches(&self, alert: &Alert<'_>) -> bool {
-        crate::translate::geography::touches(&self.0, alert)
-    }
+    /// Only messages that name one of these incidents; empty narrows nothing.
+    pub incidents: Vec<String>,
+    /// Whether it is about no first message for now: chains that went by it go on.
+    pub paused: bool,
 }
 
 /// What went wrong with a configuration.
@@ -556,7 +550,7 @@ fn build_rule(file: &mut File<'_>, at: &str, name: String, class: Class, table: 
     let area = match table.area.as_deref() {
         None => None,
         Some(text) => match Polygon::new(text).points() {
-            Ok(points) => Some(Coverage(points)),
+            Ok(points) => Some(Coverage::polygon(points, None)),
             Err(error) => {
                 file.fault(
                     &format!("{at}.area"),
@@ -591,5 +585,7 @@ fn build_rule(file: &mut File<'_>, at: &str, name: String, class: Class, table: 
         untouched: table.untouched,
         notify_neighbours: table.notify_neighbours,
         purpose: None,
+        incidents: Vec::new(),
+        paused: false,
     })
 }

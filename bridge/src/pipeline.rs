@@ -4,6 +4,7 @@
 //! runs from the store, so that a crash between the two loses nothing. Must not talk to endpoints.
 
 pub mod classify;
+pub mod coverage;
 pub mod deduplicate;
 mod facts;
 pub mod ingest;

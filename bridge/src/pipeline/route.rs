@@ -15,6 +15,7 @@ use serde_json::json;
 use tokio::sync::Notify;
 use tracing::{error, info, warn};
 
+use super::coverage::Whereabouts;
 use super::deduplicate::{hex_digest, name};
 use crate::chain::Lineage;
 use crate::clock::BridgeClock;
@@ -158,7 +159,8 @@ impl Router {
                 wanted.insert(endpoint, Way { rules, before: Some(before) });
             }
         }
-        for rule in table.rules.matching(envelope, &alert) {
+        let whereabouts = Whereabouts::new(&self.renderer.tables.boundaries, &alert);
+        for rule in table.rules.matching(envelope, &alert, &whereabouts) {
             for endpoint in &rule.to {
                 let way = wanted.entry(endpoint.clone()).or_default();
                 if !way.rules.iter().any(|known| known.name == rule.name) {

@@ -9,6 +9,8 @@ use cap_schema::{Alert, Category, Code};
 use capbridge_adapters::class::Class;
 use capbridge_adapters::passage::{EndpointName, Origin};
 
+use super::coverage::Whereabouts;
+use super::facts;
 use crate::config::Rule;
 use crate::envelope::Envelope;
 
@@ -39,8 +41,13 @@ impl Rules {
     }
 
     /// The rules that are about this alert.
-    pub fn matching(&self, envelope: &Envelope, alert: &Alert<'_>) -> impl Iterator<Item = &Rule> {
-        self.all.iter().map(Arc::as_ref).filter(|r| r.matches(envelope, alert))
+    pub fn matching(
+        &self,
+        envelope: &Envelope,
+        alert: &Alert<'_>,
+        whereabouts: &Whereabouts<'_>,
+    ) -> impl Iterator<Item = &Rule> {
+        self.all.iter().map(Arc::as_ref).filter(|r| r.matches(envelope, alert, whereabouts))
     }
 
     /// The rules by which a chain goes on to an endpoint, whatever else they ask for: they lead there and take from a
@@ -61,7 +68,7 @@ impl Rule {
     }
 
     /// Whether the rule is about this alert. Lists that are empty narrow nothing.
-    pub fn matches(&self, envelope: &Envelope, alert: &Alert<'_>) -> bool {
+    pub fn matches(&self, envelope: &Envelope, alert: &Alert<'_>, whereabouts: &Whereabouts<'_>) -> bool {
         fn any_of<'v>(wanted: &[String], mut values: impl Iterator<Item = &'v str>) -> bool {
             wanted.is_empty() || values.any(|v| wanted.iter().any(|w| w.eq_ignore_ascii_case(v)))
         }
@@ -69,7 +76,12 @@ impl Rule {
         let starts = |language: &str, wanted: &String| {
             language.get(..wanted.len()).is_some_and(|head| head.eq_ignore_ascii_case(wanted))
         };
-        self.takes(envelope)
+        !self.paused
+            && self.takes(envelope)
+            && (self.incidents.is_empty() || {
+                let named = alert.incidents.as_deref().map(facts::addresses).unwrap_or_default();
+                any_of(&self.incidents, named.iter().map(String::as_str))
+            })
             && any_of(&self.scopes, alert.scope.iter().map(|s| s.as_str()))
             && any_of(&self.categories, infos().flat_map(|i| &i.category).map(|c| c.as_str()))
             && any_of(&self.events, infos().flat_map(|i| &i.event_code).map(|c| &*c.value))
@@ -82,6 +94,6 @@ impl Rule {
                     self.languages.iter().any(|wanted| starts(language, wanted))
                 }))
             && (!self.cbrne || infos().any(|i| i.category.contains(&Code::Known(Category::Cbrne))))
-            && self.area.as_ref().is_none_or(|area| area.touches(alert))
+            && self.area.as_ref().is_none_or(|area| area.touches(alert, whereabouts))
     }
 }
