@@ -1,15 +1,17 @@
 //! Atom feeds and entries as agencies publish them (RFC 4287), with GeoRSS and AtomPub controls.
 //!
 //! Owns the cutting of a feed into entries (`cut`), so that a broken entry never takes its neighbours with it, and the
-//! reading of one entry (`entry`, `shape`). Must not know what an agency means by its categories.
+//! reading of one entry (`entry`, `shape`), and the ending of one (`ending`). Must not know what an agency means by its categories.
 
 mod cut;
+mod ending;
 mod entry;
 mod shape;
 
 pub use crate::tree::Malformed;
 pub(crate) use cut::parts;
 pub use cut::{Cut, cut};
+pub use ending::expiring;
 pub use entry::{Author, Category, Entry, Link, Text};
 pub use shape::{Place, Shape};
 

@@ -226,6 +226,17 @@ pub enum Refusal {
         /// What could be seen of it.
         said: String,
     },
+    /// A message that changes several things at the endpoint changed some of them.
+    #[error("{done} of {of} entries are as they should be")]
+    Unfinished {
+        /// How many are.
+        done: u32,
+        /// How many should be.
+        of: u32,
+        /// Why the others are not.
+        #[source]
+        cause: Box<Refusal>,
+    },
     /// As many attempts as the endpoint may have at once are under way, and none ended in time.
     #[error("{max_in_flight} attempts are under way, and none ended in time")]
     Busy {

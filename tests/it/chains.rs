@@ -16,23 +16,6 @@ const ALERT: usize = 0;
 const UPDATE: usize = 1;
 const CANCEL: usize = 3;
 
-macro_rules! on_both_stores {
-    ($($name:ident)+) => {
-        mod embedded {
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $name() {
-                super::$name(crate::stage::Stage::new(crate::stage::On::Embedded).await).await;
-            })+
-        }
-        mod redis {
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $name() {
-                super::$name(crate::stage::Stage::new(crate::stage::On::Redis).await).await;
-            })+
-        }
-    };
-}
-
 on_both_stores! {
     a_live_alert_goes_out_although_an_exercise_or_an_unrouted_source_brought_it_first
     an_alert_through_a_second_source_goes_where_that_source_leads_and_nowhere_twice

@@ -7,6 +7,24 @@
     reason = "tests fail by panicking"
 )]
 
+/// Every test of a module on both stores.
+macro_rules! on_both_stores {
+    ($($name:ident)+) => {
+        mod embedded {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                super::$name(crate::stage::Stage::new(crate::stage::On::Embedded).await).await;
+            })+
+        }
+        mod redis {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                super::$name(crate::stage::Stage::new(crate::stage::On::Redis).await).await;
+            })+
+        }
+    };
+}
+
 mod admin;
 mod chains;
 mod config;
@@ -17,6 +35,7 @@ mod demo;
 mod drivers;
 mod email;
 mod full_store;
+mod hub;
 mod registration;
 mod relay;
 mod stage;

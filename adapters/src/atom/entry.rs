@@ -7,7 +7,7 @@ use super::{ATOM, FeedError};
 use crate::tree::{Element, Node, XML};
 
 const APP: &str = "http://www.w3.org/2007/app";
-const AGE: &str = "http://purl.org/atompub/age/1.0";
+pub(super) const AGE: &str = "http://purl.org/atompub/age/1.0";
 const XHTML: &str = "http://www.w3.org/1999/xhtml";
 /// The control extension and the experimental time of the MASAS hubs.
 const CONTROL: &str = "masas:extension:control";

@@ -14,6 +14,7 @@ use crate::settings::Secret;
 
 /// How much of the hub's answer to a post is read: an entry.
 const ENTRY_BYTES: usize = 1 << 20;
+const ATOM_TYPE: &str = "application/atom+xml";
 
 /// One hub and the account that we use there.
 #[derive(Clone, Debug)]
@@ -107,6 +108,15 @@ impl Hub {
     /// As the client.
     pub async fn put_cap(&self, http: &HttpClient, url: Url, cap: Bytes) -> Result<Reply, HttpError> {
         self.send_cap(http, Request::put(url, cap)).await
+    }
+
+    /// Replaces an entry (its `edit` address).
+    ///
+    /// # Errors
+    /// As the client.
+    pub async fn put_entry(&self, http: &HttpClient, url: Url, entry: Bytes) -> Result<Reply, HttpError> {
+        let request = self.authorised(Request::put(url, entry))?;
+        http.send(request.header(CONTENT_TYPE, ATOM_TYPE)?.max_reply_bytes(ENTRY_BYTES)).await
     }
 
     async fn send_cap(&self, http: &HttpClient, request: Request) -> Result<Reply, HttpError> {

@@ -1,6 +1,7 @@
 //! Writes CAP to a hub: a new alert is posted, what follows it replaces it.
 
 mod lookup;
+mod succession;
 
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use crate::tree::Element;
 const PROTOCOL: &str = "masas";
 const FEED_BYTES: usize = 32 << 20;
 const CAP_BYTES: usize = 6 << 20;
+const ARRIVED: &str = "an earlier attempt had arrived";
 
 /// A hub as an endpoint.
 #[derive(Clone, Debug)]
@@ -66,18 +68,11 @@ impl Endpoint for MasasEndpoint {
 
 impl MasasEndpoint {
     async fn send(&self, cx: &EndpointContext, message: &Message) -> Result<Receipt, DeliveryError> {
-        let kept = message.prior.iter().rev().find_map(|p| p.location.as_deref());
-        match (message.msg_type, kept) {
-            (MsgType::Alert, _) => self.post(cx, message, None).await,
-            (MsgType::Update | MsgType::Cancel, Some(location)) => self.put(cx, message, location).await,
-            (MsgType::Update, None) => {
-                let note = "posted as a new entry: the hub holds no earlier message of the chain from us";
-                self.post(cx, message, Some(note)).await
-            }
-            (MsgType::Cancel, None) => {
-                Err(unfit("the hub holds no message from us that it cancels".to_owned()))
-            }
-            (MsgType::Ack | MsgType::Error, _) => {
+        match message.msg_type {
+            MsgType::Alert => self.post(cx, message, None).await,
+            MsgType::Update => self.update(cx, message).await,
+            MsgType::Cancel => self.cancel(cx, message).await,
+            MsgType::Ack | MsgType::Error => {
                 Err(unfit("a hub takes Alert, Update and Cancel only".to_owned()))
             }
         }
@@ -109,9 +104,10 @@ impl MasasEndpoint {
         let mut notes: Vec<String> = note.map(str::to_owned).into_iter().collect();
         if message.maybe_delivered {
             // What was not found out ends the attempt: posting again now could put the alert on the map twice.
-            if let Some(found) = self.find_own(&cx.http, message).await? {
-                notes.push("an earlier attempt had arrived".to_owned());
-                return Ok(Receipt { notes, ..self.receipt(&found, None) });
+            let found = self.find(&cx.http, &[&message.reference]).await?;
+            if let Some(found) = found.first() {
+                notes.push(ARRIVED.to_owned());
+                return Ok(Receipt { notes, ..self.receipt(found, None) });
             }
         }
         let reply = self.hub.post_cap(&cx.http, message.body.clone()).await.map_err(|c| {
@@ -130,41 +126,6 @@ impl MasasEndpoint {
             notes.push("the hub gave no edit-media link: later messages will be new entries".to_owned());
         }
         receipt.notes = notes;
-        Ok(receipt)
-    }
-
-    async fn put(
-        &self,
-        cx: &EndpointContext,
-        message: &Message,
-        location: &str,
-    ) -> Result<Receipt, DeliveryError> {
-        let Some(url) = self.hub.own(location) else {
-            return Err(unfit("the earlier message is kept at another host than the hub".to_owned()));
-        };
-        let reply = self.hub.put_cap(&cx.http, url, message.body.clone()).await.map_err(|c| {
-            let unknown = c.maybe_sent();
-            transport(c, unknown)
-        })?;
-        if matches!(reply.status_code, 404 | 410) {
-            return match message.msg_type {
-                MsgType::Cancel => {
-                    Err(unfit("the entry is no longer at the hub: nothing to cancel".to_owned()))
-                }
-                MsgType::Alert | MsgType::Update | MsgType::Ack | MsgType::Error => {
-                    self.post(
-                        cx,
-                        message,
-                        Some("posted as a new entry: the earlier one is no longer at the hub"),
-                    )
-                    .await
-                }
-            };
-        }
-        self.judge(cx, &reply)?;
-        let entry = Entry::read(&reply.body).unwrap_or_default();
-        let mut receipt = self.receipt(&entry, Some(reply.status_code));
-        receipt.location.get_or_insert_with(|| location.to_owned());
         Ok(receipt)
     }
 

@@ -247,6 +247,7 @@ fn verdict(answer: &Result<Receipt, DeliveryError>) -> Verdict {
         | Refusal::Status { .. }
         | Refusal::Protocol { .. }
         | Refusal::UnreadableReply { .. }
+        | Refusal::Unfinished { .. }
         | Refusal::Overdue { .. } => otherwise,
     };
     match answer {
