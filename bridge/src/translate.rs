@@ -17,6 +17,7 @@ pub mod report;
 mod settings;
 mod shapes;
 mod text;
+mod unchanged;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -26,7 +27,7 @@ use capbridge_adapters::class::Class;
 use jiff::Timestamp;
 
 use crate::envelope::Reference;
-use crate::pipeline::deduplicate::TRACE;
+pub(in crate::translate) use crate::pipeline::deduplicate::TRACE;
 use codes::Codes;
 use geography::Boundaries;
 use minimise::Minimisation;
@@ -226,6 +227,8 @@ pub fn translate(request: &Request<'_>) -> Result<Translated, NotSent> {
     report.add(Rule::Identifier, "identifier", "");
     report.add(Rule::Sender, "sender", "");
     report.add(Rule::Sent, "sent", "");
+    report.add(Rule::Source, "source", original.source.as_deref().unwrap_or(""));
+    report.add(Rule::Incidents, "incidents", original.incidents.as_deref().unwrap_or(""));
     scope(request, everywhere, &mut alert, &mut report);
     declare(request, &mut alert, &mut report);
     report.add_if(original.addresses.is_some(), Rule::Addresses, "addresses", "");
@@ -292,6 +295,7 @@ fn scope(request: &Request<'_>, everywhere: bool, alert: &mut Alert<'static>, re
         alert.restriction = Some(Cow::Borrowed(restriction));
         let detail = format!("Public narrowed to Restricted: {restriction}");
         report.add(Rule::ScopeNarrowed, "scope", &detail);
+        report.add(Rule::ScopeNarrowed, "restriction", original.restriction.as_deref().unwrap_or(""));
         return;
     }
     alert.restriction = original.restriction.clone().map(|r| Cow::Owned(r.into_owned()));
@@ -299,6 +303,7 @@ fn scope(request: &Request<'_>, everywhere: bool, alert: &mut Alert<'static>, re
         alert.restriction = Some(Cow::Borrowed("as the originator restricts it; no rule is given"));
         report.add(Rule::RestrictionDerived, "restriction", "");
     }
+    report.add_if(original.restriction.is_some(), Rule::ScopeKept, "restriction", "");
     alert.scope = Some(scope);
     report.add(Rule::ScopeKept, "scope", "");
 }
@@ -310,6 +315,8 @@ fn declare(request: &Request<'_>, alert: &mut Alert<'static>, report: &mut Repor
         Target::CapCp | Target::MasasEntry => "profile:CAP-CP:0.4",
     };
     alert.code.push(Cow::Borrowed(code));
+    let has = request.alert.code.iter().any(|c| c == code);
+    report.add(if has { Rule::ValueKept } else { Rule::ProfileOwn }, "code", code);
     for dropped in request.alert.code.iter().filter(|c| **c != code) {
         report.add(Rule::ProfileCode, "code", &format!("{dropped} describes the original"));
     }
@@ -354,12 +361,15 @@ fn infos<'r>(
     let event = codes::event(request, &source, report)?;
     let places::Placed { areas, everywhere } = places::place(request, &source, report)?;
     let open = channels::open(request, everywhere, &event, &source, report);
-    let mut infos = Vec::with_capacity(source.len() + 1);
+    let (mut infos, mut numbers) = (Vec::with_capacity(source.len() + 1), Vec::new());
     for (index, (info, areas)) in source.iter().zip(areas).enumerate() {
         match one_info(request, info, areas, &event, index, report) {
             Ok(mut made) => {
-                channels::parameters(request.target, &open, &mut made, report);
-                infos.push(made);
+                if channels::takes(&open, &made, report) {
+                    channels::parameters(request.target, &open, &mut made, report);
+                    infos.push(made);
+                    numbers.push(index);
+                }
             }
             Err(NotSent::Expired) => {
                 let field = format!("info[{}]", index + 1);
@@ -371,12 +381,16 @@ fn infos<'r>(
     if infos.is_empty() {
         return Err(NotSent::Expired);
     }
-    channels::limits(request, &open, &mut infos, report);
+    channels::limits(request, &open, &mut infos, &numbers, report);
     let calls_wrong = request.alert.msg_type == Code::Known(MsgType::Error);
     if ends_earlier || (kind == MsgType::Cancel && calls_wrong) {
         infos.iter_mut().for_each(lifecycle::end_info);
     }
-    language::agree(request.target, &mut infos, report);
+    language::agree(request.target, &mut infos, &numbers, report);
+    for (made, number) in infos.iter().zip(&numbers) {
+        let Some(original) = source.get(*number) else { continue };
+        unchanged::report(kind, original, made, &format!("info[{}]", number + 1), report);
+    }
     language::complete(request, &mut infos, &event, report);
     Ok(Infos { infos, everywhere })
 }
@@ -416,6 +430,7 @@ fn one_info(
         hazards::add(&mut made, &at, report);
     }
     provenance(request, info, &mut made);
+    report.add(Rule::Provenance, &format!("{at}/parameter"), "");
     Ok(made)
 }
 

@@ -144,7 +144,9 @@ pub(super) fn parameters(target: Target, open: &Open, info: &mut Info<'static>, 
         return;
     }
     let met = info.category.contains(&Code::Known(cap_schema::Category::Met));
-    info.parameter.push(NamedValue::new("EAS-ORG", if met { "WXR" } else { "CIV" }));
+    let originator = if met { "WXR" } else { "CIV" };
+    info.parameter.push(NamedValue::new("EAS-ORG", originator));
+    report.add(Rule::Originator, "info/parameter", originator);
     for channel in CHANNELS.into_iter().filter(|c| !open.has(c)) {
         info.parameter.push(NamedValue::new("BLOCKCHANNEL", channel));
         let detail = format!("{channel} is blocked");
@@ -174,52 +176,52 @@ fn wireless(info: &mut Info<'static>, handling: &str, report: &mut Report) {
     info.parameter.push(NamedValue::new("WEAHandling", handling.to_owned()));
 }
 
-/// What an open channel does not take: other languages, long validity, long texts.
+/// Whether the open channels take the language.
+pub(super) fn takes(open: &Open, info: &Info<'_>, report: &mut Report) -> bool {
+    let taken = !open.has("CMAS") || is_wea_language(info.language.as_deref());
+    let language = info.language.as_deref().unwrap_or("");
+    let detail = format!("{language}: WEA takes English and Spanish only");
+    report.add_if(!taken, Rule::ChannelLanguage, "info", &detail);
+    taken
+}
+
+/// What an open channel does not take: long validity, long texts.
 pub(super) fn limits(
     request: &Request<'_>,
     open: &Open,
-    infos: &mut Vec<Info<'static>>,
+    infos: &mut [Info<'static>],
+    numbers: &[usize],
     report: &mut Report,
 ) {
-    if open.has("CMAS") {
-        infos.retain(|info| {
-            let taken = is_wea_language(info.language.as_deref());
-            let language = info.language.as_deref().unwrap_or("");
-            let detail = format!("{language}: WEA takes English and Spanish only");
-            if !taken {
-                report.add(Rule::ChannelLanguage, "info", &detail);
-            }
-            taken
-        });
-    }
     let on_air = open.has("EAS") || open.has("NWEM");
     let longest = if open.has("CMAS") { Some(WEA_SECS) } else { on_air.then_some(EAS_SECS) };
-    for info in infos {
+    for (info, number) in infos.iter_mut().zip(numbers) {
+        let at = format!("info[{}]", number + 1);
         if let (Some(longest), Some(end)) = (longest, info.expires.as_ref().and_then(Time::instant)) {
             let last = request.at.as_second() + longest;
             if end.seconds() > last {
                 let detail = format!("{} hours from the time of issue, the channel's limit", longest / 3_600);
-                report.add(Rule::ChannelExpires, "info/expires", &detail);
+                report.add(Rule::ChannelExpires, &format!("{at}/expires"), &detail);
                 info.expires = Some(Time::from_instant(Instant::from_seconds(last), 0));
             }
         }
         if on_air {
-            shorten(info, report);
+            shorten(info, &at, report);
         }
     }
 }
 
 /// The instruction says what to do: at least half of the room is its.
-fn shorten(info: &mut Info<'static>, report: &mut Report) {
+fn shorten(info: &mut Info<'static>, at: &str, report: &mut Report) {
     let chars = |t: &Option<Cow<'_, str>>| t.as_deref().map_or(0, |t| t.chars().count());
     let (description, instruction) = (chars(&info.description), chars(&info.instruction));
     if description + instruction <= EAS_CHARS {
         return;
     }
     let room = (EAS_CHARS / 2).max(EAS_CHARS.saturating_sub(description));
-    shorten_to(&mut info.instruction, "info/instruction", room, report);
+    shorten_to(&mut info.instruction, &format!("{at}/instruction"), room, report);
     let left = EAS_CHARS.saturating_sub(chars(&info.instruction));
-    shorten_to(&mut info.description, "info/description", left, report);
+    shorten_to(&mut info.description, &format!("{at}/description"), left, report);
 }
 
 fn shorten_to(slot: &mut Option<Cow<'static, str>>, field: &str, limit: usize, report: &mut Report) {

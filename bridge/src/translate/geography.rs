@@ -32,6 +32,8 @@ pub const NEAREST_KM: f64 = 2.0;
 const SAME_LINE_KM: f64 = 0.1;
 /// A shape with this share of its area in divisions lies on Canadian land.
 const ON_LAND_SHARE: f64 = 0.99;
+/// State numbers of SAME codes from this one on are those of waters.
+const FIRST_WATER: &str = "57";
 /// Former census areas that were divided, with the codes of today; the built-in set has the former ones.
 const DIVIDED: [(&str, [&str; 2]); 1] = [("02261", ["02063", "02066"])];
 
@@ -128,6 +130,27 @@ pub struct Located {
     pub partial: Vec<String>,
     /// Counties and divisions were both decided on boundaries.
     pub exact: bool,
+    /// SAME codes of the marine zones among `ugc`, sorted.
+    #[serde(skip)]
+    pub marine: Vec<String>,
+    /// CLC zones were decided on boundaries.
+    #[serde(skip)]
+    pub clc_exact: bool,
+    /// State numbers of SAME codes (of waters too) that a place of the shape can have.
+    #[serde(skip)]
+    regions: BTreeSet<String>,
+}
+
+impl Located {
+    /// Whether a SAME code can name a place of the shape: it is of a state that the shape touches, however little, or of a
+    /// water around it. A Canadian location code looks like a SAME code and does not fit.
+    pub fn fits(&self, same: &str) -> bool {
+        match same.get(1..3) {
+            Some("00") => self.regions.iter().any(|number| number.as_str() < FIRST_WATER),
+            Some(number) => self.regions.contains(number),
+            None => false,
+        }
+    }
 }
 
 /// The sets of boundaries and tables, built once.
@@ -186,7 +209,14 @@ impl Boundaries {
     /// What polygons (closed or not) and circles (centre, radius in kilometres) touch.
     pub fn locate_shapes(&self, polygons: &[Vec<Point>], circles: &[(Point, f64)]) -> Located {
         let shapes = Shapes::new(polygons, circles);
-        let mut found = Found { exact: !self.divisions.is_empty(), ..Found::default() };
+        let mut found = Found {
+            exact: !self.divisions.is_empty(),
+            clc_exact: !self.clc_zones.is_empty(),
+            ..Found::default()
+        };
+        if let Some(around) = shapes.envelope() {
+            found.regions.extend(self.facts.waters_at(around.lower(), around.upper()));
+        }
         if shapes.is_empty() {
             return found.into_located(&self.facts);
         }
@@ -213,7 +243,7 @@ impl Boundaries {
         for overlap in self.zones.overlaps(shapes) {
             // Zones on land reach up to 0.4 km into Canada; the counties are nearer the border and decide.
             let code = &overlap.feature.code;
-            if found.touches_state(code, &self.facts) || is_marine(code) {
+            if found.touches_state(code, &self.facts) || self.facts.marine_same(code).is_some() {
                 found.zone(code, overlap.area_km2 >= COUNTS_KM2);
             }
         }
@@ -293,6 +323,20 @@ impl Boundaries {
         pairs.map(|(county, _)| county).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
+    /// The marine zone of a SAME code. Without boundaries of the water each of its numbers is taken for one.
+    fn marine_zone(&self, same: &str) -> Option<String> {
+        let well_formed = same.len() == 6 && same.bytes().all(|b| b.is_ascii_digit());
+        let ugc = well_formed.then(|| self.facts.marine_ugc(same)).flatten()?;
+        let letters = ugc.get(..2)?;
+        let mut zones = self.zones.features().iter().filter(|zone| zone.code.starts_with(letters)).peekable();
+        (zones.peek().is_none() || zones.any(|zone| zone.code == ugc)).then_some(ugc)
+    }
+
+    /// The UGC of a county by its SAME code.
+    pub fn county_ugc(&self, same: &str) -> Option<String> {
+        county_ugc(same, &self.facts)
+    }
+
     fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
         let near = self.facts.pairs.iter().filter(|(_, _, class)| match class {
             PairClass::OpenWater => false,
@@ -310,7 +354,8 @@ impl Boundaries {
                 let paired = self.facts.pairs.iter().map(|(same, ..)| same.clone());
                 found.same = counties.chain(paired).filter(|county| covers_same(code, county)).collect();
                 found.sgc.extend(self.neighbours_of_same(code).into_iter().map(str::to_owned));
-                if found.same.is_empty() {
+                found.zones.extend(self.marine_zone(code));
+                if found.same.is_empty() && found.zones.is_empty() {
                     return None;
                 }
             }
@@ -366,7 +411,9 @@ struct Found {
     sgc: BTreeSet<String>,
     clc: BTreeSet<String>,
     partial: BTreeSet<String>,
+    regions: BTreeSet<String>,
     exact: bool,
+    clc_exact: bool,
 }
 
 impl Found {
@@ -378,6 +425,7 @@ impl Found {
             if !counts || divided.is_some() {
                 self.partial.insert(same.clone());
             }
+            self.regions.extend(same.get(1..3).map(str::to_owned));
             if counts {
                 self.same.insert(same);
             }
@@ -418,6 +466,7 @@ impl Found {
     }
 
     fn into_located(self, facts: &Facts) -> Located {
+        let marine: BTreeSet<String> = self.zones.iter().filter_map(|ugc| facts.marine_same(ugc)).collect();
         let mut ugc = self.zones;
         ugc.extend(self.same.iter().filter_map(|same| county_ugc(same, facts)));
         Located {
@@ -427,15 +476,11 @@ impl Found {
             clc: self.clc.into_iter().collect(),
             partial: self.partial.into_iter().collect(),
             exact: self.exact,
+            marine: marine.into_iter().collect(),
+            clc_exact: self.clc_exact,
+            regions: self.regions,
         }
     }
-}
-
-/// Whether a zone lies on water, by its first two letters (NWS Directive 10-1702: coasts, oceans and the Great Lakes).
-fn is_marine(ugc: &str) -> bool {
-    const WATERS: [&str; 16] =
-        ["AM", "AN", "GM", "LC", "LE", "LH", "LM", "LO", "LS", "PH", "PK", "PM", "PS", "PZ", "SL", "PT"];
-    ugc.get(..2).is_some_and(|letters| WATERS.contains(&letters))
 }
 
 fn county_ugc(same: &str, facts: &Facts) -> Option<String> {

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use cap_schema::{Info, NamedValue};
+use cap_schema::{Area, Info, NamedValue};
 
 use super::codes::Event;
 use super::report::{Report, Rule};
@@ -31,40 +31,101 @@ pub(super) fn map(target: Target, language: Option<&str>) -> String {
 
 /// CAP-CP rule 6: what is not text is the same in all languages. Where it is not, the first block counts and a person
 /// is called.
-pub(super) fn agree(target: Target, infos: &mut [Info<'static>], report: &mut Report) {
+pub(super) fn agree(target: Target, infos: &mut [Info<'static>], numbers: &[usize], report: &mut Report) {
+    let at = |index: usize| format!("info[{}]", numbers.get(index).unwrap_or(&index) + 1);
     if target == Target::Ipaws {
         // ipaws page 4.1, rule 9: one set of categories.
         let Some(first) = infos.first().map(|i| i.category.clone()) else { return };
         for (index, info) in infos.iter_mut().enumerate().filter(|(_, i)| i.category != first) {
             info.category.clone_from(&first);
-            let field = format!("info[{}]/category", index + 1);
+            let field = format!("{}/category", at(index));
             report.add(Rule::OneCategory, &field, "that of the first info");
         }
         return;
     }
-    let places = |info: &Info<'_>| -> Vec<String> {
-        info.area.iter().flat_map(|a| &a.geocode).map(|g| g.value.to_string()).collect()
-    };
     for index in 1..infos.len() {
-        let (before, rest) = infos.split_at_mut(index);
-        let Some(info) = rest.first_mut() else { continue };
-        let here = places(info);
-        let twin = before.iter().find(|b| b.language != info.language && places(b) == here);
-        let Some(twin) = twin else { continue };
-        let was = info.clone();
-        info.category.clone_from(&twin.category);
-        info.response_type.clone_from(&twin.response_type);
-        info.urgency.clone_from(&twin.urgency);
-        info.severity.clone_from(&twin.severity);
-        info.certainty.clone_from(&twin.certainty);
-        info.effective.clone_from(&twin.effective);
-        info.onset.clone_from(&twin.onset);
-        info.expires.clone_from(&twin.expires);
-        if was != *info {
-            let detail = "its values differ from those of the other language: the first block counts";
-            report.add(Rule::LanguageAgrees, &format!("info[{}]", index + 1), detail);
-        }
+        let Some(info) = infos.get(index).filter(|info| !has_twin(info, infos)) else { continue };
+        let field = at(index);
+        let pair = pair(infos, index);
+        let Some(twin) = pair.and_then(|pair| infos.get(pair)) else {
+            if infos.first().is_some_and(|first| first.language != info.language)
+                && pair_is_missing(info, infos)
+            {
+                let detail =
+                    "its values are in no block of the other language: which one it is of is not known";
+                report.add(Rule::LanguageAlone, &field, detail);
+            }
+            continue;
+        };
+        let twin = twin.clone();
+        let Some(info) = infos.get_mut(index) else { continue };
+        info.category = twin.category;
+        info.response_type = twin.response_type;
+        info.urgency = twin.urgency;
+        info.severity = twin.severity;
+        info.certainty = twin.certainty;
+        info.effective = twin.effective;
+        info.onset = twin.onset;
+        info.expires = twin.expires;
+        let detail = "its values differ from those of the other language: the first block counts";
+        report.add(Rule::LanguageAgrees, &field, detail);
     }
+}
+
+/// The two are about the same places.
+fn same_places(one: &Info<'_>, other: &Info<'_>) -> bool {
+    let alike = |(a, b): (&Area<'_>, &Area<'_>)| {
+        a.polygon == b.polygon && a.circle == b.circle && a.geocode == b.geocode
+    };
+    one.area.len() == other.area.len() && one.area.iter().zip(&other.area).all(alike)
+}
+
+/// What is not text is the same in the two.
+fn same_values(one: &Info<'_>, other: &Info<'_>) -> bool {
+    one.category == other.category
+        && one.response_type == other.response_type
+        && one.urgency == other.urgency
+        && one.severity == other.severity
+        && one.certainty == other.certainty
+        && one.effective == other.effective
+        && one.onset == other.onset
+        && one.expires == other.expires
+}
+
+/// A block in another language says the same of the same places.
+fn has_twin(info: &Info<'_>, infos: &[Info<'_>]) -> bool {
+    infos.iter().any(|o| o.language != info.language && same_places(o, info) && same_values(o, info))
+}
+
+fn pair_is_missing(info: &Info<'_>, infos: &[Info<'_>]) -> bool {
+    infos.iter().any(|other| other.language != info.language && same_places(other, info))
+}
+
+/// The block before this one that it is the translation of, where its values do not tell: the one with the same number
+/// among the blocks of the first language that have no twin, if there are as many in both languages. A message may have
+/// blocks for several periods.
+fn pair(infos: &[Info<'_>], index: usize) -> Option<usize> {
+    let info = infos.get(index)?;
+    let alone = |language: Option<&str>, other_language: Option<&str>| -> Vec<usize> {
+        let own = |other: &Info<'_>| {
+            let twin = |o: &Info<'_>| {
+                o.language.as_deref() == other_language && same_places(o, other) && same_values(o, other)
+            };
+            other.language.as_deref() == language && same_places(other, info) && !infos.iter().any(twin)
+        };
+        infos.iter().enumerate().filter(|(_, other)| own(other)).map(|(number, _)| number).collect()
+    };
+    let first = infos.iter().find(|other| same_places(other, info))?.language.as_deref();
+    if first == info.language.as_deref() {
+        return None;
+    }
+    let language = info.language.as_deref();
+    let (others, own) = (alone(first, language), alone(language, first));
+    let number = own.iter().position(|number| *number == index)?;
+    if others.len() != own.len() {
+        return None;
+    }
+    others.get(number).copied().filter(|pair| *pair < index)
 }
 
 /// Adds the French block that CAP-CP recommends, where there is none.

@@ -7,10 +7,14 @@ use cap_schema::{Area, Info, NamedValue, Point};
 
 use super::geography::{CodeSystem, Located};
 use super::report::{Report, Row, Rule};
-use super::{NotSent, Request, Target, shapes};
+use super::{NotSent, Request, TRACE, Target, shapes};
 
 /// The valueName of CAP-CP location codes that we write (what is on the air in 2026).
 const CAP_CP_LOCATION: &str = "profile:CAP-CP:Location:0.3";
+/// The valueName of NWS counties and zones, as the US weather service writes it beside SAME.
+const UGC: &str = "UGC";
+/// The valueName of zones of the Canadian weather service, as it writes it beside the CAP-CP location.
+const CLC: &str = "layer:EC-MSC-SMC:1.0:CLC";
 
 /// The areas of each info, with the codes of the far side.
 pub(super) struct Placed {
@@ -74,20 +78,23 @@ fn nowhere(info: &Info<'_>, report: &mut Report) -> Area<'static> {
     }
 }
 
-/// Puts areas without SAME code into the one before them that has one: an info is for all its areas together, and
-/// each area of a public IPAWS message has a SAME code (ipaws page 4.1, rule 11). No shape and no code is lost.
+/// Puts areas without SAME code into one that has one: an info is for all its areas together, and each area of a public
+/// IPAWS message has a SAME code (ipaws page 4.1, rule 11). No shape and no code is lost. An area has one altitude and
+/// one ceiling, so where they differ they go into the words, each with the place that it is of.
 fn join(areas: Vec<Area<'static>>, hits: &[bool], report: &mut Report) -> Vec<Area<'static>> {
-    let (mut with, without): (Vec<_>, Vec<_>) = areas.into_iter().zip(hits).partition(|(_, hit)| **hit);
-    let mut alone = Vec::new();
-    for (area, _) in without {
-        let home = with
-            .iter_mut()
-            .map(|(a, _)| a)
-            .find(|a| a.altitude == area.altitude && a.ceiling == area.ceiling);
-        let Some(home) = home else {
-            alone.push(area);
-            continue;
-        };
+    let (with, without): (Vec<_>, Vec<_>) = areas.into_iter().zip(hits).partition(|(_, hit)| **hit);
+    let mut with: Vec<Area<'static>> = with.into_iter().map(|(area, _)| area).collect();
+    for (mut area, _) in without {
+        let alike = |a: &Area<'_>| a.altitude == area.altitude && a.ceiling == area.ceiling;
+        let at = with.iter().position(alike).unwrap_or(0);
+        // One has a code, or nothing would be joined.
+        let Some(home) = with.get_mut(at) else { continue };
+        if !alike(home) {
+            let detail = format!("{} and {}: the heights are in the words", home.area_desc, area.area_desc);
+            report.add(Rule::HeightsInWords, "area", &detail);
+            heights_into_words(home);
+            heights_into_words(&mut area);
+        }
         let detail = format!("{} has no SAME code: now part of {}", area.area_desc, home.area_desc);
         report.add(Rule::AreaJoined, "area", &detail);
         home.area_desc = Cow::Owned(format!("{}; {}", home.area_desc, area.area_desc));
@@ -99,11 +106,18 @@ fn join(areas: Vec<Area<'static>>, hits: &[bool], report: &mut Report) -> Vec<Ar
             }
         }
     }
-    for area in alone {
-        let detail = format!("{} has no SAME code and other heights", area.area_desc);
-        report.add(Rule::AreaAlone, "area", &detail);
+    with
+}
+
+/// `Airspace (altitude 1000 ft, ceiling 5000 ft)` (CAP 1.2 3.2.4: feet above mean sea level).
+fn heights_into_words(area: &mut Area<'static>) {
+    let words: Vec<String> = [("altitude", area.altitude.take()), ("ceiling", area.ceiling.take())]
+        .into_iter()
+        .filter_map(|(name, feet)| feet.map(|feet| format!("{name} {} ft", feet.trim())))
+        .collect();
+    if !words.is_empty() {
+        area.area_desc = Cow::Owned(format!("{} ({})", area.area_desc, words.join(", ")));
     }
-    with.into_iter().map(|(area, _)| area).collect()
 }
 
 /// Gives an area the codes of the far side; whether it has any.
@@ -117,75 +131,154 @@ fn one(request: &Request<'_>, area: &mut Area<'static>, report: &mut Report) -> 
         .iter()
         .filter(|g| is_far(request.target, &g.value_name))
         .map(|g| g.value.trim().to_owned())
-        .filter(|v| is_place(request, v, report))
         .collect();
     let has_shape = !area.polygon.is_empty() || !area.circle.is_empty();
-    let mut near = Vec::new();
-    let (rule, codes) = if !already.is_empty() {
-        (Rule::PlacePresent, already)
-    } else if has_shape {
-        let located = shapes_of(request, area);
+    let located = (has_shape && (request.target == Target::Ipaws || already.iter().all(|v| v == "none")))
+        .then(|| shapes_of(request, area));
+    let already: Vec<String> = already
+        .into_iter()
+        .filter(|value| is_place(request, area, located.as_ref(), value, report))
+        .collect();
+    let codes = if !already.is_empty() {
+        report.add(Rule::PlacePresent, "area/geocode", &format!("{far} {}", already.join(" ")));
+        FarCodes { codes: already, ..FarCodes::default() }
+    } else if let Some(located) = located {
+        FarCodes::of_shapes(request.target, located, far, report)
+    } else if request.settings.notify_neighbours {
+        let codes = neighbours(request, area, report);
+        let ugc = codes.iter().filter_map(|same| request.tables.boundaries.county_ugc(same));
+        let others = if request.target == Target::Ipaws { ugc.collect() } else { Vec::new() };
+        FarCodes { codes, others, ..FarCodes::default() }
+    } else {
+        report.add(Rule::NoNeighbours, "area/geocode", "");
+        FarCodes::default()
+    };
+    report.add_if(has_shape, Rule::ShapeKept, "area/polygon, area/circle", "");
+    write(request.target, area, far, codes)
+}
+
+/// Codes of the far side for one area.
+#[derive(Default)]
+struct FarCodes {
+    /// SAME, or census divisions.
+    codes: Vec<String>,
+    /// The same places in the second system of the far side: UGC, or CLC.
+    others: Vec<String>,
+    /// The second system alone shows that the far side is touched: Canadian waters have no census division.
+    on_water: bool,
+    /// Census divisions, where nothing of the US is touched.
+    near: Vec<String>,
+}
+
+impl FarCodes {
+    fn of_shapes(target: Target, located: Located, far: &str, report: &mut Report) -> Self {
         // US counties always have their boundaries; Canadian divisions only with an operator's file.
-        let exact = request.target == Target::Ipaws || located.exact;
-        report.add_if(
-            !located.partial.is_empty(),
-            Rule::PlacePartial,
-            "area/geocode",
-            &located.partial.join(", "),
-        );
-        near.clone_from(&located.sgc);
-        let codes = far_codes(request.target, located);
-        let rule = match (codes.is_empty(), exact) {
+        let exact = target == Target::Ipaws || located.exact;
+        let partial = located.partial.join(", ");
+        report.add_if(!partial.is_empty(), Rule::PlacePartial, "area/geocode", &partial);
+        let found = match target {
+            Target::Ipaws => {
+                let codes = located.same.into_iter().chain(located.marine).collect();
+                FarCodes { codes, others: located.ugc, on_water: false, near: located.sgc }
+            }
+            Target::CapCp | Target::MasasEntry => {
+                let on_water = located.clc_exact && !located.clc.is_empty();
+                FarCodes { codes: located.sgc, others: located.clc, on_water, near: Vec::new() }
+            }
+        };
+        let rule = match (found.codes.is_empty(), exact) {
             (true, _) => Rule::NoCodes,
             (false, true) => Rule::CodesOfShapes,
             (false, false) => Rule::CodesApproximate,
         };
-        (rule, codes)
-    } else if request.settings.notify_neighbours {
-        (Rule::Neighbours, neighbours(request, area, report))
-    } else {
-        (Rule::NoNeighbours, Vec::new())
-    };
-    let detail = if codes.is_empty() { String::new() } else { format!("{far} {}", codes.join(" ")) };
-    if rule != Rule::Neighbours {
-        report.add(rule, "area/geocode", &detail);
+        let listed = |name: &str, codes: &[String]| {
+            if codes.is_empty() { String::new() } else { format!("{name} {}", codes.join(" ")) }
+        };
+        report.add(rule, "area/geocode", &listed(far, &found.codes));
+        if !found.others.is_empty() {
+            let (rule, name) = match (target, located.clc_exact) {
+                (Target::Ipaws, _) => (Rule::CodesOfShapes, UGC),
+                (Target::CapCp | Target::MasasEntry, true) => (Rule::CodesOfShapes, CLC),
+                (Target::CapCp | Target::MasasEntry, false) => (Rule::CodesApproximate, CLC),
+            };
+            report.add(rule, "area/geocode", &listed(name, &found.others));
+        }
+        found
     }
-    report.add_if(has_shape, Rule::ShapeKept, "area/polygon, area/circle", "");
-    let hit = !codes.is_empty();
-    let mut geocodes: Vec<NamedValue<'static>> =
-        codes.into_iter().map(|c| NamedValue::new(far, Cow::Owned(c))).collect();
+}
+
+/// Puts the codes of the far side before those of the original; whether the area touches the far side.
+fn write(target: Target, area: &mut Area<'static>, far: &'static str, found: FarCodes) -> bool {
+    let hit = !found.codes.is_empty() || found.on_water;
+    let other = match target {
+        Target::Ipaws => UGC,
+        Target::CapCp | Target::MasasEntry => CLC,
+    };
+    let named = |name: &'static str, codes: Vec<String>| {
+        codes.into_iter().map(move |code| NamedValue::new(name, Cow::Owned(code)))
+    };
+    let mut geocodes: Vec<NamedValue<'static>> = named(far, found.codes).collect();
     if geocodes.is_empty() && far == CAP_CP_LOCATION {
-        // CAP-CP: the area is not in Canada.
+        // CAP-CP: the area is not in Canada, or not on its land.
         geocodes.push(NamedValue::new(far, "none"));
     }
+    geocodes.extend(named(other, found.others));
     let kept = std::mem::take(&mut area.geocode).into_iter();
-    geocodes.extend(kept.filter(|code| !is_far(request.target, &code.value_name)));
+    for code in kept.filter(|code| !is_far(target, &code.value_name)) {
+        if !geocodes.contains(&code) {
+            geocodes.push(code);
+        }
+    }
     if geocodes.is_empty() {
         // IPAWS wants a geocode in each area; Canadian ones say what is true of it.
-        if near.is_empty() {
-            near.push("none".to_owned());
-        }
-        geocodes.extend(near.into_iter().map(|c| NamedValue::new(CAP_CP_LOCATION, c)));
+        let near = if found.near.is_empty() { vec!["none".to_owned()] } else { found.near };
+        geocodes.extend(named(CAP_CP_LOCATION, near));
     }
     area.geocode = geocodes;
     hit
 }
 
 /// Whether a code that stands in the message under the far side's name is a place there. SAME codes and Canadian
-/// location codes look alike (cap page 6), so a SAME code counts only where the US has such a place.
-fn is_place(request: &Request<'_>, value: &str, report: &mut Report) -> bool {
+/// location codes look alike (cap page 6), so a SAME code counts only where the US has such a place, and where the
+/// area's shape, or the Canadian places that it also names, do not speak against it.
+fn is_place(
+    request: &Request<'_>,
+    area: &Area<'_>,
+    located: Option<&Located>,
+    value: &str,
+    report: &mut Report,
+) -> bool {
     if request.target != Target::Ipaws {
         return value != "none";
     }
-    let six = value.len() == 6 && value.bytes().all(|b| b.is_ascii_digit());
-    // Marine areas have state numbers of their own, from 57 (ipaws page 5.4).
-    let marine = value.get(1..3).and_then(|s| s.parse::<u8>().ok()).is_some_and(|s| s >= 57);
-    let known = six && (marine || request.tables.boundaries.locate_code(CodeSystem::Same, value).is_some());
-    if !known {
-        let detail = format!("SAME {value} is no place in the US");
-        report.add(Rule::NotAPlace, "area/geocode", &detail);
+    let why = if request.tables.boundaries.locate_code(CodeSystem::Same, value).is_none() {
+        "is no place in the US"
+    } else if located.is_some_and(|located| !located.fits(value)) {
+        "is far from the area's shape: a Canadian code, or a wrong one"
+    } else if located.is_none() && !fits_places(request, area, value) {
+        "is far from the Canadian places of the area: a Canadian code, or a wrong one"
+    } else {
+        return true;
+    };
+    report.add(Rule::NotAPlace, "area/geocode", &format!("SAME {value} {why}"));
+    false
+}
+
+/// Whether a SAME code of an area without shape can stand beside the Canadian places that the area names. What crossed
+/// the border before names places on both sides by the table of pairs, or as they were.
+fn fits_places(request: &Request<'_>, area: &Area<'_>, same: &str) -> bool {
+    let crossed = request.alert.info.iter().flat_map(|i| &i.parameter).any(|p| p.value_name == TRACE);
+    let canadian = |g: &&NamedValue<'_>| {
+        (is_far(Target::CapCp, &g.value_name) && g.value != "none") || g.value_name.ends_with("CLC")
+    };
+    let mut places = area.geocode.iter().filter(canadian).peekable();
+    if crossed || places.peek().is_none() {
+        return true;
     }
-    known
+    let boundaries = &request.tables.boundaries;
+    places
+        .flat_map(|g| boundaries.neighbours_of_sgc(g.value.get(..4).unwrap_or(&g.value)))
+        .any(|near| near.get(1..3) == same.get(1..3))
 }
 
 fn is_far(target: Target, value_name: &str) -> bool {
@@ -203,13 +296,6 @@ fn shapes_of(request: &Request<'_>, area: &Area<'_>) -> Located {
     let circles: Vec<(Point, f64)> =
         area.circle.iter().filter_map(|c| Some((c.center().ok()?, c.radius_km().ok()?))).collect();
     request.tables.boundaries.locate_shapes(&polygons, &circles)
-}
-
-fn far_codes(target: Target, located: Located) -> Vec<String> {
-    match target {
-        Target::Ipaws => located.same,
-        Target::CapCp | Target::MasasEntry => located.sgc,
-    }
 }
 
 /// The places over the border from those that the area names by code, each by its row of the table.

@@ -4,7 +4,9 @@ mod rule;
 #[cfg(test)]
 pub(in crate::translate) mod tests;
 
+use std::collections::{BTreeSet, HashSet};
 use std::fmt::{self, Write};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde::Serialize;
 
@@ -65,7 +67,7 @@ impl fmt::Display for Severity {
 }
 
 /// One field.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Line {
     /// The field, such as `info[1]/eventCode`.
     pub field: String,
@@ -82,7 +84,7 @@ pub struct Line {
 }
 
 /// A row of a table that comes with the program (`bridge/data`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Row {
     /// The table's name.
     pub table: &'static str,
@@ -99,11 +101,14 @@ pub struct Report {
     pub target: String,
     /// The fields, in the order of the work.
     pub lines: Vec<Line>,
+    /// Hashes of the lines: one with thousands of areas has thousands of them.
+    #[serde(skip)]
+    hashes: HashSet<u64>,
 }
 
 impl Report {
     pub(super) fn new(target: Target) -> Self {
-        Report { v: 1, target: target.as_str().to_owned(), lines: Vec::new() }
+        Report { v: 1, target: target.as_str().to_owned(), lines: Vec::new(), hashes: HashSet::new() }
     }
 
     /// Says what a rule did to a field.
@@ -126,9 +131,19 @@ impl Report {
     fn push(&mut self, rule: Rule, row: Option<Row>, field: &str, detail: &str) {
         let (action, severity) = (rule.action(), rule.severity());
         let line = Line { field: field.to_owned(), action, rule, row, detail: detail.to_owned(), severity };
-        if !self.lines.contains(&line) {
+        let mut hasher = DefaultHasher::new();
+        line.hash(&mut hasher);
+        if self.hashes.insert(hasher.finish()) || !self.lines.contains(&line) {
             self.lines.push(line);
         }
+    }
+
+    /// The fields that lines speak of and that lie in `field`, with itself.
+    pub(super) fn fields_within(&self, field: &str) -> BTreeSet<String> {
+        let within = |line: &&Line| {
+            line.field.strip_prefix(field).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.lines.iter().filter(within).map(|line| line.field.clone()).collect()
     }
 
     /// The highest severity.

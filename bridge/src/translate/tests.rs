@@ -3,7 +3,9 @@
 mod chains;
 mod corpus;
 mod ends;
+mod fields;
 mod lifecycle;
+mod places;
 mod properties;
 mod settings;
 mod tables;

@@ -28,6 +28,19 @@ pub(super) enum PairClass {
     Touch,
 }
 
+/// A water of the US weather service.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Water {
+    /// First letters of the UGC of its zones.
+    letters: String,
+    /// State number in SAME codes.
+    number: String,
+    south: f64,
+    north: f64,
+    west: f64,
+    east: f64,
+}
+
 /// The tables.
 #[derive(Debug, Default)]
 pub(super) struct Facts {
@@ -36,6 +49,7 @@ pub(super) struct Facts {
     pub(super) divisions: BTreeMap<String, Division>,
     /// SAME, SGC.
     pub(super) pairs: Vec<(String, String, PairClass)>,
+    waters: Vec<Water>,
 }
 
 impl Facts {
@@ -60,7 +74,42 @@ impl Facts {
             facts.pairs.push((same.to_owned(), sgc.to_owned(), PairClass::from_text(class)?));
             Some(())
         })?;
+        let waters = include_str!("../../../data/marine_areas.tsv");
+        read("marine_areas.tsv", waters, |[letters, number, _, south, north, west, east]| {
+            let (letters, number) = (letters.to_owned(), number.to_owned());
+            let (south, north) = (south.parse().ok()?, north.parse().ok()?);
+            let (west, east) = (west.parse().ok()?, east.parse().ok()?);
+            facts.waters.push(Water { letters, number, south, north, west, east });
+            Some(())
+        })?;
         Ok(facts)
+    }
+
+    /// The SAME code of a marine zone; `None` where the UGC is not on water.
+    pub(super) fn marine_same(&self, ugc: &str) -> Option<String> {
+        let (letters, rest) = ugc.split_at_checked(2)?;
+        let water = self.waters.iter().find(|water| water.letters == letters)?;
+        Some(format!("0{}{}", water.number, rest.strip_prefix('Z')?))
+    }
+
+    /// The UGC of the marine zone that a SAME code names; `None` where its state number is no water's.
+    pub(super) fn marine_ugc(&self, same: &str) -> Option<String> {
+        let number = same.get(1..3)?;
+        let water = self.waters.iter().find(|water| water.number == number)?;
+        Some(format!("{}Z{}", water.letters, same.get(3..)?))
+    }
+
+    /// State numbers of the waters whose box meets one of longitude and latitude.
+    pub(super) fn waters_at(&self, [west, south]: [f64; 2], [east, north]: [f64; 2]) -> Vec<String> {
+        let meets = |water: &&Water| {
+            let over = if water.west > water.east {
+                east >= water.west || west <= water.east
+            } else {
+                east >= water.west && west <= water.east
+            };
+            over && north >= water.south && south <= water.north
+        };
+        self.waters.iter().filter(meets).map(|water| water.number.clone()).collect()
     }
 }
 

@@ -57,6 +57,14 @@ rules! {
     Sent: "identity.sent", Derived, Note, "IPAWS status 303: sent within 5 minutes of the post";
     /// The sender's name says that the bridge speaks for the original's.
     SenderName: "identity.sender-name", Mapped, Note, "CAP-CP rule 14; IPAWS NWEM: COG id, COG name, agency";
+    /// The source is the bridge, by its name.
+    Source: "identity.source", Mapped, Note, "design: a translation is a new message";
+    /// The original's identifier; incidents of the original stay with it.
+    Incidents: "identity.incidents", Mapped, Note, "design: a translation names its origin; minimisation: incidents that are no codes";
+    /// Parameters that name the original and the bridges on the way.
+    Provenance: "identity.provenance", Derived, Note, "design: a translation names its origin";
+    /// The code of the target profile.
+    ProfileOwn: "identity.profile", Derived, Note, "CAP-CP rule 3; IPAWS profile: code IPAWSv1.0";
     /// The code is that of the target profile; codes of the original describe the original.
     ProfileCode: "identity.profile-code", Dropped, Note, "CAP-CP rule 3; IPAWS profile: code IPAWSv1.0";
     /// The status is as it was.
@@ -89,6 +97,8 @@ rules! {
     InfoOfPrevious: "lifecycle.info-of-previous", Derived, Note, "CAP-CP rule 5: a Cancel has an info";
     /// A Cancel that ends at once is news for a while.
     CancelInForce: "lifecycle.cancel-in-force", Derived, Note, "MASAS: an entry ends by its expiry; its tool gives a Cancel one hour";
+    /// What an info of a Cancel says of itself: over.
+    EndsInfo: "lifecycle.ends-info", Mapped, Note, "CAP 1.2 responseType AllClear, urgency Past";
     /// An info that is over at the time of issue goes alone.
     InfoOver: "lifecycle.info-over", Dropped, Warning, "CAP 1.2 expires";
     /// A code of the target that the message already carries comes first.
@@ -101,6 +111,8 @@ rules! {
     CodeOfMany: "codes.one-of-many", Mapped, Warning, "table events_same, column also";
     /// No table knows a code of the message: the configured fallback.
     CodeFallback: "codes.fallback", Derived, Alarm, "setting translation.fallback_same or translation.fallback_capcp";
+    /// Codes of the original stay behind that of the target.
+    CodeOriginal: "codes.original", Kept, Note, "design: the original's codes stay beside the mapped ones";
     /// A code under the target's name that is not the one chosen for it.
     CodeReplaced: "codes.replaced", Dropped, Warning, "IPAWS profile and CAP-CP rule 2: one event a message";
     /// The event has the name that the target's table gives to its code.
@@ -117,6 +129,8 @@ rules! {
     PlacePartial: "places.partial", Derived, Warning, "boundaries: under 0.5 square kilometres, or nearest within 2 km over a river";
     /// Codes of the far side that the area already carries.
     PlacePresent: "places.present", Kept, Note, "design: a code in the message comes first";
+    /// Codes of the original stay behind those of the far side.
+    PlaceOriginal: "places.original", Kept, Note, "design: the original's codes stay beside the mapped ones";
     /// Places named by code only do not spread over the border.
     NoNeighbours: "places.code-only", Derived, Warning, "design: geocodes are not spread by intersection";
     /// Neighbours over the border, where the route says to notify them.
@@ -125,8 +139,8 @@ rules! {
     NotAPlace: "places.not-a-place", Dropped, Warning, "SAME and CLC codes look alike: location codes are keyed by country and code";
     /// An area without code of the far side joins one that has: no shape is lost.
     AreaJoined: "places.joined", Mapped, Note, "IPAWS profile: each area of a public message has a SAME code";
-    /// An area without code of the far side that cannot join another, because their heights differ.
-    AreaAlone: "places.alone", Dropped, Alarm, "IPAWS profile: each area of a public message has a SAME code";
+    /// Areas of different heights that become one say their heights in words.
+    HeightsInWords: "places.heights", Mapped, Alarm, "CAP 1.2 altitude and ceiling: one of each in an area";
     /// An info that names no place gets an area that says so.
     AreaNotStated: "places.not-stated", Derived, Alarm, "CAP-CP rule 10; IPAWS profile: at least one area";
     /// The first point closes an open ring.
@@ -143,12 +157,20 @@ rules! {
     Language: "language.mapped", Mapped, Note, "en-CA and en-US by table; others stay";
     /// Where the languages of one info disagree in what is not text, the first counts.
     LanguageAgrees: "language.first-counts", Mapped, Alarm, "CAP-CP rule 6";
+    /// Where the languages disagree and it is not known which blocks belong together, each stays as it is.
+    LanguageAlone: "language.alone", Kept, Alarm, "CAP-CP rule 6";
     /// All infos have the categories of the first.
     OneCategory: "language.one-category", Mapped, Warning, "IPAWS profile: one set of categories";
     /// Missing French gets the official event name and a notice, never a machine's guess at safety text.
     FrenchAdded: "language.french-added", Derived, Warning, "CAP-CP rule 6; design: no machine translation of safety text";
     /// What an earlier translation added in place of a missing language goes again.
     LanguageTakenAway: "language.taken-away", Dropped, Note, "parameter capbridge:addedLanguage";
+    /// What is not text is as it was.
+    ValueKept: "text.value-kept", Kept, Note, "design: times and the severity triple stay";
+    /// A text is as it was.
+    TextKept: "text.kept", Kept, Note, "design: texts stay";
+    /// Blanks around a text go.
+    TextBlanks: "text.blanks", Mapped, Note, "profiles: no blanks around texts";
     /// A time in the form of CAP 1.2, the same instant.
     TimeForm: "text.time", Mapped, Note, "CAP 1.2 3.3.2";
     /// A time that is no instant.
@@ -167,6 +189,8 @@ rules! {
     Addresses: "privacy.addresses", Dropped, Note, "minimisation: never crosses";
     /// A parameter that is not on the list of what crosses.
     Parameter: "privacy.parameter", Dropped, Note, "minimisation: not on the list of the route's purpose";
+    /// A parameter on the list of what crosses.
+    ParameterListed: "privacy.parameter-listed", Kept, Note, "table minimisation";
     /// A field that the route's purpose lets through.
     Purpose: "privacy.purpose", Kept, Warning, "table purpose.NAME of the configuration";
     /// Embedded files stay with the original.
@@ -175,6 +199,8 @@ rules! {
     Link: "privacy.link", Dropped, Note, "CAP 1.2 web and uri; IPAWS profile: no query";
     /// A signature of the original does not sign this message.
     Signature: "privacy.signature", Dropped, Note, "design: a translation is a new message";
+    /// Who originates, in the words of EAS: the weather service or civil authorities.
+    Originator: "channels.originator", Derived, Note, "IPAWS profile: parameter EAS-ORG";
     /// A public channel that no rule opens.
     ChannelBlocked: "channels.blocked", Derived, Note, "design: public channels are blocked unless a rule opens them";
     /// A public channel that a rule opens.
