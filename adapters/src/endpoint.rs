@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::class::Relayable;
+use crate::feed::{Feed, Shelf};
 use crate::http::HttpClient;
 use crate::passage::Passage;
 use crate::settings::{Faults, Files};
@@ -38,6 +39,11 @@ pub trait Endpoint: Sized + Send + Sync + 'static {
         None
     }
 
+    /// The feed that it is, if it is one: then the bridge serves what it takes.
+    fn feed(&self) -> Option<&Feed> {
+        None
+    }
+
     /// Hands over one message, once.
     ///
     /// # Errors
@@ -56,6 +62,8 @@ pub struct EndpointContext {
     pub clock: Arc<dyn Clock>,
     /// The one HTTP client, with the address rules of the configuration.
     pub http: HttpClient,
+    /// Where entries of feeds are kept.
+    pub shelf: Arc<dyn Shelf>,
 }
 
 /// What an endpoint wants to be given.

@@ -7,6 +7,7 @@ pub mod atom;
 pub mod class;
 pub mod email;
 pub mod endpoint;
+pub mod feed;
 pub mod http;
 pub mod ipaws;
 pub mod masas;
@@ -17,5 +18,6 @@ pub mod settings;
 pub mod source;
 #[cfg(test)]
 mod testing;
+pub mod token;
 pub(crate) mod tree;
 pub mod webhook;

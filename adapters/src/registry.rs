@@ -47,6 +47,8 @@ impl SourceKind {
 pub enum EndpointKind {
     /// An e-mail address.
     Email,
+    /// A feed that clients read.
+    Feed,
     /// IPAWS-OPEN.
     Ipaws,
     /// A MASAS hub.
@@ -57,13 +59,19 @@ pub enum EndpointKind {
 
 impl EndpointKind {
     /// Every kind.
-    pub const ALL: [EndpointKind; 4] =
-        [EndpointKind::Email, EndpointKind::Ipaws, EndpointKind::Masas, EndpointKind::Webhook];
+    pub const ALL: [EndpointKind; 5] = [
+        EndpointKind::Email,
+        EndpointKind::Feed,
+        EndpointKind::Ipaws,
+        EndpointKind::Masas,
+        EndpointKind::Webhook,
+    ];
 
     /// The name of its table.
     pub fn as_str(self) -> &'static str {
         match self {
             EndpointKind::Email => "email",
+            EndpointKind::Feed => "feed",
             EndpointKind::Ipaws => "ipaws",
             EndpointKind::Masas => "masas",
             EndpointKind::Webhook => "webhook",

@@ -5,7 +5,7 @@
 
 mod access;
 mod guard;
-mod problem;
+pub(crate) mod problem;
 mod tokens;
 
 use std::collections::BTreeMap;

@@ -385,6 +385,7 @@ fn run(path: Option<PathBuf>) -> ExitCode {
             ExitCode::from(match error {
                 StartError::TaskEnded { .. } | StartError::Tables(_) => SOFTWARE,
                 StartError::Store(_)
+                | StartError::Feeds { .. }
                 | StartError::Listen { .. }
                 | StartError::Instance { .. }
                 | StartError::Http(_)

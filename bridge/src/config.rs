@@ -4,7 +4,9 @@
 //! do. Must not open sockets or stores.
 
 mod access;
+mod feeds;
 mod file;
+mod network;
 mod settings;
 mod syntax;
 mod translation;
@@ -23,6 +25,7 @@ use capbridge_adapters::settings::{Files, Secret};
 
 pub use access::RedisAccess;
 pub use capbridge_adapters::registry::{SignatureRule, Strictness};
+pub use feeds::{Feeds, FeedsTable};
 pub use file::{ConfigFiles, File, PlacedFault};
 pub use settings::{
     AdminTable, BridgeTable, ClockTable, IntakeTable, LogFormat, LogTable, NetworkTable, RelayTable,
@@ -36,7 +39,7 @@ use crate::pipeline::verify::SourceTrust;
 use crate::translate::minimise::Purpose;
 
 /// The top-level tables.
-const TABLES: [&str; 13] = [
+const TABLES: [&str; 14] = [
     "bridge",
     "store",
     "admin",
@@ -45,6 +48,7 @@ const TABLES: [&str; 13] = [
     "clock",
     "intake",
     "relay",
+    "feeds",
     "retention",
     "translation",
     "purpose",
@@ -76,6 +80,8 @@ pub struct Config {
     pub intake: IntakeTable,
     /// `[relay]`
     pub relay: RelayTable,
+    /// `[feeds]`
+    pub feeds: Feeds,
     /// `[retention]`
     pub retention: RetentionTable,
     /// `[translation]`
@@ -183,9 +189,7 @@ impl Config {
         let read = syntax::Text::read(text);
         let mut file = File::parse(name, text, &read);
         let files = ConfigFiles { folder: folder.to_owned() };
-        let mut tables = TABLES.to_vec();
-        tables.push("route");
-        file.only(&tables);
+        file.only(&[&TABLES[..], &["route"]].concat());
 
         let bridge: Option<BridgeTable> = file.table(&["bridge"]);
         let store: Option<StoreTable> = file.table(&["store"]);
@@ -195,26 +199,17 @@ impl Config {
         let clock = file.table(&["clock"]);
         let intake = file.table(&["intake"]);
         let relay: Option<RelayTable> = file.table(&["relay"]);
+        let feeds = file.table::<FeedsTable>(&["feeds"]).and_then(|table| table.check(&mut file));
         let retention = file.table(&["retention"]);
         let translation: Option<TranslationTable> = file.table(&["translation"]);
         bridge.iter().for_each(|bridge| check_bridge(&mut file, bridge));
         relay.iter().for_each(|relay| check_relay(&mut file, relay));
         translation.iter().for_each(|translation| translation.check(&mut file));
-        let geodata = bridge.as_ref().and_then(|b| b.geodata_file.as_ref()).and_then(|path| {
-            std::fs::read(folder.join(path))
-                .map_err(|e| {
-                    file.fault(
-                        "bridge.geodata_file",
-                        &format!("{} cannot be read: {e}", path.display()),
-                        "make it with `capbridge geodata build`",
-                    )
-                })
-                .ok()
-        });
+        let geodata = bridge.as_ref().and_then(|bridge| read_geodata(&mut file, bridge, folder));
         let admin_hosts = admin.as_ref().map(|table| table.hosts.clone()).unwrap_or_default();
         let admin = admin.map(|table| check_admin(&mut file, &files, &table));
         let redis = store.as_ref().map(|table| access::check(&mut file, &files, table)).unwrap_or_default();
-        let http = network.as_ref().and_then(|table| check_network(&mut file, &files, table));
+        let http = network.as_ref().and_then(|table| network::check(&mut file, &files, table));
         let (sources, profiles) = read_sources(&mut file, &files);
         let endpoints = read_endpoints(&mut file, &files);
         let purposes = translation::read_purposes(&mut file);
@@ -230,11 +225,23 @@ impl Config {
             Some(clock),
             Some(intake),
             Some(relay),
+            Some(feeds),
             Some(retention),
             Some(translation),
-        ) =
-            (file.is_sound(), bridge, store, admin, log, http, clock, intake, relay, retention, translation)
-        {
+        ) = (
+            file.is_sound(),
+            bridge,
+            store,
+            admin,
+            log,
+            http,
+            clock,
+            intake,
+            relay,
+            feeds,
+            retention,
+            translation,
+        ) {
             let bridge = BridgeTable { data_dir: folder.join(&bridge.data_dir), ..bridge };
             return Ok(Config {
                 bridge,
@@ -248,6 +255,7 @@ impl Config {
                 clock,
                 intake,
                 relay,
+                feeds,
                 retention,
                 translation,
                 sources,
@@ -270,6 +278,16 @@ fn secret(file: &mut File<'_>, files: &ConfigFiles, key: &str, path: &Path) -> O
             None
         }
     }
+}
+
+fn read_geodata(file: &mut File<'_>, bridge: &BridgeTable, folder: &Path) -> Option<Vec<u8>> {
+    let path = bridge.geodata_file.as_ref()?;
+    let read = std::fs::read(folder.join(path));
+    let told = read.map_err(|error| {
+        let problem = format!("{} cannot be read: {error}", path.display());
+        file.fault("bridge.geodata_file", &problem, "make it with `capbridge geodata build`");
+    });
+    told.ok()
 }
 
 fn check_bridge(file: &mut File<'_>, bridge: &BridgeTable) {
@@ -357,26 +375,6 @@ fn check_admin(
         );
     }
     (Some(listen), token)
-}
-
-fn check_network(file: &mut File<'_>, files: &ConfigFiles, table: &NetworkTable) -> Option<HttpSettings> {
-    let roots = match &table.extra_roots_file {
-        Some(path) => match files.text("network.extra_roots_file", path) {
-            Ok(pem) => Some(pem),
-            Err(fault) => {
-                file.fault(&fault.key, &fault.problem, &fault.remedy);
-                None
-            }
-        },
-        None => None,
-    };
-    match HttpSettings::new(&table.allow_private, roots.as_deref()) {
-        Ok(settings) => Some(settings),
-        Err(faults) => {
-            file.add("network", faults);
-            None
-        }
-    }
 }
 
 fn read_sources(

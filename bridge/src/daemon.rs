@@ -4,6 +4,7 @@
 
 mod supervise;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,7 +12,8 @@ use std::time::Duration;
 
 use capbridge_adapters::endpoint::EndpointContext;
 use capbridge_adapters::http::HttpClient;
-use capbridge_adapters::registry::ReadySource;
+use capbridge_adapters::passage::EndpointName;
+use capbridge_adapters::registry::{AnyEndpoint, ReadySource};
 use capbridge_adapters::source::{Accept, Clock, SourceContext};
 use jiff::{SignedDuration, Timestamp};
 use tokio::net::TcpListener;
@@ -26,6 +28,7 @@ use crate::config::Config;
 use crate::contact::Contacts;
 use crate::credentials::Credentials;
 use crate::envelope::Lane;
+use crate::feeds::{self, FeedServer, Shelves};
 use crate::health::Health;
 use crate::patience::Patience;
 use crate::pipeline::Pipeline;
@@ -57,6 +60,15 @@ pub enum StartError {
     /// The admin socket cannot be opened.
     #[error("the admin socket {listen} cannot be opened")]
     Listen {
+        /// The address.
+        listen: SocketAddr,
+        /// Why.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// The address of the feeds cannot be opened.
+    #[error("the address {listen} of the feeds cannot be opened")]
+    Feeds {
         /// The address.
         listen: SocketAddr,
         /// Why.
@@ -191,10 +203,11 @@ struct Common {
     clock: BridgeClock,
     http: HttpClient,
     metrics: Arc<Metrics>,
+    shelves: Arc<Shelves>,
 }
 
 fn build(config: Config, common: &Common) -> Result<Stages, StartError> {
-    let Common { store, clock, http, metrics } = common;
+    let Common { store, clock, http, metrics, shelves } = common;
     let marks = TestMarks::builtin().map_err(|e| StartError::Tables(Box::new(e)))?;
     let mut tables = Tables::builtin().map_err(|e| StartError::Tables(Box::new(e)))?;
     if let Some(bytes) = &config.geodata {
@@ -235,7 +248,11 @@ fn build(config: Config, common: &Common) -> Result<Stages, StartError> {
         gates: Arc::new(Gates::new(slots, config.relay.in_flight)),
         routes,
         renderer,
-        context: EndpointContext { clock: Arc::new(clock.clone()), http: http.clone() },
+        context: EndpointContext {
+            clock: Arc::new(clock.clone()),
+            http: http.clone(),
+            shelf: Arc::clone(shelves) as _,
+        },
         settings: config.relay,
         metrics: Arc::clone(metrics),
         under_way: UnderWay::default(),
@@ -258,13 +275,12 @@ pub async fn start(mut config: Config, stop: CancellationToken) -> Result<Runnin
         .await
         .map_err(StartError::Store)?;
     store.record(vec![life_cycle("started")]).await.map_err(StartError::Store)?;
-    let clock = if config.clock.dangerous_follow_messages {
-        BridgeClock::Following(FollowingClock::new())
-    } else {
-        BridgeClock::System(SystemClock)
-    };
+    let clock = clock(&config);
     let http = HttpClient::new(config.http.clone()).map_err(StartError::Http)?;
-    let common = Common { store, clock, http, metrics: Metrics::new() };
+    let shelves = Shelves::new(Arc::clone(&store));
+    let common = Common { store, clock, http, metrics: Metrics::new(), shelves };
+    let readers = Readers::new(&config, &common, &stop).await?;
+    let keep_days = keep_days(&config);
     announce(&config, admin);
     let limit = Duration::from_secs(config.bridge.shutdown_secs);
     let yield_after = config.store.redis_url.is_some().then_some(supervise::YIELD_AFTER);
@@ -287,6 +303,9 @@ pub async fn start(mut config: Config, stop: CancellationToken) -> Result<Runnin
         yield_after,
     };
     reading.start(sources, &tasks);
+    if let Some(readers) = readers {
+        tasks.start("feeds".into(), readers.server.serve(readers.listener));
+    }
     let Common { store, clock, metrics, .. } = common;
     let (route_stop, woken) = (stop.clone(), Arc::clone(&accepted));
     tasks.start("router".into(), async move { router.run(&woken, route_stop).await });
@@ -301,6 +320,7 @@ pub async fn start(mut config: Config, stop: CancellationToken) -> Result<Runnin
         contacts: Arc::clone(&contacts),
         credentials: Arc::clone(&credentials),
         days,
+        keep_days,
         health: Arc::clone(&tasks.health),
         accepted,
         routed,
@@ -327,6 +347,64 @@ pub async fn start(mut config: Config, stop: CancellationToken) -> Result<Runnin
     tasks.start("admin socket".into(), admin::serve(listener, state, stop.clone()));
     let Tasks { tracker, health, .. } = tasks;
     Ok(Running { admin, health, tracker, store, limit, _instance: instance })
+}
+
+/// The readers' side of feeds, where there are any.
+struct Readers {
+    server: FeedServer,
+    listener: TcpListener,
+}
+
+impl Readers {
+    async fn new(
+        config: &Config,
+        common: &Common,
+        stop: &CancellationToken,
+    ) -> Result<Option<Self>, StartError> {
+        let served = feeds::served(&config.endpoints);
+        if served.is_empty() {
+            return Ok(None);
+        }
+        let settings = &config.feeds;
+        let listen = settings.listen;
+        let not_opened = |cause| StartError::Feeds { listen, cause };
+        let listener = TcpListener::bind(listen).await.map_err(not_opened)?;
+        let address = listener.local_addr().map_err(not_opened)?;
+        let base_url = settings.base_url.clone().unwrap_or_else(|| format!("http://{address}"));
+        info!(%address, base_url, feeds = served.len(), "feeds are served");
+        if settings.is_clear_text {
+            warn!(%address, "feeds are served to other machines without TLS");
+        }
+        let Common { store, clock, metrics, shelves, .. } = common.clone();
+        let server = FeedServer {
+            served,
+            store,
+            clock,
+            metrics,
+            shelves,
+            base_url,
+            bridge: config.bridge.name.clone(),
+            author: config.bridge.sender_name.clone(),
+            page_entries: settings.page_entries,
+            max_clients: settings.max_clients,
+            stalled: settings.stalled,
+            stop: stop.clone(),
+        };
+        Ok(Some(Readers { server, listener }))
+    }
+}
+
+fn clock(config: &Config) -> BridgeClock {
+    if config.clock.dangerous_follow_messages {
+        BridgeClock::Following(FollowingClock::new())
+    } else {
+        BridgeClock::System(SystemClock)
+    }
+}
+
+fn keep_days(config: &Config) -> BTreeMap<EndpointName, u32> {
+    let feeds = config.endpoints.values().filter_map(AnyEndpoint::feed);
+    feeds.map(|feed| (feed.name.clone(), feed.keep_days)).collect()
 }
 
 /// What the sources are given.
@@ -433,6 +511,8 @@ struct Keeping {
     contacts: Arc<Contacts>,
     credentials: Arc<Credentials>,
     days: u32,
+    /// How long the feeds keep their entries.
+    keep_days: BTreeMap<EndpointName, u32>,
     health: Arc<Health>,
     /// Wakes the router.
     accepted: Arc<Notify>,
@@ -460,7 +540,7 @@ impl Keeping {
 
 /// Gauges, retention and the watchdog.
 async fn keep_house(keeping: Keeping) {
-    let Keeping { store, clock, metrics, contacts, credentials, days, stop, .. } = &keeping;
+    let Keeping { store, clock, metrics, contacts, credentials, days, keep_days, stop, .. } = &keeping;
     while !stop.is_cancelled() {
         let now = clock.now();
         keeping.ask_store().await;
@@ -478,6 +558,7 @@ async fn keep_house(keeping: Keeping) {
             Ok(swept) => info!(swept, "retention: alerts deleted"),
             Err(error) => warn!(error = %ErrorChain(&error), "retention waits for the store"),
         }
+        feeds::sweep(&**store, keep_days, *days, now).await;
         if let Err(error) = store.seal().await {
             warn!(error = %ErrorChain(&error), "the audit log waits to be chained");
         }

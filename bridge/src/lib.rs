@@ -12,6 +12,7 @@ pub mod contact;
 pub mod credentials;
 pub mod daemon;
 pub mod envelope;
+pub mod feeds;
 pub mod health;
 pub mod patience;
 pub mod pipeline;

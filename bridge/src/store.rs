@@ -6,6 +6,7 @@
 
 pub mod copy;
 pub mod embedded;
+pub mod feeds;
 pub mod instance;
 mod open;
 pub mod redis;
@@ -332,7 +333,7 @@ pub enum StoreError {
 
 /// Where alerts, deliveries and the record of both are kept.
 #[async_trait]
-pub trait Store: Send + Sync + 'static {
+pub trait Store: feeds::FeedStore + Send + Sync + 'static {
     /// Stores bytes, record, dedup key and position in the chain in one step. A message is in one chain with all that it
     /// follows and with all that follows it, whichever came first: chains that a message connects become one, which
     /// keeps the key of the first named. What waited for this message waits no longer.

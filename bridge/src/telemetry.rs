@@ -109,6 +109,50 @@ struct EndpointLabel {
     endpoint: String,
 }
 
+/// What a reader of a feed asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FeedForm {
+    /// It was refused before it came to that.
+    Any,
+    /// A page.
+    Atom,
+    /// The stream of events.
+    Events,
+    /// What is in force.
+    Geojson,
+    /// A message.
+    Message,
+}
+
+/// How a reader of a feed was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FeedOutcome {
+    /// With what it asked for.
+    Answered,
+    /// The store failed.
+    Failed,
+    /// It may not, or asked for what is not there.
+    Refused,
+    /// It has it already.
+    Unchanged,
+}
+
+/// A stream of events, counted as long as it lives.
+pub struct FeedStream(Gauge);
+
+impl Drop for FeedStream {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FeedLabels {
+    endpoint: String,
+    form: String,
+    outcome: String,
+}
+
 /// All metrics of the bridge.
 pub struct Metrics {
     registry: Registry,
@@ -126,6 +170,11 @@ pub struct Metrics {
     gaps: Family<OriginLabel, Counter>,
     credentials: Family<EndpointLabel, Gauge<f64, AtomicU64>>,
     store_writable: Gauge,
+    feed_requests: Family<FeedLabels, Counter>,
+    feed_streams: Family<EndpointLabel, Gauge>,
+    feed_clients: Gauge,
+    feed_cut: Counter,
+    feed_turned_away: Counter,
     shut: Family<EndpointLabel, Gauge>,
     opened: Family<EndpointLabel, Counter>,
     put_off: Family<ReasonLabel, Counter>,
@@ -154,6 +203,11 @@ impl Metrics {
             opened: Family::default(),
             put_off: Family::default(),
             store_writable: Gauge::default(),
+            feed_requests: Family::default(),
+            feed_streams: Family::default(),
+            feed_clients: Gauge::default(),
+            feed_cut: Counter::default(),
+            feed_turned_away: Counter::default(),
         };
         let r = &mut metrics.registry;
         r.register("received", "Documents by source and what became of them", metrics.received.clone());
@@ -206,7 +260,59 @@ impl Metrics {
         r.register("endpoint_opened", "Times that an endpoint was left alone", metrics.opened.clone());
         r.register("put_off", "Deliveries that waited for their turn", metrics.put_off.clone());
         r.register("store_writable", "1 while the store takes writes", metrics.store_writable.clone());
+        metrics.register_feeds();
         Arc::new(metrics)
+    }
+
+    fn register_feeds(&mut self) {
+        let r = &mut self.registry;
+        r.register("feed_requests", "Requests of readers by feed and answer", self.feed_requests.clone());
+        r.register("feed_streams", "Readers that are told of each entry", self.feed_streams.clone());
+        r.register("feed_clients", "Connections of readers", self.feed_clients.clone());
+        r.register("feed_cut", "Readers that took nothing and were cut", self.feed_cut.clone());
+        r.register("feed_turned_away", "Readers that found no room", self.feed_turned_away.clone());
+    }
+
+    /// A reader of a feed was answered.
+    pub fn feed_request(&self, feed: &EndpointName, form: FeedForm, outcome: FeedOutcome) {
+        let form = match form {
+            FeedForm::Any => "any",
+            FeedForm::Atom => "atom",
+            FeedForm::Events => "events",
+            FeedForm::Geojson => "geojson",
+            FeedForm::Message => "message",
+        };
+        let outcome = match outcome {
+            FeedOutcome::Answered => "answered",
+            FeedOutcome::Failed => "failed",
+            FeedOutcome::Refused => "refused",
+            FeedOutcome::Unchanged => "unchanged",
+        };
+        let labels =
+            FeedLabels { endpoint: feed.0.clone(), form: form.to_owned(), outcome: outcome.to_owned() };
+        self.feed_requests.get_or_create(&labels).inc();
+    }
+
+    /// A stream of events begins.
+    pub fn feed_stream(&self, feed: &EndpointName) -> FeedStream {
+        let gauge = self.feed_streams.get_or_create(&EndpointLabel { endpoint: feed.0.clone() }).clone();
+        gauge.inc();
+        FeedStream(gauge)
+    }
+
+    /// How many readers are connected.
+    pub fn feed_clients(&self, clients: usize) {
+        self.feed_clients.set(i64::try_from(clients).unwrap_or(i64::MAX));
+    }
+
+    /// A reader took nothing.
+    pub fn feed_cut(&self) {
+        self.feed_cut.inc();
+    }
+
+    /// A reader found no room.
+    pub fn feed_turned_away(&self) {
+        self.feed_turned_away.inc();
     }
 
     /// Whether the store took the last probe.

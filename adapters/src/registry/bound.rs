@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 use super::EndpointKind;
 use crate::class::{Class, Exercise, Live, Relayable, Test};
 use crate::endpoint::{DeliveryError, Endpoint, EndpointContext, Message, Outbound, Receipt, Refusal, Wants};
+use crate::feed::Feed;
 use crate::passage::{Destination, EndpointName, Reach, SystemName};
 
 /// The object-safe twin of `Endpoint`.
@@ -19,6 +20,8 @@ pub trait DynEndpoint: Send + Sync + 'static {
     fn wants(&self) -> Wants;
     /// See `Endpoint::credential_expires_at`.
     fn credential_expires_at(&self) -> Option<Timestamp>;
+    /// See `Endpoint::feed`.
+    fn feed(&self) -> Option<&Feed>;
     /// See `Endpoint::deliver`.
     ///
     /// # Errors
@@ -34,6 +37,10 @@ impl<E: Endpoint> DynEndpoint for E {
 
     fn credential_expires_at(&self) -> Option<Timestamp> {
         Endpoint::credential_expires_at(self)
+    }
+
+    fn feed(&self) -> Option<&Feed> {
+        Endpoint::feed(self)
     }
 
     async fn deliver(&self, cx: &EndpointContext, message: &Message) -> Result<Receipt, DeliveryError> {
@@ -154,6 +161,11 @@ impl AnyEndpoint {
     /// What the bridge has to prepare for it.
     pub fn wants(&self) -> Wants {
         each!(self, bound => bound.inner.wants())
+    }
+
+    /// The feed that it is, if it is one.
+    pub fn feed(&self) -> Option<&Feed> {
+        each!(self, bound => bound.inner.feed())
     }
 
     /// When its credential runs out, if it has one that does.

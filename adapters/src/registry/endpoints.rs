@@ -9,6 +9,7 @@ use super::{AnyEndpoint, Bound, Common, DynEndpoint, EndpointKind, check_mode, c
 use crate::class::{Class, Relayable};
 use crate::email::{Email, EmailSettings};
 use crate::endpoint::Endpoint;
+use crate::feed::{Feed, FeedSettings};
 use crate::ipaws::{IpawsEndpoint, IpawsEndpointSettings};
 use crate::masas::{MasasEndpoint, MasasEndpointSettings};
 use crate::passage::{Destination, EndpointName, Reach};
@@ -38,6 +39,7 @@ pub struct EndpointTable {
     #[serde(default = "four")]
     pub max_in_flight: u32,
     email: Option<EmailSettings>,
+    feed: Option<FeedSettings>,
     ipaws: Option<IpawsEndpointSettings>,
     masas: Option<MasasEndpointSettings>,
     webhook: Option<WebhookSettings>,
@@ -74,6 +76,19 @@ impl EndpointTable {
             match Email::validate(settings, files) {
                 Ok(endpoint) => inner = Some((EndpointKind::Email, Arc::new(endpoint))),
                 Err(faulty) => under("email", faulty, &mut faults),
+            }
+        }
+        if let Some(settings) = self.feed {
+            tables += 1;
+            match Feed::validate(settings, files) {
+                Ok(feed) => {
+                    if feed.open && self.reach != Reach::Public {
+                        let problem = "is \"responders\", and anybody may read the feed";
+                        faults.push("reach", problem, "say reach = \"public\", or give it token_files");
+                    }
+                    inner = Some((EndpointKind::Feed, Arc::new(feed.named(name))));
+                }
+                Err(faulty) => under("feed", faulty, &mut faults),
             }
         }
         if let Some(settings) = self.ipaws {

@@ -114,8 +114,11 @@ async fn a_13_a_passage_to_another_endpoint_leads_nowhere() {
         addresses: vec![],
         also: Vec::new(),
     };
-    let cx =
-        EndpointContext { clock: Arc::new(Stopped("2026-03-01T12:00:00Z".parse().unwrap())), http: client() };
+    let cx = EndpointContext {
+        clock: Arc::new(Stopped("2026-03-01T12:00:00Z".parse().unwrap())),
+        http: client(),
+        shelf: Arc::new(crate::feed::NoShelf),
+    };
     let mut elsewhere = bound.destination().clone();
     elsewhere.endpoint.0.push('x');
     for (destination, goes) in [(bound.destination(), true), (&elsewhere, false)] {
@@ -135,6 +138,10 @@ impl DynEndpoint for Mute {
     }
 
     fn credential_expires_at(&self) -> Option<jiff::Timestamp> {
+        None
+    }
+
+    fn feed(&self) -> Option<&crate::feed::Feed> {
         None
     }
 
@@ -161,8 +168,11 @@ async fn a_26_a_mute_endpoint_holds_its_slots_and_no_more() {
         also: Vec::new(),
     };
     let outbound = || Outbound::new(Passage::open(&cleared, &from, bound.destination()).unwrap(), message());
-    let cx =
-        EndpointContext { clock: Arc::new(Stopped("2026-03-01T12:00:00Z".parse().unwrap())), http: client() };
+    let cx = EndpointContext {
+        clock: Arc::new(Stopped("2026-03-01T12:00:00Z".parse().unwrap())),
+        http: client(),
+        shelf: Arc::new(crate::feed::NoShelf),
+    };
     let (first, second, third) = (outbound(), outbound(), outbound());
     let ended = tokio::select! {
         biased;
@@ -200,6 +210,7 @@ fn shows(example: &str, table: &str, keys: Vec<String>) {
 const MASAS_EXAMPLE: &str = include_str!("../../../deploy/config/masas.toml");
 const IPAWS_EXAMPLE: &str = include_str!("../../../deploy/config/ipaws.toml");
 const EMAIL_EXAMPLE: &str = include_str!("../../../deploy/config/email.toml");
+const FEED_EXAMPLE: &str = include_str!("../../../deploy/config/feed.toml");
 const WEBHOOK_EXAMPLE: &str = include_str!("../../../deploy/config/webhook.toml");
 
 #[test]
@@ -207,7 +218,7 @@ fn the_examples_show_every_key() {
     let common = |kinds: &[&str], keys: Vec<String>| -> Vec<String> {
         keys.into_iter().filter(|k| !kinds.contains(&k.as_str())).collect()
     };
-    let kinds = ["email", "ipaws", "masas", "webhook"];
+    let kinds = ["email", "feed", "ipaws", "masas", "webhook"];
     shows(MASAS_EXAMPLE, "source.hub", common(&kinds, keys_of::<SourceTable>()));
     shows(MASAS_EXAMPLE, "endpoint.hub", common(&kinds, keys_of::<EndpointTable>()));
     shows(MASAS_EXAMPLE, "source.hub.masas", keys_of::<crate::masas::MasasSourceSettings>());
@@ -216,6 +227,7 @@ fn the_examples_show_every_key() {
     shows(IPAWS_EXAMPLE, "source.feed.ipaws", keys_of::<crate::ipaws::IpawsSourceSettings>());
     shows(IPAWS_EXAMPLE, "endpoint.cog.ipaws", keys_of::<crate::ipaws::IpawsEndpointSettings>());
     shows(EMAIL_EXAMPLE, "endpoint.duty.email", keys_of::<crate::email::EmailSettings>());
+    shows(FEED_EXAMPLE, "endpoint.partners.feed", keys_of::<crate::feed::FeedSettings>());
     shows(WEBHOOK_EXAMPLE, "endpoint.responder.webhook", keys_of::<crate::webhook::WebhookSettings>());
 }
 
@@ -237,11 +249,12 @@ fn the_examples_are_valid() {
         ("secrets/masas-code", "code"),
         ("secrets/cog.key.pem", &key.serialize_pem()),
         ("secrets/cog.crt.pem", &certificate),
+        ("secrets/county.token", "M2b8u0dUqCq0xg1kTn7v6cK5zqkq"),
         ("secrets/mail-password", "a word"),
         ("secrets/dkim.pem", &key.serialize_pem()),
         ("secrets/webhook.pem", "whsk_TM0Imyj/ltqdtsNG7BFOD1uKMZ81q6Yk2oz27U+4pvs="),
     ]);
-    for example in [MASAS_EXAMPLE, IPAWS_EXAMPLE, EMAIL_EXAMPLE, WEBHOOK_EXAMPLE] {
+    for example in [MASAS_EXAMPLE, IPAWS_EXAMPLE, EMAIL_EXAMPLE, FEED_EXAMPLE, WEBHOOK_EXAMPLE] {
         let whole: Whole = toml::from_str(example).unwrap();
         assert!(!whole.endpoint.is_empty());
         for (name, table) in whole.source {

@@ -101,7 +101,11 @@ mod tests {
     const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
     fn context() -> EndpointContext {
-        EndpointContext { clock: Arc::new(Stopped("2026-03-01T12:00:00Z".parse().unwrap())), http: client() }
+        EndpointContext {
+            clock: Arc::new(Stopped("2026-03-01T12:00:00Z".parse().unwrap())),
+            http: client(),
+            shelf: Arc::new(crate::feed::NoShelf),
+        }
     }
 
     fn message() -> Message {

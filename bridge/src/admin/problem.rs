@@ -21,7 +21,7 @@ pub(super) const TYPE: &str = "application/problem+json";
 const TEXT_BYTES: usize = 4 * 1024;
 
 /// A problem document.
-pub(super) fn problem(status: StatusCode, detail: &str) -> Response {
+pub(crate) fn problem(status: StatusCode, detail: &str) -> Response {
     problem_with(status, detail, Map::new())
 }
 
@@ -38,7 +38,7 @@ pub(super) fn problem_with(status: StatusCode, detail: &str, members: Map<String
 }
 
 /// Makes a problem document of every error that is none yet.
-pub(super) async fn as_problems(request: Request, next: Next) -> Response {
+pub(crate) async fn as_problems(request: Request, next: Next) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let Ok(response) = AssertUnwindSafe(next.run(request)).catch_unwind().await else {
         error!(%method, path, "an admin call panicked: a bug");

@@ -3,10 +3,10 @@
 //! Owns what is kept of a token: its SHA-256 and never itself. A token has 256 random bits, so a plain hash cannot be
 //! turned back (ASVS 5 appendix C). The text is shown once, when it is made.
 
-use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use capbridge_adapters::token::TokenDigest;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -117,11 +117,7 @@ impl Bearer {
 
     /// The digest of what somebody presents.
     pub fn digest_of(text: &str) -> String {
-        use std::fmt::Write;
-        digest(&SHA256, text.as_bytes()).as_ref().iter().fold(String::with_capacity(64), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+        TokenDigest::of(text).hex()
     }
 }
 

@@ -7,6 +7,7 @@ mod alerts;
 mod chains;
 mod deliveries;
 mod export;
+mod feeds;
 mod record;
 mod registrations;
 mod schema;

@@ -6,6 +6,7 @@
 
 mod boot;
 mod fault;
+mod feeds;
 mod import;
 mod journal;
 mod keys;

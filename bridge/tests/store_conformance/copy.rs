@@ -7,18 +7,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use cap_schema::MsgType;
 use capbridge::envelope::Lane;
 use capbridge::store::copy::{self, CopyError, Kind};
 use capbridge::store::embedded::EmbeddedStore;
 use capbridge::store::redis::RedisStore;
+use capbridge::store::registrations::{self, Draft};
 use capbridge::store::{AttemptEnd, Store, Stored};
 use capbridge_harness::eventually;
 
 use crate::samples::{
-    alert, arrival, at, delivery, event, held, id, key, quarantined, receipt, release, rendering, through,
-    update, urgent,
+    alert, arrival, at, delivery, endpoint, event, held, id, key, quarantined, receipt, release, rendering,
+    through, update, urgent,
 };
-use crate::{Embedded, Redis, reopen};
+use crate::{Embedded, Redis, feeds, reopen};
 
 /// One of everything that a store can hold.
 async fn fill(store: Arc<dyn Store>) {
@@ -46,6 +48,23 @@ async fn fill(store: Arc<dyn Store>) {
     store.finish(&id("twin", "y"), at(11), end, vec![event("waiting", Some("twin"), 11)]).await.unwrap();
     store.quarantine(quarantined("free"), Bytes::from_static(b"f"), Vec::new()).await.unwrap();
     store.release("q_free", release(), vec![event("released", None, 30)]).await.unwrap();
+    let draft = |name: &str| Draft {
+        kind: registrations::Kind::Responder,
+        name: name.into(),
+        body: serde_json::json!({"v": 1, "of": name}),
+    };
+    assert_eq!(store.register(0, vec![draft("one"), draft("two")], Vec::new()).await.unwrap(), Some(2));
+    assert_eq!(store.register(2, vec![draft("one")], Vec::new()).await.unwrap(), Some(3));
+    let mut endless = feeds::keeping("endless");
+    endless.entry.expires_at = None;
+    for keeping in [feeds::keeping("a"), feeds::replacing("b", MsgType::Update, &["a"]), endless] {
+        store.keep(keeping).await.unwrap();
+    }
+    let mut over = feeds::keeping("over");
+    over.entry.expires_at = None;
+    over.entry.published_at = at(-9_000_000);
+    store.keep(over).await.unwrap();
+    assert_eq!(store.sweep_feed(&endpoint("f"), at(-8_000_000), 9).await.unwrap(), 1);
     // Swept: what is for ever stays.
     let mut old = alert("old");
     (old.envelope.expires_at, old.envelope.accepted_at) = (None, at(-9_000_000));
@@ -77,6 +96,15 @@ async fn a_copy_holds_everything_and_goes_on_as_the_original_would() {
     let claims = store.claim(Lane::Urgent, at(400), at(460), 9).await.unwrap();
     assert_eq!(claims.iter().map(|c| &c.delivery.id).collect::<Vec<_>>(), [&id("twin", "y")]);
     assert_eq!(claims[0].rendering.as_ref(), Some(&rendering(&id("twin", "y").0)));
+    let in_force = store.in_force(&endpoint("f"), at(20), 99, 9).await.unwrap();
+    assert_eq!(in_force.iter().map(|p| p.entry.id.as_str()).collect::<Vec<_>>(), ["msg_endless", "msg_b"]);
+    let documents = store.registrations(0, 9).await.unwrap();
+    assert_eq!(
+        documents.iter().map(|d| (d.name.as_str(), d.revision)).collect::<Vec<_>>(),
+        [("two", 2), ("one", 3)]
+    );
+    assert_eq!(store.keep(feeds::keeping("next")).await.unwrap(), 5);
+    assert_eq!(store.sweep_feed(&endpoint("f"), at(3_601), 1).await.unwrap(), 1);
     store.replay(&id("twin", "x"), at(401), at(900), Vec::new()).await.unwrap();
     reopen_as_copied(store).await;
 }
@@ -121,8 +149,18 @@ fn shape(redis: &Redis) -> BTreeMap<String, BTreeSet<String>> {
             }
         });
         let fields = found.entry(family.clone()).or_default();
-        if ["alert:", "seen:", "name:", "delivery:", "rendering:", "quarantine:", "audit:head"]
-            .contains(&&*family)
+        if [
+            "alert:",
+            "seen:",
+            "name:",
+            "delivery:",
+            "rendering:",
+            "quarantine:",
+            "audit:head",
+            "feed:",
+            "feed-entry:",
+        ]
+        .contains(&&*family)
         {
             fields.extend(say(&["--raw", "HKEYS", &key]));
         }

@@ -9,6 +9,7 @@
 mod alerts;
 mod copy;
 mod deliveries;
+mod feeds;
 mod random;
 mod record;
 mod registrations;
@@ -94,6 +95,11 @@ macro_rules! suite {
                 deliveries: followers_are_all_endpoints_of_a_chain_with_the_newest_rule
                 deliveries: lists_of_deliveries_are_newest_first_in_pages
                 deliveries: a_journey_holds_deliveries_with_their_reports
+                feeds: an_entry_has_one_place_and_is_kept_byte_for_byte
+                feeds: entries_are_read_from_any_place_in_both_directions
+                feeds: many_at_once_have_places_without_a_gap
+                feeds: what_was_replaced_ended_or_expired_is_in_force_no_more
+                feeds: old_entries_are_swept_and_the_feed_says_so
                 record: a_document_in_quarantine_is_kept_and_counted
                 record: a_released_document_counts_no_more_and_says_who_released_it
                 record: the_quarantine_is_listed_newest_first_in_pages

@@ -151,7 +151,11 @@ impl Sender {
     pub fn new(table: &str, files: &Texts, clock: &capbridge_exercise::Clock) -> Self {
         let endpoint: EndpointTable = toml::from_str(table).unwrap();
         let endpoint = endpoint.validate("there", files).map_err(|f| f.0).unwrap();
-        let cx = EndpointContext { clock: Arc::new(Shared(clock.clone())), http: http() };
+        let cx = EndpointContext {
+            clock: Arc::new(Shared(clock.clone())),
+            http: http(),
+            shelf: Arc::new(capbridge_adapters::feed::NoShelf),
+        };
         Sender { endpoint, cx, prior: Vec::new() }
     }
 

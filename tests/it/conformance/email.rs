@@ -56,6 +56,7 @@ impl Post {
         let cx = EndpointContext {
             clock: std::sync::Arc::new(Shared(clock)),
             http: HttpClient::new(settings).unwrap(),
+            shelf: std::sync::Arc::new(capbridge_adapters::feed::NoShelf),
         };
         let pem = |algorithm| rcgen::KeyPair::generate_for(algorithm).unwrap().serialize_pem();
         let rsa =

@@ -95,6 +95,7 @@ impl Fake {
         let cx = EndpointContext {
             clock: Arc::new(Stopped("2026-03-01T12:00:00Z".parse().unwrap())),
             http: HttpClient::new(settings).unwrap(),
+            shelf: Arc::new(crate::feed::NoShelf),
         };
         email.deliver(&cx, &message(CAP, "live", None, "Alert")).await
     }

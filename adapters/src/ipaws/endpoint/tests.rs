@@ -46,7 +46,11 @@ fn endpoint(url: &str, key: &str, certificate: &str) -> Result<IpawsEndpoint, Ve
 }
 
 fn context(now: &str) -> EndpointContext {
-    EndpointContext { clock: Arc::new(Stopped(now.parse().unwrap())), http: client() }
+    EndpointContext {
+        clock: Arc::new(Stopped(now.parse().unwrap())),
+        http: client(),
+        shelf: Arc::new(crate::feed::NoShelf),
+    }
 }
 
 const NOW: &str = "2026-03-01T12:00:01Z";

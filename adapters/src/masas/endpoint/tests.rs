@@ -17,7 +17,11 @@ fn endpoint(peer: &Peer, more: &str) -> MasasEndpoint {
 }
 
 fn context() -> EndpointContext {
-    EndpointContext { clock: Arc::new(Stopped("2026-03-01T12:00:00Z".parse().unwrap())), http: client() }
+    EndpointContext {
+        clock: Arc::new(Stopped("2026-03-01T12:00:00Z".parse().unwrap())),
+        http: client(),
+        shelf: Arc::new(crate::feed::NoShelf),
+    }
 }
 
 fn cap(status: &str) -> String {

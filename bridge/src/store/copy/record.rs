@@ -2,10 +2,14 @@
 
 use aws_lc_rs::digest::{Context, SHA256};
 use bytes::Bytes;
+use capbridge_adapters::feed::Keeping;
+use capbridge_adapters::passage::EndpointName;
 use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::envelope::{AlertKey, Quarantined, StoredAlert};
+use crate::store::feeds::Extent;
+use crate::store::registrations::Registration;
 use crate::store::{Delivery, DeliveryId, Rendering};
 
 macro_rules! kinds {
@@ -49,6 +53,12 @@ kinds! {
     Events = "audit events",
     /// Where sources go on.
     Checkpoints = "checkpoints",
+    /// Registration documents.
+    Registrations = "registrations",
+    /// How far feeds are.
+    Feeds = "feeds",
+    /// Entries of feeds.
+    FeedEntries = "feed entries",
 }
 
 impl Kind {
@@ -67,7 +77,7 @@ impl Kind {
 }
 
 /// One record.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Record {
     /// An alert.
     Alert {
@@ -120,6 +130,19 @@ pub enum Record {
         origin: String,
         /// Where it goes on.
         value: String,
+    },
+    /// A registration document.
+    Registration(Box<Registration>),
+    /// How far a feed is.
+    Feed(EndpointName, Extent),
+    /// An entry of a feed.
+    FeedEntry {
+        /// The feed, the entry and the bytes of its message.
+        keeping: Box<Keeping>,
+        /// Its place in the feed.
+        place: u64,
+        /// Nothing took its place, and it is no end of something.
+        stands: bool,
     },
 }
 
@@ -206,7 +229,10 @@ impl Record {
             | Record::Delivery { .. }
             | Record::Ours(_)
             | Record::Event(_)
-            | Record::Checkpoint { .. } => 0,
+            | Record::Checkpoint { .. }
+            | Record::Registration(_)
+            | Record::Feed(..) => 0,
+            Record::FeedEntry { keeping, .. } => keeping.body.len(),
         }
     }
 
@@ -241,6 +267,12 @@ impl Record {
             }
             Record::Event(entry) => part(&text(entry)),
             Record::Checkpoint { origin, value } => part(&text(&(origin, value))),
+            Record::Registration(r) => part(&text(&(&r.kind, &r.name, r.revision, &r.body))),
+            Record::Feed(feed, extent) => part(&text(&(feed, extent.last, extent.swept))),
+            Record::FeedEntry { keeping, place, stands } => {
+                part(&text(&(&keeping.feed, place, stands, &keeping.entry)));
+                part(&keeping.body);
+            }
         }
         context.finish()
     }

@@ -6,12 +6,16 @@
 use std::path::Path;
 
 use bytes::Bytes;
+use capbridge_adapters::feed::Keeping;
+use capbridge_adapters::passage::EndpointName;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{EmbeddedStore, Fault, deliveries, engine};
+use super::{EmbeddedStore, Fault, deliveries, engine, registrations};
 use crate::audit;
 use crate::envelope::{AlertKey, Envelope, StoredAlert};
 use crate::store::copy::{Entry, Kind, Name, Ours, Record, Seen};
+use crate::store::feeds::Extent;
+use crate::store::registrations::Registration;
 use crate::store::{DeliveryId, StoreError};
 
 /// The bytes after which a batch is full.
@@ -94,6 +98,9 @@ fn table(kind: Kind) -> &'static str {
         Kind::Quarantine => "quarantine",
         Kind::Events => "events",
         Kind::Checkpoints => "checkpoints",
+        Kind::Registrations => "registrations",
+        Kind::Feeds => "feeds",
+        Kind::FeedEntries => "feed_entries",
     }
 }
 
@@ -175,8 +182,46 @@ fn read(c: &Connection, kind: Kind, after: &str, limit: u32) -> Result<Vec<Place
             (after, limit),
             |row| Ok(Record::Checkpoint { origin: row.get(0)?, value: row.get(1)? }),
         ),
+        Kind::Registrations => {
+            let after = after.parse().unwrap_or(0);
+            let found = registrations::registrations(c, after, limit)?;
+            let place = |r: Registration| (r.revision.to_string(), Record::Registration(Box::new(r)));
+            Ok(found.into_iter().map(place).collect())
+        }
+        Kind::Feeds | Kind::FeedEntries => read_feeds(c, kind, after, limit),
         Kind::Ours => ours(c, after, limit),
     }
+}
+
+fn read_feeds(c: &Connection, kind: Kind, after: &str, limit: u32) -> Result<Vec<Placed>, Fault> {
+    if kind == Kind::Feeds {
+        return named(
+            c,
+            "SELECT feed, last, swept FROM feeds WHERE feed > ? ORDER BY feed LIMIT ?",
+            (after, limit),
+            |row| {
+                let (last, swept): (i64, i64) = (row.get(1)?, row.get(2)?);
+                let extent = Extent { last: unsigned(last), swept: unsigned(swept) };
+                Ok(Record::Feed(EndpointName(row.get(0)?), extent))
+            },
+        );
+    }
+    numbered(
+        c,
+        "SELECT seq, feed, place, stands, entry, body FROM feed_entries WHERE seq > ? ORDER BY seq LIMIT ?",
+        (after, limit),
+        |row| {
+            let entry = serde_json::from_str(&row.get::<_, String>(4)?)?;
+            let body = Bytes::from(row.get::<_, Vec<u8>>(5)?);
+            let keeping = Box::new(Keeping { feed: EndpointName(row.get(1)?), entry, body });
+            Ok(Record::FeedEntry { keeping, place: unsigned(row.get(2)?), stands: row.get(3)? })
+        },
+    )
+}
+
+/// SQLite counts with a sign.
+fn unsigned(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
 }
 
 fn alert(row: &Row<'_>) -> Result<Record, Fault> {
@@ -281,6 +326,9 @@ mod tests {
         ("quarantine", "seq -id entry raw"),
         ("events", "seq alert event hash"),
         ("checkpoints", "origin value"),
+        ("registrations", "kind name revision body"),
+        ("feeds", "feed last swept"),
+        ("feed_entries", "seq feed place -id -reference stands -expires_at -over_at entry body"),
         ("leases", "-name -holder -until"),
         ("counters", "-name -n"),
     ];

@@ -121,6 +121,7 @@ pub(super) fn prepare(connection: &mut Connection) -> Result<(), Fault> {
         transaction.commit()?;
     }
     connection.execute_batch(super::registrations::TABLE)?;
+    connection.execute_batch(super::feeds::TABLES)?;
     // The process before this one may have ended because of a failed sync.
     settle(connection)?;
     // The folder's lock says that nobody else works here: what a dead process had leased is free at once.

@@ -7,14 +7,18 @@
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use capbridge_adapters::feed::Keeping;
+use jiff::Timestamp;
 use redis::Pipeline;
 
 use super::fault::{Fault, engine};
+use super::feeds::NO_END_MS;
 use super::keys::{Keys, suffix};
 use super::link::Effect;
 use super::records::{lane_name, state_name};
 use super::{RedisSettings, RedisStore};
 use crate::store::copy::{Entry, Kind, Marker, Record, over_ms};
+use crate::store::registrations::Registration;
 use crate::store::{Delivery, Rendering, State, StoreError};
 
 mod read_back;
@@ -122,6 +126,9 @@ impl RedisStore {
             Kind::Quarantine => ask("ZCARD", suffix::QUARANTINED),
             Kind::Events => ask("XLEN", suffix::AUDIT),
             Kind::Checkpoints => ask("HLEN", suffix::CHECKPOINTS),
+            Kind::Registrations => ask("HLEN", suffix::REGISTERED),
+            Kind::Feeds => ask("SCARD", suffix::FEEDS),
+            Kind::FeedEntries => return Ok(self.family(suffix::FEED_ENTRY).await?.0),
             Kind::Seen => return Ok(self.family(suffix::SEEN).await?.0),
             Kind::Names => return Ok(self.family(suffix::NAME).await?.0),
             Kind::Renderings => return Ok(self.family(suffix::RENDERING).await?.0),
@@ -215,6 +222,19 @@ impl RedisStore {
                 }
             }
             Record::Event(entry) => self.add_event(pipe, entry),
+            Record::Registration(document) => {
+                let name = registered(document);
+                pipe.hset(keys.one(suffix::REGISTERED), &name, document.body.to_string()).ignore();
+                pipe.zadd(keys.one(suffix::REGISTERED_ORDER), &name, document.revision).ignore();
+            }
+            Record::Feed(feed, extent) => {
+                pipe.sadd(keys.one(suffix::FEEDS), &feed.0).ignore();
+                let fields = [("last", extent.last), ("swept", extent.swept)];
+                pipe.hset_multiple(keys.of(suffix::FEED, &feed.0), &fields).ignore();
+            }
+            Record::FeedEntry { keeping, place, stands } => {
+                self.add_entry(pipe, keeping, (*place, *stands))?;
+            }
             Record::Checkpoint { origin, value } => {
                 pipe.hset(keys.one(suffix::CHECKPOINTS), origin, value).ignore();
             }
@@ -330,6 +350,28 @@ impl RedisStore {
         }
     }
 
+    fn add_entry(
+        &self,
+        pipe: &mut Pipeline,
+        keeping: &Keeping,
+        (place, stands): (u64, bool),
+    ) -> Result<(), Fault> {
+        let Keeping { feed, entry, body } = keeping;
+        let of = |suffix| self.keys.of(suffix, &feed.0);
+        let key = self.keys.of(suffix::FEED_ENTRY, &Keys::line(&feed.0, &entry.id));
+        pipe.hset(&key, "place", place).hset(&key, "reference", &entry.reference);
+        pipe.hset(&key, "entry", serde_json::to_string(entry)?).hset(&key, "body", body.as_ref());
+        pipe.zadd(of(suffix::FEED_ORDER), &entry.id, place);
+        let over = member(&entry.id, i64::try_from(place).unwrap_or(i64::MAX));
+        pipe.zadd(of(suffix::FEED_OVER), over, entry.over_at().as_millisecond());
+        pipe.hset(of(suffix::FEED_NAMES), &entry.reference, &entry.id);
+        if stands {
+            let ends = entry.expires_at.map_or(NO_END_MS, Timestamp::as_millisecond);
+            pipe.zadd(of(suffix::FEED_STANDS), &entry.id, ends);
+        }
+        Ok(())
+    }
+
     fn add_event(&self, pipe: &mut Pipeline, entry: &Entry) {
         let (keys, id) = (&self.keys, format!("{}-0", entry.seq));
         pipe.cmd("XADD").arg(keys.one(suffix::AUDIT)).arg(&id).arg("event").arg(&entry.text);
@@ -340,6 +382,11 @@ impl RedisStore {
             pipe.rpush(keys.of(suffix::EVENTS, alert), &entry.text);
         }
     }
+}
+
+/// The field of a registration document.
+fn registered(document: &Registration) -> String {
+    format!("{}/{}", document.kind, document.name)
 }
 
 /// A member of a time-ordered set, as the scripts write it.

@@ -142,6 +142,26 @@ families! {
     CHECKPOINTS = "checkpoints";
     /// hash: `holder` and `until` (ms). Writer: lease, unlease. Reader: lease. Until given back. 1 for each source.
     LEASE = "lease:";
+    /// set: the feeds that entries were ever kept for. Writer: keep. Reader: housekeeping. For ever. 1.
+    FEEDS = "feeds";
+    /// hash: how far a feed is: `last` and `swept`, the last place that was given and the last whose entry was
+    /// deleted. Writer: keep, sweep_feed. Reader: extent. For ever. 1 for each feed.
+    FEED = "feed:";
+    /// hash: an entry of a feed: `place`, `reference`, `entry` (JSON), `body`. Writer: keep, sweep_feed.
+    /// Reader: entries, entry. Until swept. 1 for each entry.
+    FEED_ENTRY = "feed-entry:";
+    /// sorted set: the entries of a feed by place. Writer: keep, sweep_feed. Reader: entries. Until swept. As
+    /// the entries.
+    FEED_ORDER = "feed-order:";
+    /// sorted set: the entries of a feed by the time from which retention counts (ms). Writer: keep,
+    /// sweep_feed. Reader: sweep_feed. Until swept. As the entries.
+    FEED_OVER = "feed-over:";
+    /// hash: by CAP reference: the entry of a feed. Writer: keep, sweep_feed. Reader: keep. Until swept. 1 for
+    /// each feed; a field for each entry.
+    FEED_NAMES = "feed-names:";
+    /// sorted set: the entries of a feed whose place nothing took, by when they expire (ms). Writer: keep,
+    /// sweep_feed. Reader: entries. Until swept. As the entries that stand.
+    FEED_STANDS = "feed-stands:";
     /// hash: how far a copy of another store is: `source`, `kind`, `place`. Writer: copy. Reader: copy, every start. Until the
     /// copy is complete. 1.
     COPY = "copy";

@@ -52,6 +52,6 @@ macro_rules! programs {
 }
 
 programs! {
-    accept, claim, depth, extend, find, finish, give_back, issued, journey, known, later, lease, list, next_due, probe, quarantine, record,
-    register, registrations, release, render, replay, route, seal, sweep, unlease, unrouted,
+    accept, claim, depth, entries, extend, find, finish, give_back, issued, journey, keep, known, later, lease, list, next_due, probe, quarantine, record,
+    register, registrations, release, render, replay, route, seal, sweep, sweep_feed, unlease, unrouted,
 }

@@ -2,14 +2,18 @@
 
 use std::collections::HashMap;
 
+use bytes::Bytes;
+use capbridge_adapters::feed::Keeping;
 use redis::Value;
 
 use super::super::fault::{Fault, engine};
-use super::super::keys::suffix;
+use super::super::keys::{Keys, suffix};
 use super::super::records::{self, Parts};
-use super::{RedisStore, STEP};
+use super::{RedisStore, STEP, registered};
 use crate::store::StoreError;
 use crate::store::copy::{Entry, Name, Ours, Record, Seen};
+use crate::store::feeds::Extent;
+use crate::store::registrations::Registration;
 
 impl RedisStore {
     /// For each record what is here under the same name, if anything is.
@@ -87,6 +91,21 @@ impl RedisStore {
                     }
                     None => nothing(pipe),
                 }
+            }
+            Record::Registration(document) => {
+                let name = registered(document);
+                pipe.hget(keys.one(suffix::REGISTERED), &name);
+                pipe.zscore(keys.one(suffix::REGISTERED_ORDER), name);
+            }
+            Record::Feed(feed, _) => {
+                many(pipe, keys.of(suffix::FEED, &feed.0), &["last", "swept"]);
+                nothing(pipe);
+            }
+            Record::FeedEntry { keeping, .. } => {
+                let (feed, id) = (&keeping.feed.0, &keeping.entry.id);
+                let key = keys.of(suffix::FEED_ENTRY, &Keys::line(feed, id));
+                many(pipe, key, &["place", "entry", "body"]);
+                pipe.zscore(keys.of(suffix::FEED_STANDS, feed), id);
             }
             Record::Checkpoint { origin, .. } => {
                 pipe.hget(keys.one(suffix::CHECKPOINTS), origin);
@@ -176,8 +195,33 @@ fn build(wanted: &Record, first: Value, second: Value) -> Result<Option<Record>,
             // The hashes are a list, and the chain over all of them is verified as one.
             text.map(|text| Record::Event(Entry { text, alert, ..entry.clone() }))
         }
+        Record::Registration(document) => {
+            let body = text(first)?.map(|body| serde_json::from_str(&body)).transpose()?;
+            let revision = text(second)?.and_then(|score| score.parse().ok()).unwrap_or(0);
+            body.map(|body| {
+                Record::Registration(Box::new(Registration { revision, body, ..(**document).clone() }))
+            })
+        }
+        Record::Feed(..) | Record::FeedEntry { .. } => Some(build_of_feed(wanted, first, second)?),
         Record::Checkpoint { origin, .. } => {
             text(first)?.map(|value| Record::Checkpoint { origin: origin.clone(), value })
         }
     })
+}
+
+/// The same for what belongs to feeds.
+fn build_of_feed(wanted: &Record, first: Value, second: Value) -> Result<Record, Fault> {
+    if let Record::Feed(feed, _) = wanted {
+        let mut parts = Parts::of(first)?;
+        let (last, swept): (u64, Option<u64>) = (parts.next()?, parts.next()?);
+        return Ok(Record::Feed(feed.clone(), Extent { last, swept: swept.unwrap_or(0) }));
+    }
+    if let Record::FeedEntry { keeping, .. } = wanted {
+        let mut parts = Parts::of(first)?;
+        let (place, entry) = (parts.next()?, parts.json()?);
+        let body = Bytes::from(parts.next::<Vec<u8>>()?);
+        let keeping = Box::new(Keeping { feed: keeping.feed.clone(), entry, body });
+        return Ok(Record::FeedEntry { keeping, place, stands: second != Value::Nil });
+    }
+    Err(Fault::Shape("a record of a feed"))
 }
