@@ -4,7 +4,6 @@
 
 mod supervise;
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,8 +11,7 @@ use std::time::Duration;
 
 use capbridge_adapters::endpoint::EndpointContext;
 use capbridge_adapters::http::HttpClient;
-use capbridge_adapters::passage::EndpointName;
-use capbridge_adapters::registry::{AnyEndpoint, ReadySource};
+use capbridge_adapters::registry::ReadySource;
 use capbridge_adapters::source::{Accept, Clock, SourceContext};
 use jiff::{SignedDuration, Timestamp};
 use tokio::net::TcpListener;
@@ -277,10 +275,9 @@ pub async fn start(mut config: Config, stop: CancellationToken) -> Result<Runnin
     store.record(vec![life_cycle("started")]).await.map_err(StartError::Store)?;
     let clock = clock(&config);
     let http = HttpClient::new(config.http.clone()).map_err(StartError::Http)?;
-    let shelves = Shelves::new(Arc::clone(&store));
+    let shelves = Shelves::new(Arc::clone(&store), &config.endpoints, config.retention.alerts_days);
     let common = Common { store, clock, http, metrics: Metrics::new(), shelves };
     let readers = Readers::new(&config, &common, &stop).await?;
-    let keep_days = keep_days(&config);
     announce(&config, admin);
     let limit = Duration::from_secs(config.bridge.shutdown_secs);
     let yield_after = config.store.redis_url.is_some().then_some(supervise::YIELD_AFTER);
@@ -303,10 +300,8 @@ pub async fn start(mut config: Config, stop: CancellationToken) -> Result<Runnin
         yield_after,
     };
     reading.start(sources, &tasks);
-    if let Some(readers) = readers {
-        tasks.start("feeds".into(), readers.server.serve(readers.listener));
-    }
-    let Common { store, clock, metrics, .. } = common;
+    readers.into_iter().for_each(|r| tasks.start("feeds".into(), r.server.serve(r.listener)));
+    let Common { store, clock, metrics, shelves, .. } = common;
     let (route_stop, woken) = (stop.clone(), Arc::clone(&accepted));
     tasks.start("router".into(), async move { router.run(&woken, route_stop).await });
     for lane in [Lane::Urgent, Lane::Routine] {
@@ -320,7 +315,7 @@ pub async fn start(mut config: Config, stop: CancellationToken) -> Result<Runnin
         contacts: Arc::clone(&contacts),
         credentials: Arc::clone(&credentials),
         days,
-        keep_days,
+        shelves,
         health: Arc::clone(&tasks.health),
         accepted,
         routed,
@@ -329,7 +324,6 @@ pub async fn start(mut config: Config, stop: CancellationToken) -> Result<Runnin
     tasks.start("housekeeping".into(), keep_house(keeping));
     let (reader, reader_stop) = (Arc::clone(&registrar), stop.clone());
     tasks.start("registrations".into(), async move { follow_registrations(&reader, &reader_stop).await });
-    let contact_limit = Duration::from_secs(contact_secs);
     let state = AdminState {
         store: Arc::clone(&store),
         pipeline,
@@ -339,7 +333,7 @@ pub async fn start(mut config: Config, stop: CancellationToken) -> Result<Runnin
         clock,
         token,
         registrar,
-        contact_limit,
+        contact_limit: Duration::from_secs(contact_secs),
         replay_secs,
         hosts,
         health: Arc::clone(&tasks.health),
@@ -400,11 +394,6 @@ fn clock(config: &Config) -> BridgeClock {
     } else {
         BridgeClock::System(SystemClock)
     }
-}
-
-fn keep_days(config: &Config) -> BTreeMap<EndpointName, u32> {
-    let feeds = config.endpoints.values().filter_map(AnyEndpoint::feed);
-    feeds.map(|feed| (feed.name.clone(), feed.keep_days)).collect()
 }
 
 /// What the sources are given.
@@ -511,8 +500,7 @@ struct Keeping {
     contacts: Arc<Contacts>,
     credentials: Arc<Credentials>,
     days: u32,
-    /// How long the feeds keep their entries.
-    keep_days: BTreeMap<EndpointName, u32>,
+    shelves: Arc<Shelves>,
     health: Arc<Health>,
     /// Wakes the router.
     accepted: Arc<Notify>,
@@ -540,7 +528,7 @@ impl Keeping {
 
 /// Gauges, retention and the watchdog.
 async fn keep_house(keeping: Keeping) {
-    let Keeping { store, clock, metrics, contacts, credentials, days, keep_days, stop, .. } = &keeping;
+    let Keeping { store, clock, metrics, contacts, credentials, days, shelves, stop, .. } = &keeping;
     while !stop.is_cancelled() {
         let now = clock.now();
         keeping.ask_store().await;
@@ -558,7 +546,7 @@ async fn keep_house(keeping: Keeping) {
             Ok(swept) => info!(swept, "retention: alerts deleted"),
             Err(error) => warn!(error = %ErrorChain(&error), "retention waits for the store"),
         }
-        feeds::sweep(&**store, keep_days, *days, now).await;
+        shelves.sweep(now).await;
         if let Err(error) = store.seal().await {
             warn!(error = %ErrorChain(&error), "the audit log waits to be chained");
         }

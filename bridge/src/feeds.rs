@@ -54,12 +54,41 @@ const GEOJSON: &str = "application/geo+json";
 pub struct Shelves {
     store: Arc<dyn Store>,
     changed: watch::Sender<()>,
+    /// How long feeds keep their entries, days.
+    keep_days: BTreeMap<EndpointName, u32>,
+    /// How long those do that are no longer configured.
+    days: u32,
 }
 
 impl Shelves {
-    /// In a store.
-    pub fn new(store: Arc<dyn Store>) -> Arc<Self> {
-        Arc::new(Shelves { store, changed: watch::Sender::new(()) })
+    /// In a store; `days` is how long the archive keeps alerts.
+    pub fn new(
+        store: Arc<dyn Store>,
+        endpoints: &BTreeMap<EndpointName, AnyEndpoint>,
+        days: u32,
+    ) -> Arc<Self> {
+        let feeds = endpoints.values().filter_map(AnyEndpoint::feed);
+        let keep_days = feeds.map(|feed| (feed.name.clone(), feed.keep_days)).collect();
+        Arc::new(Shelves { store, changed: watch::Sender::new(()), keep_days, days })
+    }
+
+    /// Deletes entries whose time is over.
+    pub async fn sweep(&self, now: Timestamp) {
+        let feeds = match self.store.feeds().await {
+            Ok(feeds) => feeds,
+            Err(error) => return warn!(error = %ErrorChain(&error), "the feeds wait for the store"),
+        };
+        for feed in feeds {
+            let days = i64::from(self.keep_days.get(&feed).copied().unwrap_or(self.days));
+            let before = now.checked_sub(SignedDuration::from_hours(24 * days)).unwrap_or(Timestamp::MIN);
+            match self.store.sweep_feed(&feed, before, SWEEP).await {
+                Ok(0) => {}
+                Ok(swept) => info!(endpoint = %feed, swept, "retention: entries deleted"),
+                Err(error) => {
+                    warn!(endpoint = %feed, error = %ErrorChain(&error), "the feed waits for the store");
+                }
+            }
+        }
     }
 }
 
@@ -348,25 +377,6 @@ fn resume_from(id: &str, extent: Extent) -> Result<u64, (StatusCode, &'static st
             "events after this Last-Event-ID are no longer kept: read the Atom feed, then begin without it",
         )),
         Ok(place) => Ok(place),
-    }
-}
-
-/// Deletes entries whose time is over; those of a feed that is no longer configured by the days of the archive.
-pub async fn sweep(store: &dyn Store, keep: &BTreeMap<EndpointName, u32>, days: u32, now: Timestamp) {
-    let feeds = match store.feeds().await {
-        Ok(feeds) => feeds,
-        Err(error) => return warn!(error = %ErrorChain(&error), "the feeds wait for the store"),
-    };
-    for feed in feeds {
-        let days = i64::from(keep.get(&feed).copied().unwrap_or(days));
-        let before = now.checked_sub(SignedDuration::from_hours(24 * days)).unwrap_or(Timestamp::MIN);
-        match store.sweep_feed(&feed, before, SWEEP).await {
-            Ok(0) => {}
-            Ok(swept) => info!(endpoint = %feed, swept, "retention: entries deleted"),
-            Err(error) => {
-                warn!(endpoint = %feed, error = %ErrorChain(&error), "the feed waits for the store")
-            }
-        }
     }
 }
 

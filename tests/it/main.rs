@@ -34,6 +34,7 @@ mod crash;
 mod demo;
 mod drivers;
 mod email;
+mod feeds;
 mod full_store;
 mod hub;
 mod registration;

@@ -182,15 +182,16 @@ fn read(c: &Connection, kind: Kind, after: &str, limit: u32) -> Result<Vec<Place
             (after, limit),
             |row| Ok(Record::Checkpoint { origin: row.get(0)?, value: row.get(1)? }),
         ),
-        Kind::Registrations => {
-            let after = after.parse().unwrap_or(0);
-            let found = registrations::registrations(c, after, limit)?;
-            let place = |r: Registration| (r.revision.to_string(), Record::Registration(Box::new(r)));
-            Ok(found.into_iter().map(place).collect())
-        }
+        Kind::Registrations => documents(c, after, limit),
         Kind::Feeds | Kind::FeedEntries => read_feeds(c, kind, after, limit),
         Kind::Ours => ours(c, after, limit),
     }
+}
+
+fn documents(c: &Connection, after: &str, limit: u32) -> Result<Vec<Placed>, Fault> {
+    let found = registrations::registrations(c, after.parse().unwrap_or(0), limit)?;
+    let place = |r: Registration| (r.revision.to_string(), Record::Registration(Box::new(r)));
+    Ok(found.into_iter().map(place).collect())
 }
 
 fn read_feeds(c: &Connection, kind: Kind, after: &str, limit: u32) -> Result<Vec<Placed>, Fault> {

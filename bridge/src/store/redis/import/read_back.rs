@@ -195,18 +195,19 @@ fn build(wanted: &Record, first: Value, second: Value) -> Result<Option<Record>,
             // The hashes are a list, and the chain over all of them is verified as one.
             text.map(|text| Record::Event(Entry { text, alert, ..entry.clone() }))
         }
-        Record::Registration(document) => {
-            let body = text(first)?.map(|body| serde_json::from_str(&body)).transpose()?;
-            let revision = text(second)?.and_then(|score| score.parse().ok()).unwrap_or(0);
-            body.map(|body| {
-                Record::Registration(Box::new(Registration { revision, body, ..(**document).clone() }))
-            })
-        }
+        Record::Registration(document) => build_document(document, first, second)?,
         Record::Feed(..) | Record::FeedEntry { .. } => Some(build_of_feed(wanted, first, second)?),
         Record::Checkpoint { origin, .. } => {
             text(first)?.map(|value| Record::Checkpoint { origin: origin.clone(), value })
         }
     })
+}
+
+fn build_document(wanted: &Registration, first: Value, second: Value) -> Result<Option<Record>, Fault> {
+    let body = text(first)?.map(|body| serde_json::from_str(&body)).transpose()?;
+    let revision = text(second)?.and_then(|score| score.parse().ok()).unwrap_or(0);
+    let document = |body| Registration { revision, body, ..wanted.clone() };
+    Ok(body.map(|body| Record::Registration(Box::new(document(body)))))
 }
 
 /// The same for what belongs to feeds.
