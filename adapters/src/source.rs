@@ -81,6 +81,9 @@ pub trait Clock: Send + Sync + 'static {
 pub enum Form {
     /// A CAP document.
     Cap,
+    /// A MASAS Atom entry that its author ended, and the CAP alert in it that goes on; `masas::entry` makes a Cancel of
+    /// it. In front of both stands a line with the length of the entry.
+    MasasEnding,
     /// A MASAS Atom entry without a usable CAP enclosure; normalised to CAP by `masas::entry`.
     MasasEntry,
 }

@@ -22,7 +22,7 @@ use cap_schema::{Alert, Code, Finding, Limits, MsgType};
 use capbridge_adapters::class::{Class, Classified, ExerciseId};
 use capbridge_adapters::masas::entry::EntrySettings;
 use capbridge_adapters::passage::{Origin, Provenance, SystemName};
-use capbridge_adapters::source::{Accept, AcceptError, Acceptance, Clock, Received};
+use capbridge_adapters::source::{Accept, AcceptError, Acceptance, Clock, Form, Received};
 use jiff::SignedDuration;
 use serde_json::json;
 use tokio::sync::Notify;
@@ -151,6 +151,15 @@ impl Accept for Pipeline {
     }
 }
 
+/// Whether what a document follows may still come. What is made of an entry follows that entry's earlier versions, which
+/// its source handed over before or never will: hubs show the newest only.
+fn comes_later(form: Form) -> bool {
+    match form {
+        Form::Cap => true,
+        Form::MasasEnding | Form::MasasEntry => false,
+    }
+}
+
 /// An operator's word that a quarantined document is to be believed.
 #[derive(Clone, Debug)]
 pub struct Pardon {
@@ -189,8 +198,8 @@ impl Pipeline {
             return self.turn_back(origin, &received, &reference, key).await;
         }
         let mut standing = self.stand(source, origin, &read.alert, &reference).await?;
-        let verdict = self.judge(source, &received, &read.alert, &standing).await?;
         let cap = read.derived.as_deref().unwrap_or(&received.raw);
+        let verdict = self.judge(source, cap, &read.alert, &standing).await?;
         let (signature, verdict_findings) = match (verdict, pardon) {
             (Ok(verified), _) => (verified.verification.state.to_string(), verified.findings),
             (Err(setback), Some(pardon)) => {
@@ -268,11 +277,11 @@ impl Pipeline {
     async fn judge(
         &self,
         source: &SourceProfile,
-        received: &Received,
+        cap: &[u8],
         alert: &Alert<'_>,
         standing: &Standing,
     ) -> Result<Result<verify::Verified, Box<Setback>>, StoreError> {
-        let mut verified = match verify::verify(&received.raw, alert, &source.trust) {
+        let mut verified = match verify::verify(cap, alert, &source.trust) {
             Ok(verified) => verified,
             Err(setback) => return Ok(Err(setback)),
         };
@@ -330,7 +339,9 @@ impl Pipeline {
         let accepted_at = self.clock.now();
         let hold = SignedDuration::from_secs(i64::try_from(self.intake.hold_secs).unwrap_or(60));
         let (msg_type, waits) = match &alert.msg_type {
-            Code::Known(kind @ (MsgType::Update | MsgType::Cancel)) => (*kind, !names.follows.is_empty()),
+            Code::Known(kind @ (MsgType::Update | MsgType::Cancel)) => {
+                (*kind, !names.follows.is_empty() && comes_later(received.form))
+            }
             Code::Known(kind @ (MsgType::Alert | MsgType::Ack | MsgType::Error)) => (*kind, false),
             Code::Unknown(_) => (MsgType::Alert, false),
         };

@@ -5,7 +5,8 @@ use std::time::Duration;
 use capbridge_exercise::masas_hub::{Account, Entry, Mode, Settings};
 use capbridge_exercise::{Clock, Fault, MasasHub, Mischief, Running};
 use capbridge_harness::{Program, eventually};
-use jiff::Timestamp;
+
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use crate::stage::{Stage, events, message, now, private, route};
@@ -21,6 +22,8 @@ on_both_stores! {
     a_cancel_whose_answer_was_lost_took_effect_and_is_no_dead_letter
     a_cancel_that_the_hub_refuses_because_it_is_over_is_no_dead_letter
     an_entry_whose_answer_was_lost_is_found_by_its_cancel
+    an_entry_that_its_author_ends_is_cancelled_on_the_far_side
+    an_entry_that_was_corrected_before_it_was_seen_waits_for_nothing
 }
 
 async fn hub(stage: &mut Stage) -> Running<MasasHub> {
@@ -199,4 +202,82 @@ async fn an_entry_whose_answer_was_lost_is_found_by_its_cancel(mut stage: Stage)
     comes_to(&bridge, &hub, &[("Cancel", 2, true)]).await;
     delivered(&bridge, "C1-3").await;
     assert!(dead(&bridge).await.is_empty());
+}
+
+const ENTRY: &str = include_str!("../exercise/data/samples/entry.xml");
+
+/// An entry of a real event that ends then.
+fn atom(expires: Timestamp) -> String {
+    let ends = format!(">{expires}<");
+    ENTRY.replace(">2026-03-01T23:00:00Z<", &ends).replace("\"Exercise\"", "\"Actual\"")
+}
+
+/// A hub as a source, half a minute behind.
+async fn source(stage: &mut Stage) -> (Running<MasasHub>, Clock) {
+    let clock = Clock::fixed(now().checked_sub(SignedDuration::from_secs(30)).unwrap());
+    let accounts = vec![Account::writer("code", "capbridge"), Account::writer("other", "Other")];
+    let hub = MasasHub::start(Settings::new(Mode::Operations, accounts), clock.clone()).await.unwrap();
+    private(&stage.folder.path().join("hub.secret"), "code");
+    stage.tables = format!(
+        "[source.hub]\nsystem = \"masas\"\nmode = \"live\"\n[source.hub.masas]\nhub_url = \"{}\"\n\
+         secret_file = \"hub.secret\"\npoll_secs = 0.1\nhub = \"operations\"\n[source.hub.masas.entries]\nscope = \"Public\"\n{}",
+        hub.site.hub_url(),
+        route("from_hub", "\"hub\"", "\"responder\"", "")
+    );
+    (hub, clock)
+}
+
+/// The types of what the responder got, in order.
+fn received(stage: &Stage) -> Vec<String> {
+    let value = |text: &str, name: &str| {
+        let (_, after) = text.split_once(&format!("<{name}>")).unwrap_or_default();
+        after.split_once('<').unwrap_or_default().0.to_owned()
+    };
+    let bodies = stage.responder.site.deliveries().into_iter().map(|delivery| {
+        let body: Value = serde_json::from_slice(&delivery.body).unwrap();
+        let cap = body["data"]["cap"].as_str().unwrap().to_owned();
+        let references = value(&cap, "references");
+        let about = references.split(',').nth(1).map(|of| format!(" of {of}")).unwrap_or_default();
+        value(&cap, "msgType") + &about
+    });
+    bodies.collect()
+}
+
+async fn responder_gets(stage: &Stage, bridge: &Program, expected: &[&str]) {
+    eventually("the responder has it", LIMIT, async || (received(stage) == expected).then_some(()))
+        .await
+        .unwrap_or_else(|error| panic!("{error}: {:?}\n{}", received(stage), bridge.tail(20)));
+}
+
+async fn an_entry_that_its_author_ends_is_cancelled_on_the_far_side(mut stage: Stage) {
+    let (hub, clock) = source(&mut stage).await;
+    let bridge = stage.bridge().await;
+    let begun = now().checked_sub(SignedDuration::from_secs(40)).unwrap();
+    let entry = hub.site.post_cap("other", located(1, ALERT, begun).as_bytes()).unwrap();
+    responder_gets(&stage, &bridge, &["Alert"]).await;
+    clock.advance(10);
+    hub.site.put_entry("other", &entry.id, atom(clock.now()).as_bytes()).unwrap();
+    responder_gets(&stage, &bridge, &["Alert", "Cancel of C1-0"]).await;
+    // A restart offers both again: they are repeats.
+    bridge.terminate(LIMIT).await.unwrap();
+    let bridge = stage.bridge().await;
+    stage.feed.site.publish(located(2, ALERT, begun));
+    responder_gets(&stage, &bridge, &["Alert", "Cancel of C1-0", "Alert"]).await;
+    stage.settled(&bridge, LIMIT).await;
+    assert!(bridge.list("/v1/quarantine").await.unwrap().is_empty());
+    assert_eq!(received(&stage).len(), 3);
+}
+
+async fn an_entry_that_was_corrected_before_it_was_seen_waits_for_nothing(mut stage: Stage) {
+    // D-13, with the default of 60 s.
+    let (hub, clock) = source(&mut stage).await;
+    let ends = clock.now().checked_add(SignedDuration::from_hours(3)).unwrap();
+    let entry = hub.site.post_entry("other", atom(ends).as_bytes()).unwrap();
+    clock.advance(10);
+    hub.site.put_entry("other", &entry.id, atom(ends).as_bytes()).unwrap();
+    let bridge = stage.bridge().await;
+    eventually("the responder has it", LIMIT, async || (received(&stage).len() == 1).then_some(()))
+        .await
+        .unwrap_or_else(|error| panic!("{error}\n{}", bridge.tail(20)));
+    assert!(received(&stage)[0].starts_with("Update of masas-"), "{:?}", received(&stage));
 }

@@ -14,8 +14,12 @@ use crate::atom::{Entry, FeedError};
 use crate::settings::Faults;
 
 mod document;
+mod ending;
 mod icons;
 mod places;
+
+pub use ending::to_cancel;
+pub(super) use ending::{both, is_ended};
 
 /// How entries become CAP. `[source.NAME.masas.entries]`.
 #[derive(Clone, Debug, Deserialize)]
@@ -117,6 +121,9 @@ pub enum EntryError {
         /// What.
         element: &'static str,
     },
+    /// It is not an entry and its alert, one after the other.
+    #[error("it is not an entry with the alert that it holds")]
+    NotBoth,
     /// Its status is none that CAP knows: what it may be used for is not known.
     #[error("the entry has the status {status}, which CAP does not know")]
     UnknownStatus {

@@ -12,14 +12,14 @@ use jiff::{SignedDuration, Timestamp};
 use tracing::{debug, warn};
 
 use super::client::{FeedQuery, Hub};
-use super::entry::EntrySettings;
+use super::entry::{EntrySettings, both, is_ended};
 use super::settings::{HubKind, MasasSourceSettings};
 use super::{CAP_TYPE, CAP_TYPE_IANA};
 use crate::atom::{Entry, FeedError, cut};
 use crate::class::Class;
 use crate::http::{HttpError, Reply, Shown};
 use crate::settings::{Faults, Files};
-use crate::source::{AcceptError, Form, Problem, Received, Source, SourceContext, SourceError};
+use crate::source::{AcceptError, Acceptance, Form, Problem, Received, Source, SourceContext, SourceError};
 use crate::tree::Element;
 
 /// How often the page size is doubled when a page comes back full. Paging of hubs is not known.
@@ -234,7 +234,22 @@ impl MasasSource {
         for enclosure in enclosures {
             let fetched = cx.unless_stopped(self.enclosure(cx, &enclosure.href)).await?;
             if let Fetched::Cap(cap) = fetched {
-                self.accept(cx, received(cap, Form::Cap, entry.id.clone(), None)).await?;
+                let ending = is_ended(&entry, &cap, &self.entries).then(|| both(document, &cap));
+                let taken = self.accept(cx, received(cap, Form::Cap, entry.id.clone(), None)).await?;
+                match (taken, ending) {
+                    // Ours ends where it came from.
+                    (Acceptance::Loop, _) | (_, None) => {}
+                    (
+                        Acceptance::Accepted
+                        | Acceptance::Repeat
+                        | Acceptance::Linked
+                        | Acceptance::Quarantined,
+                        Some(ending),
+                    ) => {
+                        let ending = received(ending.into(), Form::MasasEnding, entry.id.clone(), None);
+                        self.accept(cx, ending).await?;
+                    }
+                }
                 continue;
             }
             let attempts = position.waiting.entry(version.clone()).or_insert(0);
@@ -258,10 +273,10 @@ impl MasasSource {
         Ok(true)
     }
 
-    async fn accept(&self, cx: &SourceContext, received: Received) -> Result<(), SourceError> {
+    async fn accept(&self, cx: &SourceContext, received: Received) -> Result<Acceptance, SourceError> {
         let acceptance = cx.accept.accept(&cx.origin, received).await.map_err(not_accepted)?;
         debug!(origin = %cx.origin, ?acceptance, "entry handed over");
-        Ok(())
+        Ok(acceptance)
     }
 
     /// Asks for the CAP document of an entry.

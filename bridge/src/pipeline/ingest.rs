@@ -37,13 +37,8 @@ pub fn read(
     }
     let (cap, derived, mut findings) = match received.form {
         Form::Cap => (Cow::Borrowed(received.raw.as_ref()), None, Vec::new()),
-        Form::MasasEntry => match masas::entry::to_cap(&received.raw, masas) {
-            Ok(made) => {
-                let cap = Bytes::from(made.cap);
-                (Cow::Owned(cap.to_vec()), Some(cap), made.findings)
-            }
-            Err(error) => return Err(Setback::boxed(Reason::Document, crate::telemetry::chain(&error))),
-        },
+        Form::MasasEntry => derived(masas::entry::to_cap(&received.raw, masas))?,
+        Form::MasasEnding => derived(masas::entry::to_cancel(&received.raw, masas))?,
     };
     let document = Document::read(&cap, limits).map_err(refused)?;
     let parsed = document.parse().map_err(refused)?;
@@ -59,6 +54,16 @@ pub fn read(
         }));
     }
     Ok(Read { alert, findings, derived })
+}
+
+type Derived<'d> = (Cow<'d, [u8]>, Option<Bytes>, Vec<Finding>);
+
+fn derived<'d>(
+    made: Result<masas::entry::Made, masas::entry::EntryError>,
+) -> Result<Derived<'d>, Box<Setback>> {
+    let made = made.map_err(|error| Setback::boxed(Reason::Document, crate::telemetry::chain(&error)))?;
+    let cap = Bytes::from(made.cap);
+    Ok((Cow::Owned(cap.to_vec()), Some(cap), made.findings))
 }
 
 fn refused(rejection: Rejection) -> Box<Setback> {

@@ -99,21 +99,20 @@ impl<'e> Draft<'e> {
             return Err(EntryError::Missing { element: "title or content" });
         }
         let sender = settings.sender();
-        let name = |at| format!("masas-{}-{}", identifier_of(id), compact(at));
         let published = entry.published.unwrap_or(updated);
         let slack = SignedDuration::from_secs(i64::from(settings.cancel_slack_secs));
         let ended = entry.expires.is_some_and(|expires| expires.duration_since(updated) <= slack);
         let (msg_type, first) = if published >= updated {
             ("Alert", None)
         } else {
-            let first = format!("{sender},{},{}", name(published), cap_time(published));
+            let first = format!("{sender},{},{}", name(id, published), cap_time(published));
             (if ended { "Cancel" } else { "Update" }, Some(first))
         };
         let hub = settings.hub.as_ref().map_or_else(String::new, |hub| hub.as_str().to_owned());
         let mut draft = Draft {
             entry,
             id,
-            identifier: name(updated),
+            identifier: name(id, updated),
             sender,
             sent: cap_time(updated),
             status,
@@ -338,6 +337,11 @@ fn spoken<'t>(text: &'t Text, language: &str, default_language: &str) -> Option<
     found.map(|(_, text)| text.as_str())
 }
 
+/// The identifier of a version of an entry.
+pub(super) fn name(id: &str, at: jiff::Timestamp) -> String {
+    format!("masas-{}-{}", identifier_of(id), compact(at))
+}
+
 /// The last part of an entry's id, without what CAP does not allow in identifiers.
 fn identifier_of(id: &str) -> String {
     let last = id.rsplit(':').next().unwrap_or(id);
@@ -350,7 +354,7 @@ fn compact(at: jiff::Timestamp) -> String {
     jiff::fmt::strtime::format("%Y%m%dT%H%M%SZ", at).unwrap_or_default()
 }
 
-struct Out(String);
+pub(super) struct Out(pub(super) String);
 
 impl Out {
     fn open(&mut self, name: &str) {
@@ -361,7 +365,7 @@ impl Out {
         let _ = write!(self.0, "</{name}>");
     }
 
-    fn element(&mut self, name: &str, text: &str) {
+    pub(super) fn element(&mut self, name: &str, text: &str) {
         let _ = write!(self.0, "<{name}>{}</{name}>", escaped(text));
     }
 
