@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what the tests talk to: a real Redis, a real mail server (Exim), xmlsec1 and xmllint as independent judges,
-# Python for the drivers that share no code with us, and the test runner. Does nothing where they are there.
+# Python and curl for the drivers that share no code with us, and the test runner. Does nothing where they are there.
 set -eu
 missing=""
 need() { command -v "$1" >/dev/null 2>&1 || missing="$missing $2"; }
@@ -8,6 +8,7 @@ need redis-server redis-server
 need xmlsec1 xmlsec1
 need xmllint libxml2-utils
 need python3 python3
+need curl curl
 [ -x /usr/sbin/exim4 ] || missing="$missing exim4-daemon-light"
 python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || missing="$missing python3-venv"
 if [ -n "$missing" ]; then

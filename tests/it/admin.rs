@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use capbridge_exercise::program::signal;
 use capbridge_exercise::{Fault, Mischief};
 use capbridge_harness::{Program, eventually};
 use serde_json::{Value, json};
@@ -265,8 +266,7 @@ async fn a_log_that_nobody_reads_any_more_does_not_end_the_bridge_and_a_hangup_d
     eventually("the alert is delivered", LIMIT, async || (stage.delivered() == ["C1-0"]).then_some(()))
         .await
         .unwrap_or_else(|error| panic!("{error}: {:?}", child.try_wait()));
-    let id = child.id().unwrap().to_string();
-    assert!(tokio::process::Command::new("kill").args(["-HUP", &id]).status().await.unwrap().success());
+    signal(child.id().unwrap(), "HUP").await.unwrap();
     let ended = tokio::time::timeout(LIMIT, child.wait()).await.unwrap().unwrap();
     assert_eq!(ended.code(), Some(0), "{ended}");
 }
