@@ -58,7 +58,9 @@ async fn a_live_alert_goes_out_although_an_exercise_or_an_unrouted_source_brough
     .await
     .unwrap_or_else(|error| panic!("{error}\n{}", bridge.tail(20)));
     assert!(stage.delivered().is_empty());
+    // One after the other: chains have no order among them.
     stage.feed.site.publish(message(1, ALERT, begun));
+    stage.comes_to(&bridge, &["C1-0"]).await;
     stage.feed.site.publish(message(2, ALERT, begun));
     stage.comes_to(&bridge, &["C1-0", "C2-0"]).await;
     assert!(bridge.list("/v1/quarantine").await.unwrap().is_empty());

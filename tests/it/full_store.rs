@@ -12,9 +12,9 @@ use crate::stage::{On, Stage, message, now};
 
 const LIMIT: Duration = Duration::from_secs(60);
 /// Far more than fits.
-const CHAINS: usize = 120;
+const CHAINS: usize = 240;
 /// No file of the bridge may be larger.
-const FILE_BYTES: u64 = 1 << 20;
+const FILE_BYTES: u64 = 3 << 18;
 
 async fn start(stage: &Stage, on: On) -> Program {
     match on {

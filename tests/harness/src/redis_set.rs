@@ -69,6 +69,7 @@ impl Node {
             tokio::net::TcpStream::connect(("127.0.0.1", port)).await.ok()
         })
         .await
+        .with_context(|| std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default())
         .map(|_| ())
     }
 
@@ -200,9 +201,13 @@ impl Cluster {
     pub async fn start(replicas: u32) -> Result<Cluster> {
         let mut nodes = Vec::new();
         for _ in 0..3 * (1 + replicas) {
+            // Not the usual port + 10,000: that is among those which the system gives to outgoing connections.
+            let bus = free_port()?.to_string();
             let arguments = [
                 "--cluster-enabled",
                 "yes",
+                "--cluster-port",
+                &bus,
                 "--cluster-node-timeout",
                 "1000",
                 "--cluster-config-file",
