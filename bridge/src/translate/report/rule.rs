@@ -151,6 +151,8 @@ rules! {
     ShapeUnreadable: "shapes.unreadable", Dropped, Alarm, "CAP 1.2 polygon and circle";
     /// More points than the target takes: simplified inside the original.
     ShapeSimplified: "shapes.simplified", Cut, Warning, "IPAWS profile: at most 200 points";
+    /// More points than the target takes: simplified inside the original, and more than a tenth of the area went.
+    ShapeShrunk: "shapes.shrunk", Cut, Alarm, "IPAWS profile: at most 200 points";
     /// Altitude or ceiling that is no number, or a ceiling below the altitude.
     Height: "shapes.height", Dropped, Warning, "CAP 1.2 altitude and ceiling";
     /// The language by table.
