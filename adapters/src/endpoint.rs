@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::class::Relayable;
 use crate::feed::{Feed, Shelf};
 use crate::http::HttpClient;
-use crate::passage::Passage;
+use crate::passage::{EndPassage, Passage};
 use crate::settings::{Faults, Files};
 use crate::source::Clock;
 
@@ -142,6 +142,12 @@ impl<C: Relayable> Outbound<C> {
     /// Joins the right to go with what goes.
     pub fn new(passage: Passage<C>, message: Message) -> Self {
         Outbound { passage, message }
+    }
+
+    /// The end of what the endpoint holds. `None` unless the message is a Cancel: of a message that is not for the
+    /// endpoint nothing else may be told there.
+    pub fn end(passage: EndPassage<C>, message: Message) -> Option<Self> {
+        (message.msg_type == MsgType::Cancel).then(|| Outbound { passage: passage.into_passage(), message })
     }
 
     /// The message.

@@ -165,12 +165,7 @@ impl<C: Relayable> Passage<C> {
     /// # Errors
     /// The first reason that bars the message from the destination.
     pub fn open(cleared: &Cleared<C>, from: &Provenance, to: &Destination<C>) -> Result<Self, Barred> {
-        if from.is_from(&to.system) {
-            return Err(Barred::SameSystem);
-        }
-        if cleared.exercise() != to.exercise() {
-            return Err(Barred::OtherExercise);
-        }
+        may_meet(cleared, from, to)?;
         match (from.audience, to.reach) {
             (Audience::Public, Reach::Responders | Reach::Public) => {}
             (Audience::Restricted, Reach::Responders) if to.restricted => {}
@@ -184,6 +179,38 @@ impl<C: Relayable> Passage<C> {
     /// The endpoint that this passage leads to.
     pub fn endpoint(&self) -> &EndpointName {
         &self.endpoint
+    }
+}
+
+/// Whatever the message says: an exercise stays by itself, and nothing goes back to where it came from.
+fn may_meet<C: Relayable>(
+    cleared: &Cleared<C>,
+    from: &Provenance,
+    to: &Destination<C>,
+) -> Result<(), Barred> {
+    if from.is_from(&to.system) {
+        return Err(Barred::SameSystem);
+    }
+    if cleared.exercise() == to.exercise() { Ok(()) } else { Err(Barred::OtherExercise) }
+}
+
+/// Proof that one endpoint may be told that what it holds has ended, by a message whose content is not for it. Nothing
+/// of that message goes along: see `Outbound::end`.
+#[derive(Clone, Debug)]
+pub struct EndPassage<C: Relayable>(Passage<C>);
+
+impl<C: Relayable> EndPassage<C> {
+    /// Opens the passage whatever the audience of the message is, or says why it stays shut.
+    ///
+    /// # Errors
+    /// The message came from the system of the destination, or belongs to another exercise.
+    pub fn open(cleared: &Cleared<C>, from: &Provenance, to: &Destination<C>) -> Result<Self, Barred> {
+        may_meet(cleared, from, to)?;
+        Ok(EndPassage(Passage { endpoint: to.endpoint.clone(), class: PhantomData }))
+    }
+
+    pub(crate) fn into_passage(self) -> Passage<C> {
+        self.0
     }
 }
 
@@ -233,6 +260,8 @@ mod tests {
         ];
         for (from, to, expected) in cases {
             assert_eq!(Passage::open(&live(), &from, &to).err(), expected, "{from:?} -> {to:?}");
+            let of_an_end = expected.filter(|barred| *barred == Barred::SameSystem);
+            assert_eq!(EndPassage::open(&live(), &from, &to).err(), of_an_end, "{from:?} -> {to:?}");
         }
     }
 

@@ -92,7 +92,8 @@ fn before(message: &Envelope) -> impl Iterator<Item = &ChainName> {
     message.follows.iter().filter(|name| **name != message.name)
 }
 
-fn is_replacing(message: &Envelope) -> bool {
+/// Whether a message takes the place of what it names.
+pub fn is_replacing(message: &Envelope) -> bool {
     match message.msg_type {
         MsgType::Update | MsgType::Cancel | MsgType::Error => true,
         MsgType::Alert | MsgType::Ack => false,

@@ -12,7 +12,7 @@ pub mod route;
 pub mod rules;
 pub mod verify;
 
-pub use facts::{expires, instant, reference_of};
+pub use facts::{expires, instant, owned, reference_of};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -36,7 +36,6 @@ use crate::store::{Arrival, Event, Store, StoreError, Stored};
 use crate::telemetry::{ErrorChain, Metrics};
 
 use deduplicate::{Names, Stranger};
-use facts::owned;
 
 /// Why a document went to quarantine. A closed set: operators filter by it and metrics are labelled with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

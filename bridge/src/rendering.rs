@@ -3,6 +3,8 @@
 //! Owns the choice between translation and the original bytes, and the JSON body of webhooks. Pure apart from its
 //! tables; called once by the router (to know whether a message can be made) and once by the relay (to make it).
 
+mod end;
+
 use base64::Engine;
 use bytes::Bytes;
 use cap_schema::{Alert, Limits, MsgType};
@@ -13,7 +15,8 @@ use serde_json::{Value, json};
 
 use crate::config::{BridgeTable, Rule, TranslationTable};
 use crate::envelope::{Reference, StoredAlert};
-use crate::store::{DeliveryId, Issued, Rendering};
+use crate::pipeline::owned;
+use crate::store::{DeliveryId, Issued, Part, Rendering};
 use crate::translate::{self, NotSent, Settings, Tables, Target};
 
 /// The media type of CAP (RFC 3023 name registered by OASIS).
@@ -88,28 +91,47 @@ impl Renderer {
     /// # Errors
     /// Why not.
     pub fn render(&self, making: &Making<'_>, id: &DeliveryId) -> Result<Rendering, NotRendered> {
-        let Making { stored, wants, now, .. } = *making;
-        let parsed =
-            cap_schema::parse_owned(stored.cap(), &self.limits).map_err(|_| NotRendered::Unreadable)?;
+        let parsed = cap_schema::parse_owned(making.stored.cap(), &self.limits)
+            .map_err(|_| NotRendered::Unreadable)?;
         let made = self.make(making, &parsed.alert)?;
-        let (body, content_type) = match wants.body {
-            BodyForm::Cap => (made.xml.clone(), CAP_TYPE.to_owned()),
-            BodyForm::Json => {
-                let body = json_body(making, &parsed.alert, &made, id);
-                (Bytes::from(body.to_string()), "application/json".to_owned())
+        Ok(wrapped(making, &parsed.alert, made, Part::Whole, id))
+    }
+
+    /// Makes the end of what the endpoint holds, for a message whose content is not for it. Nothing of that message but
+    /// its key, which gives the end its identifier, goes in.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn render_end(&self, making: &Making<'_>, id: &DeliveryId) -> Result<Rendering, NotRendered> {
+        let nothing = NotRendered::NotSent(NotSent::NothingToEnd);
+        let held = making.around.issued.and_then(<[Issued]>::last).map(|i| &i.original).ok_or(nothing)?;
+        let bare = end::bare(held).map_err(NotRendered::NotSent)?;
+        // What goes out is about what the endpoint holds, and says nothing that it does not know.
+        let known = StoredAlert { envelope: held.clone(), raw: Bytes::new(), derived: None };
+        let about = Making { stored: &known, ..*making };
+        let made = self.make_end(making, &bare)?;
+        Ok(wrapped(&about, &bare, made, Part::End, id))
+    }
+
+    fn make_end(&self, making: &Making<'_>, bare: &Alert<'_>) -> Result<Made, NotRendered> {
+        let Making { stored, wants, now, around, .. } = *making;
+        match wants.profile {
+            Profile::AsReceived => {
+                let sender = wants.sender.as_deref().unwrap_or(&self.bridge.sender);
+                let by = end::By { bridge: &self.bridge.name, sender };
+                let issued = around.issued.unwrap_or_default();
+                let (alert, report) = end::as_received(bare, &stored.envelope.key, issued, &by, now);
+                Ok(Made {
+                    reference: owned(&alert.reference()),
+                    msg_type: MsgType::Cancel,
+                    xml: Bytes::from(cap_schema::write(&alert)),
+                    report: serde_json::to_value(&report).unwrap_or(Value::Null),
+                    translated: true,
+                })
             }
-        };
-        Ok(Rendering {
-            v: 1,
-            reference: made.reference,
-            earlier: Vec::new(),
-            msg_type: made.msg_type,
-            translated: made.translated,
-            body,
-            content_type,
-            rendered_at: now,
-            report: made.report,
-        })
+            Profile::CapCp => self.translated(making, bare, Target::CapCp, Part::End),
+            Profile::Ipaws => self.translated(making, bare, Target::Ipaws, Part::End),
+        }
     }
 
     /// Whether a stored alert has infos.
@@ -118,20 +140,28 @@ impl Renderer {
     }
 
     fn make(&self, making: &Making<'_>, alert: &Alert<'_>) -> Result<Made, NotRendered> {
+        let stored = making.stored;
+        match making.wants.profile {
+            Profile::AsReceived => Ok(Made {
+                reference: stored.envelope.reference.clone(),
+                msg_type: stored.envelope.msg_type,
+                xml: stored.cap().clone(),
+                report: Value::Null,
+                translated: false,
+            }),
+            Profile::CapCp => self.translated(making, alert, Target::CapCp, Part::Whole),
+            Profile::Ipaws => self.translated(making, alert, Target::Ipaws, Part::Whole),
+        }
+    }
+
+    fn translated(
+        &self,
+        making: &Making<'_>,
+        alert: &Alert<'_>,
+        target: Target,
+        part: Part,
+    ) -> Result<Made, NotRendered> {
         let Making { stored, wants, rule, now, around } = *making;
-        let target = match wants.profile {
-            Profile::AsReceived => {
-                return Ok(Made {
-                    reference: stored.envelope.reference.clone(),
-                    msg_type: stored.envelope.msg_type,
-                    xml: stored.cap().clone(),
-                    report: Value::Null,
-                    translated: false,
-                });
-            }
-            Profile::CapCp => Target::CapCp,
-            Profile::Ipaws => Target::Ipaws,
-        };
         let settings = self.settings(wants, rule, stored.envelope.class.class());
         let issued: Option<Vec<(Reference, Reference)>> = around
             .issued
@@ -150,7 +180,10 @@ impl Renderer {
             settings: &settings,
             tables: &self.tables,
         };
-        let translated = translate::translate(&request).map_err(NotRendered::NotSent)?;
+        let mut translated = translate::translate(&request).map_err(NotRendered::NotSent)?;
+        if part == Part::End {
+            translated.report.content_stays();
+        }
         Ok(Made {
             reference: translated.reference,
             msg_type: translated.msg_type,
@@ -173,6 +206,29 @@ impl Renderer {
             purpose: rule.purpose.clone(),
             ..self.translation.settings()
         }
+    }
+}
+
+/// A message in the form that the endpoint wants; `making` says what it is about.
+fn wrapped(making: &Making<'_>, alert: &Alert<'_>, made: Made, part: Part, id: &DeliveryId) -> Rendering {
+    let (body, content_type) = match making.wants.body {
+        BodyForm::Cap => (made.xml.clone(), CAP_TYPE.to_owned()),
+        BodyForm::Json => {
+            let body = json_body(making, alert, &made, id);
+            (Bytes::from(body.to_string()), "application/json".to_owned())
+        }
+    };
+    Rendering {
+        v: 1,
+        reference: made.reference,
+        earlier: Vec::new(),
+        msg_type: made.msg_type,
+        part,
+        translated: made.translated,
+        body,
+        content_type,
+        rendered_at: making.now,
+        report: made.report,
     }
 }
 

@@ -154,6 +154,9 @@ pub struct Rendering {
     pub earlier: Vec<Reference>,
     /// What it is to the endpoint: an Update of something that the endpoint never got goes out as an Alert.
     pub msg_type: MsgType,
+    /// What of the alert it tells.
+    #[serde(default)]
+    pub part: Part,
     /// Our own: made by translation. `false` where the original goes out as received.
     pub translated: bool,
     /// The bytes.
@@ -164,6 +167,17 @@ pub struct Rendering {
     pub rendered_at: Timestamp,
     /// The translation report, JSON; null where nothing was translated.
     pub report: serde_json::Value,
+}
+
+/// What of an alert is sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Part {
+    /// What it says.
+    #[default]
+    Whole,
+    /// Only that it ends what the endpoint holds: what it says is not for the endpoint.
+    End,
 }
 
 /// A delivery handed to a worker, with what an attempt needs.

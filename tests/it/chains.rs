@@ -7,7 +7,7 @@ use std::time::Duration;
 use capbridge_exercise::{Fault, Mischief};
 use capbridge_harness::eventually;
 use jiff::{SignedDuration, Timestamp};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::stage::{Stage, endpoint, events, feed, message, now, originals, route, source};
 
@@ -38,6 +38,7 @@ on_both_stores! {
     a_cancel_that_counts_as_a_test_says_that_it_ends_nothing
     a_dead_letter_whose_cancel_found_nothing_to_end_stays_dead
     a_cancel_of_one_part_leaves_the_other_in_force
+    what_its_scope_keeps_from_an_endpoint_ends_there_without_a_word_of_it
 }
 
 async fn a_live_alert_goes_out_although_an_exercise_or_an_unrouted_source_brought_it_first(mut stage: Stage) {
@@ -466,4 +467,81 @@ async fn a_cancel_of_one_part_leaves_the_other_in_force(mut stage: Stage) {
     stage.feed.site.publish(end);
     stage.comes_to(&bridge, &["C1-0", "C1-1", "C1-3", "C1-2"]).await;
     assert_eq!(originals(&other), ["C1-0", "C1-1", "C1-2"]);
+}
+
+/// A message that is not for everybody, with words that must stay; `turn` as for `message`.
+fn narrowed(chain: usize, turn: usize, begun: Timestamp, scope: &str) -> String {
+    message(chain, turn, begun)
+        .replace("<scope>Public</scope>", &format!("<scope>{scope}</scope>"))
+        .replace("<code>IPAWSv1.0</code>", "<code>IPAWSv1.0</code><note>a SECRET note</note>")
+        .replace("<headline>chain", "<headline>SECRET chain")
+}
+
+async fn what_its_scope_keeps_from_an_endpoint_ends_there_without_a_word_of_it(mut stage: Stage) {
+    // D-12, at an endpoint that gets the original and at one that gets a translation.
+    const PRIVATE: &str = "Private</scope><addresses>SECRET-desk</addresses><scope>";
+    const RESTRICTED: &str = "Restricted</scope><restriction>SECRET service</restriction><scope>";
+    let other = stage.another_responder().await;
+    stage.tables =
+        endpoint("other", &other, "cap-cp") + &route("second", "\"feed\"", "\"other\"", "untouched = true");
+    let bridge = stage.bridge().await;
+    let begun = now();
+    for chain in 1..=3 {
+        stage.feed.site.publish(message(chain, ALERT, begun));
+        let there: Vec<String> = (1..=chain).map(|c| format!("C{c}-0")).collect();
+        stage.comes_to(&bridge, &there.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    }
+    let cut = |text: String| text.replace("<scope></scope>", "");
+    stage.feed.site.publish(cut(narrowed(1, CANCEL, begun, RESTRICTED)));
+    stage.feed.site.publish(cut(narrowed(2, UPDATE, begun, PRIVATE)));
+    stage.feed.site.publish(cut(narrowed(3, CANCEL, begun, PRIVATE)));
+    // Of what nobody has there is nothing to end.
+    stage.feed.site.publish(cut(narrowed(4, ALERT, begun, PRIVATE)));
+    stage.feed.site.publish(cut(narrowed(4, CANCEL, begun, PRIVATE)));
+    for identifier in ["C1-3", "C2-1", "C3-3", "C4-3"] {
+        stage.accepts(&bridge, identifier).await;
+    }
+    for responder in [&stage.responder, &other] {
+        eventually("the ends are there", LIMIT, async || {
+            (responder.site.deliveries().len() == 6).then_some(())
+        })
+        .await
+        .unwrap_or_else(|error| panic!("{error}\n{}", bridge.tail(20)));
+    }
+    // What goes on for everybody begins anew, and what was ended for the endpoint is not ended again.
+    stage.feed.site.publish(message(2, 2, begun));
+    stage.comes_to(&bridge, &["C1-0", "C2-0", "C3-0", "C2-2"]).await;
+    for responder in [&stage.responder, &other] {
+        let bodies: Vec<Value> =
+            responder.site.deliveries().iter().map(|d| serde_json::from_slice(&d.body).unwrap()).collect();
+        assert_eq!(bodies.len(), 7, "{bodies:#?}");
+        for body in &bodies {
+            assert!(!body.to_string().contains("SECRET"), "{body:#}");
+        }
+        let mut ended = BTreeSet::new();
+        for body in &bodies[3..6] {
+            let data = &body["data"];
+            let cap = data["cap"].as_str().unwrap();
+            assert_eq!(data["msg_type"], "Cancel", "{body:#}");
+            assert!(
+                cap.contains("<msgType>Cancel</msgType>") && cap.contains("<scope>Public</scope>"),
+                "{cap}"
+            );
+            assert!(!["C1-3", "C2-1", "C3-3"].iter().any(|id| body.to_string().contains(id)), "{body:#}");
+            let rules: Vec<&Value> =
+                data["report"]["lines"].as_array().unwrap().iter().map(|l| &l["rule"]).collect();
+            assert!(rules.contains(&&json!("lifecycle.content-stays")), "{body:#}");
+            let references = cap.split("<references>").nth(1).unwrap().split("</references>").next().unwrap();
+            let held = bodies[..3].iter().find(|b| b["data"]["reference"] == references);
+            ended.insert(
+                held.unwrap_or_else(|| panic!("{references}"))["data"]["trail"]["reference"].to_string(),
+            );
+        }
+        assert_eq!(ended.len(), 3, "{ended:?}");
+    }
+    let as_received =
+        |d: &capbridge_exercise::responder::Delivery| -> Value { serde_json::from_slice(&d.body).unwrap() };
+    let plain = as_received(&stage.responder.site.deliveries()[3]);
+    assert!(!plain["data"]["cap"].as_str().unwrap().contains("<info>"), "{plain:#}");
+    assert!(bridge.list("/v1/deliveries?state=dead").await.unwrap().is_empty());
 }

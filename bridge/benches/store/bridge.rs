@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use cap_schema::MsgType;
 use capbridge::envelope::{AlertKey, ChainKey, ChainName, Envelope, Lane, Reference, StoredAlert, World};
-use capbridge::store::{Arrival, AttemptEnd, DeliveryId, NewDelivery, Rendering, Store, Stored};
+use capbridge::store::{Arrival, AttemptEnd, DeliveryId, NewDelivery, Part, Rendering, Store, Stored};
 use capbridge_adapters::class::{Class, Classified};
 use capbridge_adapters::endpoint::Receipt;
 use capbridge_adapters::passage::{Audience, EndpointName, Origin, Provenance, SystemName};
@@ -113,6 +113,7 @@ async fn deliver(store: &dyn Store, id: &DeliveryId) {
             sent: "2025".into(),
         },
         earlier: Vec::new(),
+        part: Part::Whole,
         msg_type: MsgType::Alert,
         translated: true,
         body: Bytes::from(vec![b'x'; BODY_BYTES]),

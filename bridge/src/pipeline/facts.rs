@@ -16,7 +16,8 @@ pub fn reference_of(alert: &Alert<'_>) -> Option<Reference> {
     whole.then_some(reference)
 }
 
-pub(super) fn owned(reference: &cap_schema::Reference<'_>) -> Reference {
+/// A reference as owned text.
+pub fn owned(reference: &cap_schema::Reference<'_>) -> Reference {
     Reference {
         sender: reference.sender.to_string(),
         identifier: reference.identifier.to_string(),

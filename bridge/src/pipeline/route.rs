@@ -22,7 +22,7 @@ use crate::clock::BridgeClock;
 use crate::config::{RelayTable, Rule};
 use crate::envelope::{AlertKey, ChainKey, Envelope, Reference, StoredAlert};
 use crate::patience::Patience;
-use crate::relay::attempt::admit;
+use crate::relay::attempt::{admit, admit_end};
 use crate::relay::expiry::give_up_at;
 use crate::rendering::{Around, Making, NotRendered, Renderer};
 use crate::routes::{Routes, Table};
@@ -234,7 +234,9 @@ impl Router {
             return Err("the endpoint is no longer configured".into());
         };
         if let Err(barred) = admit(endpoint, envelope) {
-            return Err(barred.to_string());
+            // Of what the endpoint may hold it is told the end, and nothing of what this message says.
+            let ends = follows && admit_end(endpoint, envelope).is_ok();
+            return if ends { Ok(()) } else { Err(barred.to_string()) };
         }
         if !follows && envelope.expires_at.is_some_and(|e| e <= now) {
             return Err("expired before it could be routed".into());

@@ -5,21 +5,33 @@
 
 use std::time::Duration;
 
-use capbridge_adapters::class::{Clearance, Exercise, Live, Test};
-use capbridge_adapters::endpoint::{DeliveryError, EndpointContext, Message, Outbound, Prior, Receipt};
-use capbridge_adapters::passage::{Barred, Passage};
+use capbridge_adapters::class::{Clearance, Cleared, Exercise, Live, Relayable, Test};
+use capbridge_adapters::endpoint::{
+    DeliveryError, EndpointContext, Message, Outbound, Prior, Receipt, Refusal,
+};
+use capbridge_adapters::passage::{Barred, Destination, EndPassage, Passage, Provenance};
 use capbridge_adapters::registry::{AnyEndpoint, Bound};
 
+use crate::chain::is_replacing;
 use crate::envelope::Envelope;
+use crate::store::Part;
 
 /// An endpoint and the right to hand it one message.
 pub enum Admission<'e> {
     /// A real alert to a production endpoint.
-    Live(&'e Bound<Live>, Passage<Live>),
+    Live(&'e Bound<Live>, Right<Live>),
     /// Exercise traffic to an endpoint of the exercise.
-    Exercise(&'e Bound<Exercise>, Passage<Exercise>),
+    Exercise(&'e Bound<Exercise>, Right<Exercise>),
     /// A test to an endpoint that takes tests.
-    Test(&'e Bound<Test>, Passage<Test>),
+    Test(&'e Bound<Test>, Right<Test>),
+}
+
+/// What of a message may go.
+pub enum Right<C: Relayable> {
+    /// The message.
+    Whole(Passage<C>),
+    /// That it ends what the endpoint holds, and nothing of what it says.
+    End(EndPassage<C>),
 }
 
 /// Why a message is not admitted to an endpoint.
@@ -43,16 +55,38 @@ pub enum NotAdmitted {
 /// # Errors
 /// The classes differ or the passage is shut.
 pub fn admit<'e>(endpoint: &'e AnyEndpoint, envelope: &Envelope) -> Result<Admission<'e>, NotAdmitted> {
+    admit_as(endpoint, envelope, Part::Whole)
+}
+
+/// Admits a message that is barred for its audience to an endpoint that may hold what it ends or corrects: as its end,
+/// without anything that it says.
+///
+/// # Errors
+/// Another reason than its audience bars it, or it takes the place of nothing.
+pub fn admit_end<'e>(endpoint: &'e AnyEndpoint, envelope: &Envelope) -> Result<Admission<'e>, NotAdmitted> {
+    match admit(endpoint, envelope) {
+        Err(NotAdmitted::Barred(Barred::Restricted | Barred::Private)) if is_replacing(envelope) => {
+            admit_as(endpoint, envelope, Part::End)
+        }
+        other => other,
+    }
+}
+
+fn admit_as<'e>(
+    endpoint: &'e AnyEndpoint,
+    envelope: &Envelope,
+    part: Part,
+) -> Result<Admission<'e>, NotAdmitted> {
     let from = &envelope.provenance;
     match (endpoint, envelope.class.clear()) {
         (AnyEndpoint::Live(bound), Clearance::Live(cleared)) => {
-            Ok(Admission::Live(bound, Passage::open(&cleared, from, bound.destination())?))
+            Ok(Admission::Live(bound, right(&cleared, from, bound.destination(), part)?))
         }
         (AnyEndpoint::Exercise(bound), Clearance::Exercise(cleared)) => {
-            Ok(Admission::Exercise(bound, Passage::open(&cleared, from, bound.destination())?))
+            Ok(Admission::Exercise(bound, right(&cleared, from, bound.destination(), part)?))
         }
         (AnyEndpoint::Test(bound), Clearance::Test(cleared)) => {
-            Ok(Admission::Test(bound, Passage::open(&cleared, from, bound.destination())?))
+            Ok(Admission::Test(bound, right(&cleared, from, bound.destination(), part)?))
         }
         (
             AnyEndpoint::Live(_) | AnyEndpoint::Exercise(_) | AnyEndpoint::Test(_),
@@ -61,16 +95,58 @@ pub fn admit<'e>(endpoint: &'e AnyEndpoint, envelope: &Envelope) -> Result<Admis
     }
 }
 
+fn right<C: Relayable>(
+    cleared: &Cleared<C>,
+    from: &Provenance,
+    to: &Destination<C>,
+    part: Part,
+) -> Result<Right<C>, Barred> {
+    match part {
+        Part::Whole => Passage::open(cleared, from, to).map(Right::Whole),
+        Part::End => EndPassage::open(cleared, from, to).map(Right::End),
+    }
+}
+
+impl<C: Relayable> Right<C> {
+    fn outbound(self, message: Message) -> Result<Outbound<C>, DeliveryError> {
+        match self {
+            Right::Whole(passage) => Ok(Outbound::new(passage, message)),
+            Right::End(passage) => Outbound::end(passage, message).ok_or_else(|| DeliveryError::Permanent {
+                disable: false,
+                cause: Refusal::Unfit {
+                    said: "what is not for the endpoint can only end what it holds".into(),
+                },
+            }),
+        }
+    }
+
+    fn is_end(&self) -> bool {
+        match self {
+            Right::Whole(_) => false,
+            Right::End(_) => true,
+        }
+    }
+}
+
 impl Admission<'_> {
+    /// Nothing of what the message says may go: only that it ends what the endpoint holds.
+    pub fn is_end(&self) -> bool {
+        match self {
+            Admission::Live(_, right) => right.is_end(),
+            Admission::Exercise(_, right) => right.is_end(),
+            Admission::Test(_, right) => right.is_end(),
+        }
+    }
+
     /// Hands the message over, once.
     ///
     /// # Errors
     /// As the endpoint answered.
     pub async fn deliver(self, cx: &EndpointContext, message: Message) -> Result<Receipt, DeliveryError> {
         match self {
-            Admission::Live(bound, passage) => bound.deliver(cx, &Outbound::new(passage, message)).await,
-            Admission::Exercise(bound, passage) => bound.deliver(cx, &Outbound::new(passage, message)).await,
-            Admission::Test(bound, passage) => bound.deliver(cx, &Outbound::new(passage, message)).await,
+            Admission::Live(bound, right) => bound.deliver(cx, &right.outbound(message)?).await,
+            Admission::Exercise(bound, right) => bound.deliver(cx, &right.outbound(message)?).await,
+            Admission::Test(bound, right) => bound.deliver(cx, &right.outbound(message)?).await,
         }
     }
 }

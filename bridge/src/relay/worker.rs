@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
-use super::attempt::{admit, is_stale, prior};
+use super::attempt::{admit_end, is_stale, prior};
 use super::gates::{Change, Entry, Gates, Pass};
 use super::{dead_letter, retry};
 use crate::chain::Lineage;
@@ -29,7 +29,9 @@ use crate::envelope::{Lane, StoredAlert};
 use crate::patience::Patience;
 use crate::rendering::{Around, Making, NotRendered, Renderer};
 use crate::routes::Routes;
-use crate::store::{AttemptEnd, Claim, Delivery, DeliveryId, Event, Issued, Rendering, Store, StoreError};
+use crate::store::{
+    AttemptEnd, Claim, Delivery, DeliveryId, Event, Issued, Part, Rendering, Store, StoreError,
+};
 use crate::telemetry::{ErrorChain, Metrics, chain};
 use crate::translate::NotSent;
 
@@ -266,7 +268,7 @@ impl Relay {
         let Some(rule) = rules.first().copied() else {
             return Ok(AttemptEnd::Dead { error: "no route leads there any more".into() });
         };
-        let admission = match admit(endpoint, &stored.envelope) {
+        let admission = match admit_end(endpoint, &stored.envelope) {
             Ok(admission) => admission,
             Err(barred) => return Ok(AttemptEnd::Dead { error: barred.to_string() }),
         };
@@ -282,7 +284,8 @@ impl Relay {
             return Ok(AttemptEnd::Moot { error });
         }
         let issued = lineage.taken_over(&stored.envelope, &issued);
-        let rendering = match self.rendering(&claim, &stored, (endpoint, rule), now, &issued).await? {
+        let part = if admission.is_end() { Part::End } else { Part::Whole };
+        let rendering = match self.rendering(&claim, &stored, (endpoint, rule, part), now, &issued).await? {
             Ok(rendering) => rendering,
             Err(not_sent) => return Ok(ended(&not_sent)),
         };
@@ -329,20 +332,26 @@ impl Relay {
         &self,
         claim: &Claim,
         stored: &StoredAlert,
-        (endpoint, rule): (&AnyEndpoint, &Rule),
+        (endpoint, rule, part): (&AnyEndpoint, &Rule, Part),
         now: Timestamp,
         issued: &[Issued],
     ) -> Result<Result<Rendering, NotRendered>, StoreError> {
         let wants = endpoint.wants();
         if let Some(kept) = &claim.rendering
             && !is_stale(kept.rendered_at, now, wants.fresh_for)
+            // What the endpoint was entitled to when it was made may be withheld from it by now.
+            && (kept.part == Part::End || part == Part::Whole)
         {
             return Ok(Ok(kept.clone()));
         }
         let previous = self.newest_with_infos(issued).await?;
         let around = Around { issued: Some(issued), previous: previous.as_ref() };
         let making = Making { stored, wants: &wants, rule, now, around };
-        match self.renderer.render(&making, &claim.delivery.id) {
+        let made = match part {
+            Part::Whole => self.renderer.render(&making, &claim.delivery.id),
+            Part::End => self.renderer.render_end(&making, &claim.delivery.id),
+        };
+        match made {
             Ok(mut fresh) => {
                 if let Some(kept) = &claim.rendering {
                     fresh.earlier.clone_from(&kept.earlier);

@@ -111,6 +111,19 @@ impl Report {
         Report { v: 1, target: target.as_str().to_owned(), lines: Vec::new(), hashes: HashSet::new() }
     }
 
+    /// The report of a message that only ends what an endpoint holds, and that no profile asks for.
+    pub fn of_an_end() -> Self {
+        let mut report =
+            Report { v: 1, target: "as-received".to_owned(), lines: Vec::new(), hashes: HashSet::new() };
+        report.content_stays();
+        report
+    }
+
+    /// Says that the message ends what the endpoint holds, without anything of what the original says.
+    pub fn content_stays(&mut self) {
+        self.add(Rule::ContentStays, "msgType", "");
+    }
+
     /// Says what a rule did to a field.
     pub(super) fn add(&mut self, rule: Rule, field: &str, detail: &str) {
         self.push(rule, None, field, detail);

@@ -5,7 +5,7 @@ use cap_schema::MsgType;
 use capbridge::envelope::{
     AlertKey, ChainKey, ChainName, Envelope, Lane, Quarantined, Reference, Release, StoredAlert, World,
 };
-use capbridge::store::{Arrival, DeliveryId, Event, NewDelivery, Page, Rendering};
+use capbridge::store::{Arrival, DeliveryId, Event, NewDelivery, Page, Part, Rendering};
 use capbridge_adapters::class::{Class, Classified};
 use capbridge_adapters::endpoint::Receipt;
 use capbridge_adapters::passage::{Audience, EndpointName, Origin, Provenance, SystemName};
@@ -155,6 +155,7 @@ pub fn rendering(name: &str) -> Rendering {
         v: 1,
         reference: Reference { sender: "bridge@example.org".into(), ..reference(name) },
         earlier: Vec::new(),
+        part: Part::Whole,
         msg_type: MsgType::Alert,
         translated: true,
         body: Bytes::from(format!("<alert>rendered {name}</alert>")),

@@ -89,6 +89,9 @@ rules! {
     ErrorEnds: "lifecycle.error-ends", Mapped, Warning, "CAP 1.2 msgType; IPAWS ignores Ack and Error";
     /// What is not for the destination any more, or over when it comes, ends what the destination holds.
     EndsEarlier: "lifecycle.ends-earlier", Mapped, Warning, "CAP 1.2 msgType: the earlier message must not stay in force";
+    /// What its scope keeps from a destination that holds the earlier message goes there as a bare Cancel: the end, and
+    /// nothing of what the original says.
+    ContentStays: "lifecycle.content-stays", Dropped, Warning, "CAP 1.2 scope: the earlier message must not stay in force, and nothing restricted or private goes along";
     /// References are to the messages that the bridge issued for the referenced ones, oldest first.
     References: "lifecycle.references", Mapped, Note, "CAP-CP rule 12; IPAWS profile: all that are still active";
     /// A first message at the destination refers to nothing.
