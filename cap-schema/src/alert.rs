@@ -88,7 +88,8 @@ pub struct Alert<'a> {
     /// The infos, one for each language and set of values.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub info: Vec<Info<'a>>,
-    /// Enveloped XML signatures, as written, each a whole element.
+    /// Enveloped XML signatures and what else of their namespace stands beside them, as written and in order, each a whole
+    /// element.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub signatures: Vec<Cow<'a, str>>,
     /// Elements that are not CAP's, as written, each a whole element.

@@ -79,6 +79,17 @@ impl<'b> Document<'b> {
         self.encoding
     }
 
+    /// How the characters of a document are written; what the gate can say before it reads them.
+    pub(crate) fn encoding_of(bytes: &[u8], limits: &Limits) -> Result<Encoding, Rejection> {
+        declaration(check_bytes(bytes, limits)?)
+    }
+
+    /// With a finding about where it was found.
+    pub(crate) fn with(mut self, finding: Finding) -> Self {
+        self.findings.push(finding);
+        self
+    }
+
     /// How many bytes of the original document a stretch of the text was; the byte order mark belongs to an empty one at
     /// the beginning.
     pub(crate) fn byte_length(&self, bytes: &[u8], stretch: std::ops::Range<usize>) -> usize {
@@ -137,7 +148,7 @@ fn refuse<T>(rule: &'static str, message: String) -> Result<T, Rejection> {
 /// Size, and the encodings that show in the first bytes.
 fn check_bytes<'b>(bytes: &'b [u8], limits: &Limits) -> Result<&'b [u8], Rejection> {
     if bytes.len() > limits.document_bytes {
-        return refuse("gate.size", format!("{} bytes; the limit is {}", bytes.len(), limits.document_bytes));
+        return refuse("gate.size", format!("more than {} bytes", limits.document_bytes));
     }
     let body = bytes.strip_prefix(BOM).unwrap_or(bytes);
     if let [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, ..] | [_, 0, ..] | [0x4c, 0x6f, 0xa7, 0x94, ..] = body {

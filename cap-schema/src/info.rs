@@ -18,17 +18,24 @@ pub struct NamedValue<'a> {
     pub value_name: Cow<'a, str>,
     /// The value.
     pub value: Cow<'a, str>,
+    /// Elements that are not CAP's, as written.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub extensions: Vec<Cow<'a, str>>,
 }
 
 impl<'a> NamedValue<'a> {
     /// A pair.
     pub fn new(value_name: impl Into<Cow<'a, str>>, value: impl Into<Cow<'a, str>>) -> Self {
-        NamedValue { value_name: value_name.into(), value: value.into() }
+        NamedValue { value_name: value_name.into(), value: value.into(), extensions: Vec::new() }
     }
 
     /// The same without the input's lifetime.
     pub fn into_owned(self) -> NamedValue<'static> {
-        NamedValue { value_name: own(self.value_name), value: own(self.value) }
+        NamedValue {
+            value_name: own(self.value_name),
+            value: own(self.value),
+            extensions: self.extensions.into_iter().map(own).collect(),
+        }
     }
 }
 

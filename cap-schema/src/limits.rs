@@ -5,6 +5,10 @@
 pub struct Limits {
     /// Bytes of the document.
     pub document_bytes: usize,
+    /// Bytes of a container with several alerts (a feed, an envelope), each of which is held to `document_bytes`.
+    pub container_bytes: usize,
+    /// Alerts of a container.
+    pub alerts: usize,
     /// Elements inside each other.
     pub depth: usize,
     /// Attributes of an element, namespace declarations not counted.
@@ -35,6 +39,8 @@ impl Default for Limits {
     fn default() -> Self {
         Limits {
             document_bytes: 6 << 20,
+            container_bytes: 64 << 20,
+            alerts: 10_000,
             depth: 32,
             attributes: 64,
             namespaces: 16,

@@ -12,6 +12,7 @@ use crate::alert::Alert;
 use crate::finding::{Finding, Rejection};
 use crate::limits::Limits;
 
+pub(crate) use content::is_decimal;
 pub(crate) use locate::locate;
 
 /// What was read.

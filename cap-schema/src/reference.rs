@@ -43,7 +43,7 @@ impl fmt::Display for Reference<'_> {
 /// The triples of a `references` text and the pieces that are none.
 pub fn read_list(text: &str) -> (Vec<Reference<'_>>, Vec<&str>) {
     let (mut good, mut bad) = (Vec::new(), Vec::new());
-    for piece in text.split_whitespace() {
+    for piece in text.split_ascii_whitespace() {
         match Reference::read(piece) {
             Some(reference) => good.push(reference),
             None => bad.push(piece),

@@ -29,7 +29,7 @@ pub struct Rule {
 /// A small change that breaks a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Example {
-    /// The fixture that is changed: `cap`, `cap-1.0`, `cap-cp`, `ipaws` or `edxl`.
+    /// The fixture that is changed: `cap`, `cap-1.0`, `cap-cp`, `ipaws`, `edxl` or `feed`.
     pub base: &'static str,
     /// The text in it; `\n` stands for a line end.
     pub replace: &'static str,

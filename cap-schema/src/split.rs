@@ -5,17 +5,20 @@
 
 mod by_hand;
 mod embedded;
+mod escaped;
 
 use std::borrow::Cow;
 use std::ops::Range;
 
 use by_hand::by_hand;
 use embedded::{Embedded, Source};
+use escaped::Escaped;
 
 use crate::alert::Version;
 use crate::document::{Document, Encoding};
 use crate::finding::Rejection;
 use crate::limits::Limits;
+use crate::rules::finding;
 use crate::xml::{Piece, Reader, self_contained};
 
 /// An alert found in a document.
@@ -29,11 +32,14 @@ pub struct Found {
     /// Prefixes and namespaces that are declared around it, outermost first.
     namespaces: Vec<(String, String)>,
     encoding: Encoding,
+    /// Why the container could not be read, where it was cut by hand.
+    broken: Option<String>,
 }
 
 impl Found {
     fn whole(bytes: &[u8]) -> Self {
         Found {
+            broken: None,
             range: 0..bytes.len(),
             container: String::new(),
             source: Source::Here,
@@ -46,8 +52,15 @@ impl Found {
     pub fn bytes<'b>(&'b self, document: &'b [u8]) -> &'b [u8] {
         match &self.source {
             Source::Decoded(bytes) => bytes,
-            Source::Here | Source::Unreadable(_) => document.get(self.range.clone()).unwrap_or(document),
+            Source::Here | Source::Unreadable(_) | Source::Escaped => {
+                document.get(self.range.clone()).unwrap_or(document)
+            }
         }
+    }
+
+    /// Whether it stands in the document as it is, so that its lines are lines of the document.
+    pub fn stands_in_document(&self) -> bool {
+        !self.container.is_empty() && matches!(self.source, Source::Here)
     }
 
     /// Lets the alert's bytes through the gate as a document of its own, in the encoding of the document it was cut from,
@@ -61,16 +74,22 @@ impl Found {
         match &self.source {
             Source::Unreadable(why) => {
                 let message = format!("the content of {} is not base64: {why}", self.container);
-                return Err(Rejection {
-                    findings: vec![crate::rules::finding("cap.container.content", "", message)],
-                });
+                return Err(Rejection { findings: vec![finding("cap.container.content", "", message)] });
+            }
+            Source::Escaped => {
+                let message = format!("an alert stands as text in {}, not as XML", self.container);
+                return Err(Rejection { findings: vec![finding("cap.container.escaped", "", message)] });
             }
             Source::Here if !self.container.is_empty() => {}
             Source::Here | Source::Decoded(_) => return Document::read(part, limits),
         }
         let outer: Vec<(&str, Cow<'_, str>)> =
             self.namespaces.iter().map(|(p, uri)| (p.as_str(), Cow::Borrowed(uri.as_str()))).collect();
-        Document::read_as(part, limits, self.encoding, |text| self_contained(text, &outer))
+        let document = Document::read_as(part, limits, self.encoding, |text| self_contained(text, &outer))?;
+        Ok(match &self.broken {
+            Some(why) => document.with(finding("cap.container.broken", "", why)),
+            None => document,
+        })
     }
 }
 
@@ -93,34 +112,66 @@ fn is_container(namespace: &str, local: &str) -> bool {
     }
 }
 
+/// The same for a container that is broken, whose namespaces nobody can say.
+fn may_be_container(local: &str) -> bool {
+    matches!(
+        local,
+        "alerts" | "feed" | "entry" | "rss" | "RDF" | "EDXLDistribution" | "edxlDistribution" | "Envelope"
+    )
+}
+
 /// Finds the alerts of a document. A document whose root is no known container is one alert, whole: what it is is found
 /// out when it is read.
 ///
-/// Where the container is broken, the alerts are cut at `<alert` and `</alert>` as they stand: what cannot be read then
-/// is found out when each is read.
+/// Where a container is broken, the alerts are cut at `<alert` and `</alert>` as they stand: what cannot be read then is
+/// found out when each is read, and each has a finding that says that its container is broken. What the gate refuses
+/// (DTD, encodings, versions of XML, size) is refused whole.
 ///
 /// # Errors
-/// The gate refuses the document, or there is no alert in a container.
+/// The gate refuses the document, it is broken and no container, or there is no alert in a container.
 pub fn split(bytes: &[u8], limits: &Limits) -> Result<Vec<Found>, Rejection> {
-    let whole = Limits { document_bytes: bytes.len().max(limits.document_bytes), ..limits.clone() };
+    // Each alert of a container is held to the limits of a document; the container itself to a larger size.
+    let whole =
+        Limits { document_bytes: limits.container_bytes, elements: limits.container_bytes, ..limits.clone() };
+    let encoding = Document::encoding_of(bytes, &whole)?;
     let strict = Document::read(bytes, &whole)
         .and_then(|document| walk(&document, bytes, &whole, limits.document_bytes));
+    let empty =
+        |message: &str| Err(Rejection { findings: vec![finding("cap.container.empty", "", message)] });
     match strict {
+        Ok(found) if found.len() > limits.alerts => too_many(limits),
         Ok(found) if !found.is_empty() => Ok(found),
-        Ok(_) => {
-            let message = "no alert in this document";
-            Err(Rejection { findings: vec![crate::rules::finding("cap.container.empty", "", message)] })
-        }
+        Ok(_) => empty("no alert in this document"),
         Err(rejection) => {
-            // Only a container is cut by hand: a lone alert that is broken is refused as it is.
-            let found = by_hand(bytes);
-            if found.len() > 1 || found.iter().any(|f| !f.container.is_empty()) {
-                Ok(found)
-            } else {
-                Err(rejection)
+            if rejection.findings.iter().any(|f| f.rule == "gate.dtd") {
+                return Err(rejection);
             }
+            let ranges = by_hand(bytes, may_be_container);
+            if ranges.is_empty() {
+                return Err(rejection);
+            }
+            if ranges.len() > limits.alerts {
+                return too_many(limits);
+            }
+            let why = rejection.findings.first().map_or_else(String::new, |f| match f.line {
+                0 => f.message.clone(),
+                line => format!("{} (line {line} of the container)", f.message),
+            });
+            let cut = |range| Found {
+                range,
+                container: "broken".to_owned(),
+                encoding,
+                broken: Some(format!("the container is broken: {why}")),
+                ..Found::whole(bytes)
+            };
+            Ok(ranges.into_iter().map(cut).collect())
         }
     }
+}
+
+fn too_many<T>(limits: &Limits) -> Result<T, Rejection> {
+    let message = format!("more than {} alerts in a container", limits.alerts);
+    Err(Rejection { findings: vec![finding("limit.alerts", "", message)] })
 }
 
 /// An alert whose end is not read yet.
@@ -143,6 +194,7 @@ fn walk(
     let mut found = Vec::new();
     let mut inside: Option<Begun> = None;
     let mut embedded = Embedded::default();
+    let mut escaped = Escaped::default();
     // Fragments that EDXL-DE repeats beside the whole content, so that routers need not read it.
     let mut excerpt: Option<usize> = None;
     // Offsets are asked for in order, so each stretch of the text is measured once.
@@ -161,8 +213,9 @@ fn walk(
                 }
                 let outside = inside.is_none() && excerpt.is_none();
                 if outside && local == "alert" && Version::of_namespace(namespace).is_some() {
-                    // Elements are no base64.
+                    // Elements are no base64, and no text.
                     embedded = Embedded::default();
+                    escaped = Escaped::default();
                     let outer = reader.outer_bindings().iter().map(|(p, u)| ((*p).to_owned(), u.to_string()));
                     inside = Some(Begun {
                         depth: names.len(),
@@ -175,6 +228,8 @@ fn walk(
                     } else {
                         embedded.start(local, names.len(), || byte_at(reader.offset()));
                     }
+                } else if outside && Escaped::may_begin(namespace, local) {
+                    escaped = Escaped::begin(names.len(), byte_at(reader.offset()));
                 }
                 names.push(local);
             }
@@ -185,14 +240,28 @@ fn walk(
                 if let Some(Begun { start, namespaces, .. }) = inside.take_if(|b| names.len() == b.depth) {
                     let range = start..byte_at(reader.end_offset());
                     let (container, encoding) = (around.to_owned(), document.encoding());
-                    found.push(Found { range, container, source: Source::Here, namespaces, encoding });
+                    found.push(Found {
+                        range,
+                        container,
+                        source: Source::Here,
+                        namespaces,
+                        encoding,
+                        broken: None,
+                    });
                 } else if let Some((range, source)) =
                     embedded.end(names.len(), most_bytes, || byte_at(reader.end_offset()))
                 {
                     found.push(Found { range, container: around.to_owned(), source, ..Found::whole(bytes) });
+                } else if let Some(start) = escaped.end(names.len()) {
+                    let range = start..byte_at(reader.end_offset());
+                    let (container, source) = (around.to_owned(), Source::Escaped);
+                    found.push(Found { range, container, source, ..Found::whole(bytes) });
                 }
             }
-            Piece::Text(text) => embedded.text(&text),
+            Piece::Text(text) => {
+                embedded.text(&text);
+                escaped.text(&text);
+            }
             Piece::Over => return Ok(found),
             Piece::Comment(_) | Piece::Instruction(..) => {}
         }
@@ -348,6 +417,94 @@ mod tests {
             assert_eq!(refusal.unwrap_err().findings[0].rule, rule, "{kind} {data}");
             assert!(sound.read(document.as_bytes(), &small).is_ok());
         }
+    }
+
+    #[test]
+    fn what_the_gate_refuses_is_refused_in_a_container_too() {
+        let dtd = "<!DOCTYPE alerts [<!ENTITY x 'y'>]>";
+        for (before, rule) in [
+            (dtd, "gate.dtd"),
+            ("<?xml version='1.1'?>", "gate.declaration"),
+            ("<?xml version='1.0' encoding='UTF-7'?>", "gate.encoding"),
+            ("<?xml version='1.0' encoding='ISO-8859-2'?>", "gate.encoding"),
+        ] {
+            for broken in ["", "&nope;"] {
+                let document = format!("{before}<alerts>{broken}{ONE}</alerts>");
+                let refusal = split(document.as_bytes(), &Limits::default()).unwrap_err();
+                assert_eq!(refusal.findings[0].rule, rule, "{document}");
+            }
+        }
+        let small = Limits { container_bytes: 100, ..Limits::default() };
+        let refusal = split(format!("<alerts>{ONE}</alerts>").as_bytes(), &small).unwrap_err();
+        assert_eq!(refusal.findings[0].rule, "gate.size");
+    }
+
+    #[test]
+    fn no_alert_comes_from_comments_sections_or_instructions_of_a_broken_container() {
+        for (open, close) in [("<!--", "-->"), ("<![CDATA[", "]]>"), ("<?x ", "?>"), ("<!-- ", "")] {
+            let document = format!("<alerts>&nope;{ONE}{open}{ONE}{close}</alerts>");
+            assert_eq!(cut(&document), [ONE], "{document}");
+        }
+        // A lone alert that is broken is one alert, and is refused as it is.
+        for document in [
+            format!("<alert xmlns='urn:oasis:names:tc:emergency:cap:1.2'>\u{1}<!--{ONE}--></alert>"),
+            format!("<letter>&nope;{ONE}</letter>"),
+            format!("<alerts>&nope;<!DOCTYPE x>{ONE}</alerts>"),
+        ] {
+            for one in split(document.as_bytes(), &Limits::default()).unwrap_or_default() {
+                let read = one.read(document.as_bytes(), &Limits::default()).unwrap();
+                assert!(read.parse().is_err(), "{document}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_container_of_more_alerts_than_any_has_is_refused() {
+        let small = Limits { alerts: 2, ..Limits::default() };
+        for broken in ["", "&nope;"] {
+            for (alerts, good) in [(2, true), (3, false)] {
+                let document = format!("<alerts>{broken}{}</alerts>", ONE.repeat(alerts));
+                assert_eq!(split(document.as_bytes(), &small).is_ok(), good, "{document}");
+            }
+        }
+    }
+
+    #[test]
+    fn alerts_of_a_broken_container_say_so_and_keep_its_encoding() {
+        let latin = ONE.replace("<identifier>1", "<identifier>\u{e9}");
+        let document = format!("<?xml version='1.0' encoding='ISO-8859-1'?><alerts>&nope;{latin}</alerts>");
+        let document: Vec<u8> = document.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect();
+        let found = split(&document, &Limits::default()).unwrap();
+        let read = found[0].read(&document, &Limits::default()).unwrap();
+        assert_eq!(read.parse().unwrap().alert.identifier, "\u{e9}");
+        let broken = format!("<alerts>&nope;{ONE}</alerts>");
+        let found = split(broken.as_bytes(), &Limits::default()).unwrap();
+        let parsed = found[0].read(broken.as_bytes(), &Limits::default()).unwrap();
+        assert_eq!(parsed.parse().unwrap().findings[0].rule, "cap.container.broken");
+    }
+
+    #[test]
+    fn alerts_that_stand_as_text_are_refused_and_not_passed_over() {
+        let escaped = ONE.replace('<', "&lt;");
+        let section = format!("<![CDATA[ <?xml version='1.0'?>\n{ONE}]]>");
+        let prefixed = ONE.replace("alert", "cap:alert").replace('<', "&lt;");
+        for text in [&escaped, &section, &prefixed] {
+            for (open, close) in [
+                (
+                    "<feed xmlns=\"http://www.w3.org/2005/Atom\"><entry><content type=\"text\">",
+                    "</content></entry></feed>",
+                ),
+                ("<rss><channel><item><description>", "</description></item></channel></rss>"),
+            ] {
+                let document = format!("{open}{text}{close}");
+                let found = split(document.as_bytes(), &Limits::default()).unwrap();
+                let [one] = found.as_slice() else { panic!("{document}") };
+                let refusal = one.read(document.as_bytes(), &Limits::default()).unwrap_err();
+                assert_eq!(refusal.findings[0].rule, "cap.container.escaped", "{document}");
+            }
+        }
+        let talk = "<feed xmlns=\"http://www.w3.org/2005/Atom\"><summary>&lt;b&gt;an &lt;alert&gt; ended</summary></feed>";
+        assert!(split(talk.as_bytes(), &Limits::default()).is_err());
     }
 
     #[test]

@@ -84,19 +84,68 @@ pub fn same_event(code: &str) -> Option<&'static SameEvent> {
         .get(code)
 }
 
+/// Why an event code goes with a WEAHandling value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WeaUse {
+    /// It is listed for it.
+    Listed,
+    /// It is not, and was found in alerts that IPAWS took.
+    Seen,
+}
+
 /// The SAME event codes that go with a WEAHandling value; `None` for a value that does not exist.
-pub fn wea_events(handling: &str) -> Option<&'static [&'static str]> {
-    static TABLE: OnceLock<HashMap<&'static str, Vec<&'static str>>> = OnceLock::new();
+pub fn wea_events(handling: &str) -> Option<&'static [(&'static str, WeaUse)]> {
+    static TABLE: OnceLock<HashMap<&'static str, Vec<(&'static str, WeaUse)>>> = OnceLock::new();
     let table = TABLE.get_or_init(|| {
-        let mut table: HashMap<&'static str, Vec<&'static str>> = HashMap::new();
+        let mut table: HashMap<&'static str, Vec<(&'static str, WeaUse)>> = HashMap::new();
         for row in rows(include_str!("../data/wea-handling.tsv")) {
-            if let [handling, _, events] = row.as_slice() {
-                table.entry(handling).or_default().extend(events.split(' '));
+            if let [handling, status, events] = row.as_slice() {
+                let taken = if *status == "real" { WeaUse::Seen } else { WeaUse::Listed };
+                table.entry(handling).or_default().extend(events.split(' ').map(|e| (e, taken)));
             }
         }
         table
     });
     table.get(handling).map(Vec::as_slice)
+}
+
+/// The values that an item of a layer of CAP-CP takes; empty where it takes any, `None` for an item that is not known. The
+/// item is a parameter's name as written, such as `layer:SOREM:1.0:Broadcast_Immediately`.
+pub fn layer_values(name: &str) -> Option<&'static [&'static str]> {
+    static TABLE: OnceLock<HashMap<String, Vec<&'static str>>> = OnceLock::new();
+    let table = TABLE.get_or_init(|| {
+        rows(include_str!("../data/layers.tsv"))
+            .filter_map(|row| {
+                let [layer, item, _, values] = row.as_slice() else { return None };
+                let values = values.split(' ').filter(|v| !v.is_empty() && *v != "*").collect();
+                Some((format!("layer:{layer}:{item}").to_ascii_lowercase(), values))
+            })
+            .collect()
+    });
+    table.get(&name.trim().to_ascii_lowercase()).map(Vec::as_slice)
+}
+
+/// Who may originate an alert of the EAS (47 CFR 11.31(d)): the name of a code such as `CIV`.
+pub fn same_originator(code: &str) -> Option<&'static str> {
+    static TABLE: OnceLock<HashMap<&'static str, &'static str>> = OnceLock::new();
+    let read = || {
+        rows(include_str!("../data/same-originators.tsv"))
+            .filter_map(|row| if let [code, name] = row.as_slice() { Some((*code, *name)) } else { None })
+            .collect()
+    };
+    TABLE.get_or_init(read).get(code).copied()
+}
+
+/// The name of what the state number of a SAME location code (its second and third digit) stands for: a state, a
+/// territory or a stretch of water.
+pub fn same_state(number: &str) -> Option<&'static str> {
+    static TABLE: OnceLock<HashMap<&'static str, &'static str>> = OnceLock::new();
+    let read = || {
+        rows(include_str!("../data/same-states.tsv"))
+            .filter_map(|row| if let [number, name] = row.as_slice() { Some((*number, *name)) } else { None })
+            .collect()
+    };
+    TABLE.get_or_init(read).get(number).copied()
 }
 
 #[cfg(test)]
@@ -116,6 +165,18 @@ mod tests {
             rows(include_str!("../data/same-events.tsv")).filter(|r| same_event(r[0]).is_none()).count(),
             0
         );
-        assert!(wea_events("Amber").is_some_and(|e| e == ["CAE"]) && wea_events("Other").is_none());
+        assert!(
+            wea_events("Amber").is_some_and(|e| e == [("CAE", WeaUse::Listed)])
+                && wea_events("Other").is_none()
+        );
+        assert_eq!(same_state("26"), Some("Michigan"));
+        assert_eq!(same_state("99"), None);
+        assert_eq!(same_originator("CIV"), Some("Civil authorities"));
+        assert_eq!(
+            layer_values("layer:EC-MSC-SMC:1.0:alert_type"),
+            Some(&["warning", "watch", "advisory", "statement"][..])
+        );
+        assert_eq!(layer_values("layer:EC-MSC-SMC:1.0:Alert_Name"), Some(&[][..]));
+        assert_eq!(layer_values("layer:X:1.0:Y"), None);
     }
 }

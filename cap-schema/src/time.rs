@@ -73,18 +73,18 @@ impl<'a> Time<'a> {
 
     /// The instant; `None` where the text is not a time with an offset. Fractions are cut.
     pub fn instant(&self) -> Option<Instant> {
-        let parts = Parts::read(self.0.trim())?;
+        let parts = Parts::read(trimmed(&self.0))?;
         parts.offset_minutes.map(|offset| Instant(parts.local - i64::from(offset) * 60))
     }
 
     /// Minutes east of UTC; `None` where there is no offset.
     pub fn offset_minutes(&self) -> Option<i32> {
-        Parts::read(self.0.trim())?.offset_minutes
+        Parts::read(trimmed(&self.0))?.offset_minutes
     }
 
     /// Whether the text has the CAP form.
     pub fn form(&self) -> TimeForm {
-        let Some(parts) = Parts::read(self.0.trim()) else { return TimeForm::Invalid };
+        let Some(parts) = Parts::read(trimmed(&self.0)) else { return TimeForm::Invalid };
         if parts.offset_minutes.is_none() {
             TimeForm::NoOffset
         } else if parts.zulu {
@@ -99,7 +99,7 @@ impl<'a> Time<'a> {
     /// The text in the CAP form where that says the same: without fraction, `-00:00` for `Z`, no white space around it.
     /// Any other text is left as it is.
     pub fn in_cap_form(&self) -> Cow<'_, str> {
-        let text = self.0.trim();
+        let text = trimmed(&self.0);
         match self.form() {
             TimeForm::Cap => Cow::Borrowed(text),
             TimeForm::Zulu | TimeForm::Fraction => {
@@ -124,6 +124,11 @@ impl fmt::Display for Time<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// Without the white space of XML around it; other blanks are part of a value.
+pub(crate) fn trimmed(text: &str) -> &str {
+    text.trim_matches([' ', '\t', '\r', '\n'])
 }
 
 struct Parts {

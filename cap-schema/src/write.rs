@@ -9,8 +9,9 @@ use crate::alert::{Alert, Version};
 use crate::area::Area;
 use crate::code::{Category, CodeList, Scope};
 use crate::info::{Info, NamedValue};
+use crate::parse::is_decimal;
 use crate::resource::Resource;
-use crate::time::Time;
+use crate::time::{Time, trimmed};
 use crate::xml::escape_text;
 
 /// The namespace of CAP 1.2.
@@ -39,8 +40,9 @@ pub fn write(alert: &Alert<'_>) -> String {
     for code in &alert.code {
         leaf(&mut out, "code", code);
     }
-    optional(&mut out, "note", alert.note.as_deref());
-    optional(&mut out, "references", alert.references.as_deref());
+    let (note, references) = note_and_references(alert);
+    optional(&mut out, "note", note.as_deref());
+    optional(&mut out, "references", references);
     optional(&mut out, "incidents", alert.incidents.as_deref());
     for one in &alert.info {
         info(&mut out, one, alert.version);
@@ -50,6 +52,18 @@ pub fn write(alert: &Alert<'_>) -> String {
     }
     out.push_str("</alert>");
     out
+}
+
+/// CAP 1.0 refers to messages without saying when they were sent; only a store could tell, so they go into the note.
+fn note_and_references<'a>(alert: &'a Alert<'_>) -> (Option<Cow<'a, str>>, Option<&'a str>) {
+    let (note, references) = (alert.note.as_deref(), alert.references.as_deref());
+    match references {
+        Some(references) if alert.version == Version::V1_0 => {
+            let before = note.map_or_else(String::new, |n| format!("{n} "));
+            (Some(Cow::Owned(format!("{before}References of CAP 1.0: {references}"))), None)
+        }
+        _ => (note.map(Cow::Borrowed), references),
+    }
 }
 
 /// About how long the text becomes: what is long is counted, the rest guessed.
@@ -108,6 +122,9 @@ fn pair(out: &mut String, name: &str, value: &NamedValue<'_>) {
     out.push('>');
     leaf(out, "valueName", &value.value_name);
     leaf(out, "value", &value.value);
+    for raw in &value.extensions {
+        out.push_str(raw);
+    }
     out.push_str("</");
     out.push_str(name);
     out.push('>');
@@ -152,7 +169,7 @@ fn info(out: &mut String, info: &Info<'_>, version: Version) {
         resource(out, one, version);
     }
     for one in &info.area {
-        area(out, one);
+        area(out, one, version);
     }
     for raw in &info.extensions {
         out.push_str(raw);
@@ -179,7 +196,7 @@ fn resource(out: &mut String, resource: &Resource<'_>, version: Version) {
     out.push_str("</resource>");
 }
 
-fn area(out: &mut String, area: &Area<'_>) {
+fn area(out: &mut String, area: &Area<'_>, version: Version) {
     out.push_str("<area>");
     leaf(out, "areaDesc", &area.area_desc);
     for polygon in &area.polygon {
@@ -191,8 +208,10 @@ fn area(out: &mut String, area: &Area<'_>) {
     for geocode in &area.geocode {
         pair(out, "geocode", geocode);
     }
-    optional(out, "altitude", area.altitude.as_deref());
-    optional(out, "ceiling", area.ceiling.as_deref());
+    // Texts of any kind before 1.2, such as `500 ft`.
+    let decimal = |text: &str| version == Version::V1_2 || is_decimal(trimmed(text));
+    optional(out, "altitude", area.altitude.as_deref().filter(|t| decimal(t)));
+    optional(out, "ceiling", area.ceiling.as_deref().filter(|t| decimal(t)));
     for raw in &area.extensions {
         out.push_str(raw);
     }

@@ -23,6 +23,7 @@ fn base(name: &str) -> &'static str {
         "ipaws" => include_str!("corpus/rules/ipaws.xml"),
         "cap-1.0" => include_str!("corpus/rules/cap-1.0.xml"),
         "edxl" => include_str!("corpus/rules/edxl.xml"),
+        "feed" => include_str!("corpus/rules/feed.xml"),
         other => panic!("no fixture {other}"),
     }
 }
@@ -57,7 +58,7 @@ fn findings(bytes: &[u8]) -> (Vec<Finding>, bool) {
 
 #[test]
 fn the_fixtures_break_no_rule() {
-    for name in ["cap", "cap-1.0", "cap-cp", "edxl", "ipaws"] {
+    for name in ["cap", "cap-1.0", "cap-cp", "edxl", "feed", "ipaws"] {
         let (found, accepted) = findings(base(name).as_bytes());
         let worse: Vec<_> = found.iter().filter(|f| f.level != Level::Note).collect();
         assert!(accepted && worse.is_empty(), "{name}: {worse:#?}");

@@ -39,11 +39,12 @@ fn signer(name: &'static str, algorithm: &'static rcgen::SignatureAlgorithm) -> 
     Signer { name, key: key.unwrap(), trust, folder }
 }
 
-fn signers() -> [Signer; 3] {
+fn signers() -> [Signer; 4] {
     [
         signer("rsa", &rcgen::PKCS_RSA_SHA256),
         signer("p256", &rcgen::PKCS_ECDSA_P256_SHA256),
         signer("p384", &rcgen::PKCS_ECDSA_P384_SHA384),
+        signer("p521", &rcgen::PKCS_ECDSA_P521_SHA512),
     ]
 }
 
@@ -74,7 +75,10 @@ impl Signer {
 
     /// What xmlsec1 makes of an empty signature of the same form.
     fn signed_by_them(&self, alert: &str, form: &Form) -> String {
-        let ours = signature::sign_as(alert, &self.key, form).unwrap();
+        self.completed_by_them(signature::sign_as(alert, &self.key, form).unwrap())
+    }
+
+    fn completed_by_them(&self, ours: String) -> String {
         let emptied = ["DigestValue", "SignatureValue", "X509SubjectName", "X509Certificate"].iter().fold(
             ours,
             |text, name| {
@@ -189,4 +193,26 @@ fn each_verifies_what_the_other_signed_and_judges_changes_alike() {
         }
     }
     assert!(good > 50 && bad > 50, "{good} {bad}");
+}
+
+#[test]
+fn every_digest_goes_with_every_curve() {
+    let alert = "<alert xmlns=\"urn:oasis:names:tc:emergency:cap:1.2\"><identifier>on-1</identifier><sender>desk@alerts.example\
+        </sender><sent>2026-03-01T10:00:00-05:00</sent></alert>";
+    for signer in signers().iter().filter(|s| s.name != "rsa") {
+        let ours = signature::sign(alert, &signer.key).unwrap();
+        let (before, rest) = ours.split_once("#ecdsa-").unwrap();
+        let (_, after) = rest.split_once('"').unwrap();
+        for digest in ["sha256", "sha384", "sha512"] {
+            let theirs = signer.completed_by_them(format!("{before}#ecdsa-{digest}\"{after}"));
+            assert!(signer.they_believe(&theirs), "{} {digest}\n{theirs}", signer.name);
+            assert!(signer.we_believe(&theirs), "{} {digest}\n{theirs}", signer.name);
+            let changed = theirs.replacen("on-1", "on-2", 1);
+            assert!(
+                !signer.they_believe(&changed) && !signer.we_believe(&changed),
+                "{} {digest}",
+                signer.name
+            );
+        }
+    }
 }

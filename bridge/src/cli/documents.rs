@@ -84,15 +84,15 @@ fn judged(input: &Input, args: &ValidateArgs, trust: &TrustStore) -> (bool, Stri
     let name = input.name.as_str();
     let bytes = match input.read() {
         Ok(bytes) => bytes,
-        Err(error) => return (false, report(args.format, &unreadable(name, &error), &[])),
+        Err(error) => return (false, report(args.format, &unreadable(name, &error), &Shown::default())),
     };
     let mut said = String::new();
     let mut sound = true;
-    for (verdict, piece) in judge(name, &bytes, args.profile, trust) {
+    judge(name, &bytes, args.profile, trust, &mut |verdict, shown| {
         sound &= verdict.sound();
-        said.push_str(&report(args.format, &verdict, &piece));
+        said.push_str(&report(args.format, &verdict, &shown));
         said.push('\n');
-    }
+    });
     (sound, said)
 }
 
@@ -108,8 +108,14 @@ fn unreadable(name: &str, error: &std::io::Error) -> Verdict {
     }
 }
 
-/// One verdict for each alert found, with the bytes that it is about; exactly one where none is found.
-fn judge(name: &str, bytes: &[u8], profile: ProfileArg, trust: &TrustStore) -> Vec<(Verdict, Vec<u8>)> {
+/// One verdict for each alert found, with the bytes that it points at; exactly one where none is found.
+fn judge(
+    name: &str,
+    bytes: &[u8],
+    profile: ProfileArg,
+    trust: &TrustStore,
+    say: &mut dyn FnMut(Verdict, Shown<'_>),
+) {
     let limits = Limits::default();
     let rejected = |rejection: Rejection| Verdict {
         file: name.to_owned(),
@@ -122,12 +128,12 @@ fn judge(name: &str, bytes: &[u8], profile: ProfileArg, trust: &TrustStore) -> V
     };
     let found: Vec<Found> = match cap_schema::split(bytes, &limits) {
         Ok(found) => found,
-        Err(rejection) => return vec![(rejected(rejection), bytes.to_vec())],
+        Err(rejection) => return say(rejected(rejection), Shown { bytes, ..Shown::default() }),
     };
-    let mut verdicts = Vec::new();
+    let mut place = Place::default();
     for (index, piece) in found.iter().enumerate() {
         let read = piece.read(bytes, &limits).and_then(|d| d.parse().map(Parsed::into_owned).map(|p| (d, p)));
-        let verdict = match read {
+        let mut verdict = match read {
             Ok((document, parsed)) => {
                 let signature = signature::verify_document(&document, trust, &Policy::default());
                 let mut verdict = verdict(name, index, parsed, profile, signature);
@@ -136,10 +142,56 @@ fn judge(name: &str, bytes: &[u8], profile: ProfileArg, trust: &TrustStore) -> V
             }
             Err(rejection) => Verdict { index, ..rejected(rejection) },
         };
-        // The lines that findings point at are those of the alert's own bytes.
-        verdicts.push((verdict, piece.bytes(bytes).to_vec()));
+        if piece.stands_in_document() {
+            place.to(bytes, piece.range.start);
+            place.shift(&mut verdict.findings);
+            say(verdict, Shown { bytes: piece.bytes(bytes), lines: place.lines, column: place.column });
+        } else {
+            // The lines are those of what was decoded.
+            say(verdict, Shown { bytes: piece.bytes(bytes), ..Shown::default() });
+        }
     }
-    verdicts
+}
+
+/// The bytes that findings point at, and where they begin in the document that is named.
+#[derive(Clone, Copy, Default)]
+struct Shown<'b> {
+    bytes: &'b [u8],
+    lines: u32,
+    column: u32,
+}
+
+/// Where an alert of a container begins: lines and characters before it.
+#[derive(Default)]
+struct Place {
+    at: usize,
+    lines: u32,
+    column: u32,
+}
+
+impl Place {
+    /// Goes on to a place that is not before the last one.
+    fn to(&mut self, bytes: &[u8], at: usize) {
+        let stretch = bytes.get(self.at..at).unwrap_or(&[]);
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let lines = stretch.iter().filter(|b| **b == b'\n').count();
+        let last = stretch.rsplit(|b| *b == b'\n').next().unwrap_or(&[]);
+        // Every byte but those that go on with a character of UTF-8.
+        let characters = last.iter().filter(|b| (**b & 0xc0) != 0x80).count();
+        self.column = if lines > 0 { 0 } else { self.column }.saturating_add(count(characters));
+        self.lines = self.lines.saturating_add(count(lines));
+        self.at = self.at.max(at);
+    }
+
+    /// Makes places in the alert places in the document.
+    fn shift(&self, findings: &mut [Finding]) {
+        for finding in findings.iter_mut().filter(|f| f.line > 0) {
+            if finding.line == 1 {
+                finding.column = finding.column.saturating_add(self.column);
+            }
+            finding.line = finding.line.saturating_add(self.lines);
+        }
+    }
 }
 
 fn verdict(
@@ -178,14 +230,14 @@ fn verdict(
     }
 }
 
-fn report(format: Format, verdict: &Verdict, bytes: &[u8]) -> String {
+fn report(format: Format, verdict: &Verdict, shown: &Shown<'_>) -> String {
     match format {
         Format::Json => serde_json::to_string(verdict).unwrap_or_default(),
-        Format::Text => words(verdict, bytes).trim_end().to_owned(),
+        Format::Text => words(verdict, shown).trim_end().to_owned(),
     }
 }
 
-fn words(verdict: &Verdict, bytes: &[u8]) -> String {
+fn words(verdict: &Verdict, shown: &Shown<'_>) -> String {
     let mut text = String::new();
     let head = if verdict.accepted { "accepted" } else { "refused" };
     let what = match verdict.version {
@@ -194,7 +246,7 @@ fn words(verdict: &Verdict, bytes: &[u8]) -> String {
     };
     let at = if verdict.index > 0 { format!("#{}", verdict.index) } else { String::new() };
     let _ = writeln!(text, "{}{at}: {head} ({what}; signature: {})", verdict.file, verdict.signature.state);
-    let lines = lines_of(bytes, &verdict.findings);
+    let lines = lines_of(shown, &verdict.findings);
     for f in &verdict.findings {
         let level = match f.level {
             Level::Error => "error",
@@ -205,7 +257,9 @@ fn words(verdict: &Verdict, bytes: &[u8]) -> String {
         if f.line > 0 {
             let _ = writeln!(text, "   --> {}{at}:{}:{} {}", verdict.file, f.line, f.column, f.path);
             if let Some(line) = lines.get(&f.line) {
-                let (line, mark) = shown(line, f.column);
+                let first = f.line == shown.lines + 1;
+                let column = if first { f.column.saturating_sub(shown.column) } else { f.column };
+                let (line, mark) = excerpt(line, column);
                 let _ = writeln!(text, "    | {line}\n    | {}^", " ".repeat(mark));
             }
         }
@@ -221,11 +275,11 @@ fn words(verdict: &Verdict, bytes: &[u8]) -> String {
 /// Bytes of a line beyond which it is not shown: finding a column in it costs as much as it is long.
 const LONGEST_LINE_BYTES: usize = 1 << 20;
 
-/// The lines that findings point at, in one pass over the document.
-fn lines_of<'b>(bytes: &'b [u8], findings: &[Finding]) -> BTreeMap<u32, Cow<'b, str>> {
+/// The lines that findings point at, in one pass.
+fn lines_of<'b>(shown: &Shown<'b>, findings: &[Finding]) -> BTreeMap<u32, Cow<'b, str>> {
     let wanted: BTreeSet<u32> = findings.iter().map(|f| f.line).collect();
-    (1..)
-        .zip(bytes.split(|b| *b == b'\n'))
+    (shown.lines.saturating_add(1)..)
+        .zip(shown.bytes.split(|b| *b == b'\n'))
         .filter(|(number, line)| wanted.contains(number) && line.len() <= LONGEST_LINE_BYTES)
         .map(|(number, line)| (number, String::from_utf8_lossy(line)))
         .collect()
@@ -236,7 +290,7 @@ const WIDTH: usize = 100;
 const BEFORE: usize = 40;
 
 /// The part of a line around a column (from 1), without anything that a terminal would obey, and where in it the column is.
-fn shown(line: &str, column: u32) -> (String, usize) {
+fn excerpt(line: &str, column: u32) -> (String, usize) {
     let line = line.trim_end();
     let column = usize::try_from(column).unwrap_or(1).saturating_sub(1);
     let column = line.chars().take(column).count();
@@ -254,9 +308,12 @@ fn shown(line: &str, column: u32) -> (String, usize) {
 #[derive(Serialize)]
 struct SignatureLine {
     file: String,
+    /// Which alert of a container.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    index: Option<usize>,
     #[serde(flatten)]
     signature: Verification,
-    /// `io.unreadable`, where the file could not be read.
+    /// Why nothing could be verified, such as `io.unreadable`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     findings: Vec<Finding>,
 }
@@ -272,30 +329,60 @@ pub fn signature(args: &SignatureArgs) -> ExitCode {
     };
     let mut sound = true;
     for input in inputs::expand(&args.inputs) {
-        let (found, findings) = match input.read() {
-            Ok(bytes) => (signature::verify(&bytes, &trust, &Policy::default()), Vec::new()),
+        let lines = match input.read() {
+            Ok(bytes) => signatures(&input.name, &bytes, &trust),
             Err(error) => {
                 complain(&format!("capbridge: {}: {error}", input.name));
-                (Verification::absent(), vec![Finding::about_file("io.unreadable", error.to_string())])
+                let findings = vec![Finding::about_file("io.unreadable", error.to_string())];
+                vec![SignatureLine {
+                    file: input.name,
+                    index: None,
+                    signature: Verification::absent(),
+                    findings,
+                }]
             }
         };
-        let name = input.name;
-        sound &= found.state == State::Trusted;
-        match args.format {
-            Format::Json => {
-                let line = SignatureLine { file: name, signature: found, findings };
-                say(&serde_json::to_string(&line).unwrap_or_default());
-            }
-            Format::Text if !findings.is_empty() => {}
-            Format::Text => {
-                say(&format!("{name}: {}", found.state));
-                for s in &found.signatures {
-                    say(&format!("  {} {} {}: {}", s.state, s.algorithm, s.subject, s.reason));
+        for line in lines {
+            sound &= line.signature.state == State::Trusted;
+            match args.format {
+                Format::Json => say(&serde_json::to_string(&line).unwrap_or_default()),
+                Format::Text if line.findings.iter().any(|f| f.rule == "io.unreadable") => {}
+                Format::Text => {
+                    let at = line.index.map_or_else(String::new, |index| format!("#{index}"));
+                    say(&format!("{}{at}: {}", line.file, line.signature.state));
+                    for s in &line.signature.signatures {
+                        say(&format!("  {} {} {}: {}", s.state, s.algorithm, s.subject, s.reason));
+                    }
+                    for finding in &line.findings {
+                        say(&format!("  {}: {}", finding.rule, finding.message));
+                    }
                 }
             }
         }
     }
     if sound { ExitCode::SUCCESS } else { ExitCode::from(1) }
+}
+
+/// The signatures of a document: one line, or one for each alert of a container.
+fn signatures(name: &str, bytes: &[u8], trust: &TrustStore) -> Vec<SignatureLine> {
+    let limits = Limits::default();
+    let line =
+        |index, signature, findings| SignatureLine { file: name.to_owned(), index, signature, findings };
+    let found = match cap_schema::split(bytes, &limits) {
+        Ok(found) => found,
+        Err(rejection) => return vec![line(None, Verification::absent(), rejection.findings)],
+    };
+    let one = |(index, piece): (usize, &Found)| {
+        let index = (!piece.container.is_empty()).then_some(index);
+        match piece.read(bytes, &limits) {
+            Ok(document) => {
+                let signature = signature::verify_document(&document, trust, &Policy::default());
+                line(index, signature, Vec::new())
+            }
+            Err(rejection) => line(index, Verification::absent(), rejection.findings),
+        }
+    };
+    found.iter().enumerate().map(one).collect()
 }
 
 #[cfg(test)]
@@ -313,10 +400,10 @@ mod tests {
             (long.as_str(), 1, 'a'),
             (long.as_str(), 1_004, 'b'),
         ] {
-            let (text, at) = shown(line, column);
+            let (text, at) = excerpt(line, column);
             assert_eq!(text.chars().nth(at), Some(mark), "{text} {at}");
             assert!(text.chars().count() <= WIDTH + 2 && !text.contains(char::is_control), "{text}");
         }
-        assert_eq!(shown("", 9), (String::new(), 0));
+        assert_eq!(excerpt("", 9), (String::new(), 0));
     }
 }

@@ -3,19 +3,27 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use cap_schema::Limits;
 use cap_schema::signature::TrustStore;
 
 /// A document that a command is to read.
 pub struct Input {
     /// Its name: the argument, or the folder joined with the member's name.
     pub name: String,
+    /// Where it is, which need not be text; none for standard input.
+    path: Option<PathBuf>,
     /// A member of a folder that is no file: reading it could wait for ever (a named pipe) or never end (a device).
     kind: Option<&'static str>,
 }
 
 impl Input {
     fn named(name: String) -> Self {
-        Input { name, kind: None }
+        let path = (name != "-").then(|| PathBuf::from(&name));
+        Input { name, path, kind: None }
+    }
+
+    fn of(path: PathBuf, kind: Option<&'static str>) -> Self {
+        Input { name: path.to_string_lossy().into_owned(), path: Some(path), kind }
     }
 
     /// The bytes of the document.
@@ -25,7 +33,7 @@ impl Input {
     pub fn read(&self) -> std::io::Result<Vec<u8>> {
         match self.kind {
             Some(kind) => Err(std::io::Error::other(format!("it is {kind}, not a file"))),
-            None => read(&self.name),
+            None => read_from(self.path.as_deref()),
         }
     }
 }
@@ -37,7 +45,7 @@ pub fn expand(inputs: &[String]) -> Vec<Input> {
     let mut found = Vec::new();
     for input in inputs {
         if input != "-" && Path::new(input).is_dir() {
-            walk(input, &mut Vec::new(), &mut found);
+            walk(Path::new(input), &mut Vec::new(), &mut found);
         } else {
             found.push(Input::named(input.clone()));
         }
@@ -45,9 +53,9 @@ pub fn expand(inputs: &[String]) -> Vec<Input> {
     found
 }
 
-fn walk(folder: &str, above: &mut Vec<PathBuf>, found: &mut Vec<Input>) {
+fn walk(folder: &Path, above: &mut Vec<PathBuf>, found: &mut Vec<Input>) {
     let (Ok(entries), Ok(place)) = (std::fs::read_dir(folder), std::fs::canonicalize(folder)) else {
-        found.push(Input::named(folder.to_owned()));
+        found.push(Input::of(folder.to_owned(), None));
         return;
     };
     // A link to a folder above: its members are read already.
@@ -58,11 +66,11 @@ fn walk(folder: &str, above: &mut Vec<PathBuf>, found: &mut Vec<Input>) {
     let mut members: Vec<_> = entries.flatten().map(|e| e.path()).collect();
     members.sort();
     for member in members {
-        let name = member.to_string_lossy().into_owned();
         if member.is_dir() {
-            walk(&name, above, found);
+            walk(&member, above, found);
         } else {
-            found.push(Input { kind: odd(&member), name });
+            let kind = odd(&member);
+            found.push(Input::of(member, kind));
         }
     }
     above.pop();
@@ -89,17 +97,23 @@ fn odd(member: &Path) -> Option<&'static str> {
     std::fs::metadata(member).ok().filter(|m| !m.is_file()).map(|_| "something else")
 }
 
-/// The bytes of a document that is named as an argument.
+/// The bytes of a document that is named as an argument: at most one more than any document or container may have, so
+/// that what never ends is refused as too large.
 ///
 /// # Errors
 /// It cannot be read.
 pub fn read(name: &str) -> std::io::Result<Vec<u8>> {
-    if name == "-" {
-        let mut bytes = Vec::new();
-        std::io::stdin().lock().read_to_end(&mut bytes)?;
-        return Ok(bytes);
-    }
-    std::fs::read(name)
+    read_from((name != "-").then(|| Path::new(name)))
+}
+
+fn read_from(path: Option<&Path>) -> std::io::Result<Vec<u8>> {
+    let most = u64::try_from(Limits::default().container_bytes).unwrap_or(u64::MAX).saturating_add(1);
+    let mut bytes = Vec::new();
+    match path {
+        None => std::io::stdin().lock().take(most).read_to_end(&mut bytes)?,
+        Some(path) => std::fs::File::open(path)?.take(most).read_to_end(&mut bytes)?,
+    };
+    Ok(bytes)
 }
 
 /// The certificates of a trust folder: every file in it that ends in `.pem`, `.crt` or `.cer`.

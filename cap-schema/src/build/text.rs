@@ -215,6 +215,6 @@ impl Pair {
     }
 
     pub(super) fn into_named(self) -> NamedValue<'static> {
-        NamedValue { value_name: self.name.into_cow(), value: self.value.into_cow() }
+        NamedValue::new(self.name.into_cow(), self.value.into_cow())
     }
 }

@@ -11,7 +11,7 @@ use crate::code::{Certainty, Code, CodeList};
 use crate::finding::{Finding, Rejection, places};
 use crate::limits::Limits;
 use crate::rules::finding;
-use crate::time::{Time, TimeForm};
+use crate::time::{Time, TimeForm, trimmed};
 use crate::xml::{DSIG_NS, Piece, Reader};
 
 /// Findings that one document may cost; more are counted.
@@ -233,8 +233,7 @@ impl<'t> Reading<'t> {
             } else if !seen.has(13) && seen.last() < 12 && !seen.has(6) {
                 self.find_child("cap.order", local, "a signature stands behind all other elements");
             }
-            let raw = self.raw_element()?;
-            return Ok(if local == "Signature" { Child::Signature(raw) } else { Child::Other(raw) });
+            return Ok(Child::Signature(self.raw_element()?));
         }
         let shown: String = local.chars().take(60).collect();
         // A reader that ignores namespaces would take it for CAP's own.
@@ -473,16 +472,20 @@ impl<'t> Reading<'t> {
             self.find(rule, content.offset, "empty; counts as absent");
             return Ok(None);
         }
-        let text = content.text.trim();
-        let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
-        let points = digits.bytes().filter(|b| *b == b'.').count();
-        let plain = digits.bytes().any(|b| b.is_ascii_digit())
-            && digits.bytes().all(|b| b.is_ascii_digit() || b == b'.')
-            && points <= usize::from(decimal);
+        let text = trimmed(&content.text);
+        let plain = is_decimal(text) && (decimal || !text.contains('.'));
         if !plain && (!decimal || self.version == Version::V1_2) {
             let shown: String = text.chars().take(40).collect();
             self.find("cap.number", content.offset, format!("'{}' is not a number", shown.escape_debug()));
         }
         Ok(Some(content.text))
     }
+}
+
+/// A decimal number as XML Schema writes it.
+pub(crate) fn is_decimal(text: &str) -> bool {
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    digits.bytes().any(|b| b.is_ascii_digit())
+        && digits.bytes().all(|b| b.is_ascii_digit() || b == b'.')
+        && digits.bytes().filter(|b| *b == b'.').count() <= 1
 }

@@ -261,7 +261,10 @@ fn pair<'t>(r: &mut Reading<'t>) -> Outcome<NamedValue<'t>> {
         match child {
             Child::Known(0) => pair.value_name = r.value_or_empty()?,
             Child::Known(_) => pair.value = r.text_or_empty()?,
-            Child::Signature(_) | Child::Other(_) => continue,
+            Child::Signature(raw) | Child::Other(raw) => {
+                pair.extensions.push(raw);
+                continue;
+            }
         }
         r.place.leave();
     }

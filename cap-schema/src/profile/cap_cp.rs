@@ -8,7 +8,8 @@ use crate::alert::Alert;
 use crate::area::Area;
 use crate::code::MsgType;
 use crate::info::{Info, NamedValue};
-use crate::tables::cap_cp_event;
+use crate::tables::{cap_cp_event, layer_values};
+use crate::time::TimeForm;
 use crate::validate::Findings;
 
 const EVENT: &str = "profile:CAP-CP:Event:";
@@ -35,7 +36,65 @@ pub(crate) fn claims(alert: &Alert<'_>) -> bool {
         })
 }
 
+/// The versions of the profile. 0.4A has the names of 0.4.
+const VERSIONS: [&str; 3] = ["0.3", "0.4", "1.0"];
+
+/// The version that stands behind a prefix in a name of the profile.
+fn version_in<'t>(name: &'t str, prefix: &str) -> Option<&'t str> {
+    let rest = has_prefix(name, prefix).then(|| name.trim().get(prefix.len()..))??;
+    Some(rest.split(':').next().unwrap_or(rest))
+}
+
+/// The version that an alert says it follows.
+fn version<'a>(alert: &'a Alert<'_>) -> Option<&'a str> {
+    alert.code.iter().find_map(|c| version_in(c, "profile:CAP-CP:"))
+}
+
+/// That names carry a version of the profile, event codes that of the alert; and rule 4 of 0.3, which CAP 1.2 made its own.
+fn versions(alert: &Alert<'_>, out: &mut Findings) {
+    let stated = version(alert);
+    let shown = |v: &str| v.chars().take(20).collect::<String>().escape_debug().to_string();
+    if let Some(other) = stated.filter(|v| !VERSIONS.contains(v)) {
+        out.add("cap-cp.version", "/alert", format!("there is no version {} of CAP-CP", shown(other)));
+    }
+    for (index, info) in alert.info.iter().enumerate() {
+        let path = format!("/alert/info[{}]", index + 1);
+        for (at, code) in info.event_code.iter().enumerate() {
+            if let (Some(stated), Some(used)) = (stated, version_in(&code.value_name, EVENT))
+                && stated != used
+            {
+                let message = format!("an event code of {} in an alert of {}", shown(used), shown(stated));
+                out.add("cap-cp.version", format!("{path}/eventCode[{}]/valueName", at + 1), message);
+            }
+        }
+        for (at, area) in info.area.iter().enumerate() {
+            for (nth, geocode) in area.geocode.iter().enumerate() {
+                if let Some(other) =
+                    version_in(&geocode.value_name, LOCATION).filter(|v| !VERSIONS.contains(v))
+                {
+                    let place = format!("{path}/area[{}]/geocode[{}]/valueName", at + 1, nth + 1);
+                    let message = format!("there is no version {} of the location codes", shown(other));
+                    out.add("cap-cp.version", place, message);
+                }
+            }
+        }
+        if stated == Some("0.3") {
+            for (name, time) in
+                [("effective", &info.effective), ("onset", &info.onset), ("expires", &info.expires)]
+            {
+                if time.as_ref().is_some_and(|t| t.form() == TimeForm::NoOffset) {
+                    out.add("cap-cp.4", format!("{path}/{name}"), format!("{name} has no offset from UTC"));
+                }
+            }
+        }
+    }
+    if stated == Some("0.3") && alert.sent.form() == TimeForm::NoOffset {
+        out.add("cap-cp.4", "/alert/sent", "sent has no offset from UTC");
+    }
+}
+
 pub(crate) fn check(alert: &Alert<'_>, out: &mut Findings) {
+    versions(alert, out);
     if !alert.code.iter().any(|c| has_prefix(c, "profile:CAP-CP:")) {
         out.add("cap-cp.3", "/alert", "no code that names CAP-CP and its version");
     }
@@ -50,7 +109,7 @@ pub(crate) fn check(alert: &Alert<'_>, out: &mut Findings) {
     if chained && alert.references.is_none() {
         out.add("cap-cp.12", "/alert/msgType", format!("{} without references", alert.msg_type));
     }
-    let version_1_0 = alert.code.iter().any(|c| has_prefix(c, "profile:CAP-CP:1."));
+    let version_1_0 = version(alert).is_some_and(|v| v.starts_with("1."));
     for (index, info) in alert.info.iter().enumerate() {
         let path = format!("/alert/info[{}]", index + 1);
         event(info, &path, out);
@@ -71,38 +130,58 @@ fn is_unreadable(sender: &str) -> bool {
     sender.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-')
 }
 
-fn event_code<'i>(info: &'i Info<'_>) -> Option<(usize, &'i NamedValue<'i>)> {
-    info.event_code.iter().enumerate().find(|(_, c)| has_prefix(&c.value_name, EVENT))
+/// The CAP-CP event codes of an info with their numbers.
+fn event_codes<'i>(info: &'i Info<'_>) -> impl Iterator<Item = (usize, &'i NamedValue<'i>)> {
+    info.event_code.iter().enumerate().filter(|(_, c)| has_prefix(&c.value_name, EVENT))
 }
 
-/// Rules 7 and 8.
+/// Rules 2, 7 and 8 in an info.
 fn event(info: &Info<'_>, path: &str, out: &mut Findings) {
-    let Some((at, code)) = event_code(info) else {
+    let Some((_, first)) = event_codes(info).next() else {
         out.add("cap-cp.8", path, "no CAP-CP event code");
         return;
     };
-    let place = format!("{path}/eventCode[{}]/value", at + 1);
-    let value = code.value.as_ref();
-    if !(4..=12).contains(&value.len()) || value.contains(char::is_whitespace) {
-        let shown: String = value.chars().take(40).collect();
-        out.add(
-            "cap-cp.8.form",
-            place,
-            format!("'{}' is not the form of an event code", shown.escape_debug()),
-        );
-        return;
+    for (at, code) in event_codes(info) {
+        let place = format!("{path}/eventCode[{}]/value", at + 1);
+        let value = code.value.as_ref();
+        if value.trim() != first.value.trim() {
+            out.add("cap-cp.2", place.as_str(), "a second event in one info");
+        }
+        if !(4..=12).contains(&value.len()) || value.contains(char::is_whitespace) {
+            let shown: String = value.chars().take(40).collect();
+            let message = format!("'{}' is not the form of an event code", shown.escape_debug());
+            out.add("cap-cp.8.form", place, message);
+        } else if cap_cp_event(value).is_none() {
+            out.add("cap-cp.8", place, format!("'{value}' is not in the event table"));
+        }
     }
-    let Some(known) = cap_cp_event(value) else {
-        out.add("cap-cp.8", place, format!("'{value}' is not in the event table"));
-        return;
-    };
+    let Some(known) = cap_cp_event(&first.value) else { return };
     let english = info.language.as_deref().is_none_or(|l| has_prefix(l, "en"));
     let french = info.language.as_deref().is_some_and(|l| has_prefix(l, "fr"));
     let same = |name: &str| info.event.trim().to_lowercase() == name.to_lowercase();
     // A French name that was not found in official messages is no measure.
-    if english && !same(known.english) || french && known.french_is_found && !same(known.french) {
+    if english && !same(known.english)
+        || french && known.french_is_found && !known.french.is_empty() && !same(known.french)
+    {
         let name = if english { known.english } else { known.french };
-        out.add("cap-cp.7", format!("{path}/event"), format!("the event '{value}' is called '{name}'"));
+        let message = format!("the event '{}' is called '{name}'", known.code);
+        out.add("cap-cp.7", format!("{path}/event"), message);
+    }
+}
+
+/// A code of the Standard Geographical Classification: Canada, a province, a census division or subdivision of one, a water
+/// body or a part of one; or none.
+fn is_location(value: &str) -> bool {
+    const PROVINCES: [&str; 13] =
+        ["10", "11", "12", "13", "24", "35", "46", "47", "48", "59", "60", "61", "62"];
+    const WATERS: [&str; 8] = ["001", "002", "003", "004", "005", "006", "007", "008"];
+    let begins = |list: &[&str]| list.iter().any(|prefix| value.starts_with(prefix));
+    match value.len() {
+        _ if matches!(value, "0" | "00" | "none") => true,
+        _ if !value.bytes().all(|b| b.is_ascii_digit()) => false,
+        2 | 4 | 7 => begins(&PROVINCES),
+        3 | 5 => begins(&WATERS),
+        _ => false,
     }
 }
 
@@ -130,8 +209,7 @@ fn location(area: &Area<'_>, version_1_0: bool, path: &str, out: &mut Findings) 
     {
         found = true;
         let value = geocode.value.trim();
-        let digits = value.bytes().all(|b| b.is_ascii_digit()) && matches!(value.len(), 1..=5 | 7);
-        if !digits && value != "none" {
+        if !is_location(value) {
             let shown: String = value.chars().take(40).collect();
             let message = format!("'{}' is not a location code", shown.escape_debug());
             out.add("cap-cp.9.form", format!("{path}/geocode[{}]/value", at + 1), message);
@@ -158,7 +236,14 @@ fn parameters(alert: &Alert<'_>, info: &Info<'_>, path: &str, out: &mut Findings
                 out.add("cap-cp.16", place(), "MinorChange outside an Update with references");
             }
             let kinds = ["none", "text", "correction", "resource", "layer", "other"];
-            if !kinds.contains(&value) || value == "other" && alert.note.is_none() {
+            // 1.0 allows several.
+            let several = version_in(name, "profile:CAP-CP:").is_some_and(|v| v.starts_with("1."));
+            let mut given: Vec<&str> = vec![value];
+            if several {
+                given = value.split([' ', ',']).filter(|v| !v.is_empty()).collect();
+            }
+            let known = !given.is_empty() && given.iter().all(|v| kinds.contains(v));
+            if !known || given.contains(&"other") && alert.note.is_none() {
                 out.add(
                     "cap-cp.16.value",
                     place(),
@@ -185,13 +270,20 @@ fn parameters(alert: &Alert<'_>, info: &Info<'_>, path: &str, out: &mut Findings
                     "the SOREM list has no such event, urgency, severity and certainty",
                 );
             }
+        } else if let Some(values) = layer_values(name)
+            && !values.is_empty()
+            && !values.iter().any(|v| v.eq_ignore_ascii_case(value))
+        {
+            out.add("cap-cp.layer.value", place(), format!("{name} is none of {}", values.join(", ")));
         }
     }
 }
 
 /// Whether the list has the event with this urgency, severity and certainty.
 fn on_sorem_list(info: &Info<'_>) -> bool {
-    let Some(event) = event_code(info).and_then(|(_, c)| cap_cp_event(&c.value)) else { return false };
+    let Some(event) = event_codes(info).next().and_then(|(_, c)| cap_cp_event(&c.value)) else {
+        return false;
+    };
     let mut allowed = event.sorem.split('/');
     let fits =
         |allowed: Option<&str>, text: &str| allowed.is_some_and(|a| a.split(" or ").any(|v| v == text));
@@ -203,7 +295,7 @@ fn on_sorem_list(info: &Info<'_>) -> bool {
 /// Rules 2, 6 and 16 across infos.
 fn across(alert: &Alert<'_>, out: &mut Findings) {
     let Some(first) = alert.info.first() else { return };
-    let value = |info: &Info<'_>| event_code(info).map(|(_, c)| c.value.trim().to_owned());
+    let value = |info: &Info<'_>| event_codes(info).next().map(|(_, c)| c.value.trim().to_owned());
     let minor = |info: &Info<'_>| info.parameter.iter().any(|p| has_suffix(&p.value_name, ":MinorChange"));
     let any_minor = alert.info.iter().any(minor);
     let all_codes: Vec<Vec<&Cow<'_, str>>> = alert.info.iter().map(codes).collect();
@@ -215,15 +307,11 @@ fn across(alert: &Alert<'_>, out: &mut Findings) {
         if any_minor && !minor(info) {
             out.add("cap-cp.16.all", &path, "MinorChange is missing in this info");
         }
-        // The counterpart in another language is the info with the same places.
-        let places = all_codes.get(index).filter(|c| !c.is_empty());
-        let twin = alert.info.iter().zip(&all_codes).take(index).find_map(|(other, codes)| {
-            (other.language != info.language && Some(codes) == places).then_some(other)
-        });
-        if let Some(twin) = twin
-            && !same_values(twin, info)
+        if let Some(twin) = twin(alert, &all_codes, index)
+            && let Some((rule, what)) = other_value(twin, info)
         {
-            out.add("cap-cp.6.values", &path, "other values than the same info in another language");
+            let message = format!("another {what} than the same info in another language");
+            out.add(rule, &path, message);
         }
     }
     let has = |prefix: &str| {
@@ -234,24 +322,58 @@ fn across(alert: &Alert<'_>, out: &mut Findings) {
     }
 }
 
+/// The counterpart of an info in the first language of the alert: of those with the same places the one of the same
+/// number, where both languages have equally many of them; without one, the same among all infos.
+fn twin<'a>(alert: &'a Alert<'a>, places: &[Vec<&Cow<'_, str>>], index: usize) -> Option<&'a Info<'a>> {
+    let (first, info) = (alert.info.first()?, alert.info.get(index)?);
+    if info.language == first.language {
+        return None;
+    }
+    let own = places.get(index)?;
+    let of_language = |language: &Option<Cow<'_, str>>, placed: bool| -> Vec<usize> {
+        let all = alert.info.iter().zip(places).enumerate();
+        all.filter(|(_, (i, p))| i.language == *language && (!placed || *p == own))
+            .map(|(at, _)| at)
+            .collect()
+    };
+    let pick = |placed: bool| {
+        let (theirs, ours) = (of_language(&first.language, placed), of_language(&info.language, placed));
+        let number = ours.iter().position(|at| *at == index)?;
+        (theirs.len() == ours.len()).then(|| theirs.get(number).copied()).flatten()
+    };
+    let found = if own.is_empty() { None } else { pick(true) };
+    alert.info.get(found.or_else(|| pick(false))?)
+}
+
 fn codes<'i>(info: &'i Info<'_>) -> Vec<&'i Cow<'i, str>> {
     info.area.iter().flat_map(|a| &a.geocode).map(|g| &g.value).collect()
 }
 
-fn same_values(one: &Info<'_>, other: &Info<'_>) -> bool {
-    let texts = |info: &Info<'_>| {
-        let list = |codes: Vec<&str>| codes.join(" ");
-        [
-            list(info.category.iter().map(|c| c.as_str()).collect()),
-            list(info.response_type.iter().map(|c| c.as_str()).collect()),
-            format!("{} {} {}", info.urgency, info.severity, info.certainty),
-        ]
-    };
-    texts(one) == texts(other)
-        && one.effective == other.effective
-        && one.onset == other.onset
-        && one.expires == other.expires
-        && shapes(one) == shapes(other)
+/// The CAP-CP codes: senders write others in each language as they like, real ones of SAME too.
+fn event_values<'i>(info: &'i Info<'_>) -> Vec<&'i str> {
+    event_codes(info).map(|(_, c)| c.value.as_ref()).collect()
+}
+
+/// The rule, and what is not free text and differs between two languages.
+fn other_value(one: &Info<'_>, other: &Info<'_>) -> Option<(&'static str, &'static str)> {
+    let same_codes = codes(one) == codes(other);
+    // Without codes in common the two were paired by their number, which may be wrong.
+    let of_places = if same_codes && !codes(one).is_empty() { "cap-cp.6.values" } else { "cap-cp.6.places" };
+    let differs = [
+        ("category", one.category != other.category),
+        ("responseType", one.response_type != other.response_type),
+        ("urgency", one.urgency != other.urgency),
+        ("severity", one.severity != other.severity),
+        ("certainty", one.certainty != other.certainty),
+        ("eventCode", event_values(one) != event_values(other)),
+        ("effective", one.effective != other.effective),
+        ("onset", one.onset != other.onset),
+        ("expires", one.expires != other.expires),
+    ];
+    let value = differs.into_iter().find_map(|(what, differs)| differs.then_some(("cap-cp.6.values", what)));
+    let shape = || (shapes(one) != shapes(other)).then_some((of_places, "polygon or circle"));
+    let code = || (!same_codes).then_some((of_places, "geocode"));
+    value.or_else(shape).or_else(code)
 }
 
 fn shapes<'i>(info: &'i Info<'_>) -> Vec<&'i str> {
@@ -271,5 +393,34 @@ mod tests {
         assert!(!has_prefix("profile:CAP-CP", EVENT));
         assert!(has_suffix("profile:CAP-CP:0.4:minorchange", ":MinorChange"));
         assert!(!has_suffix("é", ":MinorChange"));
+        assert_eq!(version_in(" Profile:cap-cp:0.4 ", "profile:CAP-CP:"), Some("0.4"));
+        assert_eq!(version_in("profile:CAP-CP:Event:1.0", EVENT), Some("1.0"));
+        assert_eq!(version_in("other", EVENT), None);
+    }
+
+    #[test]
+    fn location_codes_are_those_of_the_classification() {
+        for (value, good) in [
+            ("0", true),
+            ("00", true),
+            ("none", true),
+            ("35", true),
+            ("3538", true),
+            ("3538030", true),
+            ("002", true),
+            ("00111", true),
+            ("3", false),
+            ("01", false),
+            ("99", false),
+            ("353", false),
+            ("009", false),
+            ("353803", false),
+            ("9999999", false),
+            ("35380300", false),
+            ("Sarnia", false),
+            ("", false),
+        ] {
+            assert_eq!(is_location(value), good, "{value}");
+        }
     }
 }

@@ -6,7 +6,7 @@ use crate::alert::Alert;
 use crate::code::{Certainty, MsgType, ResponseType, Severity, Status, Urgency};
 use crate::info::Info;
 use crate::profile::ipaws::{is_public, same_codes};
-use crate::tables::wea_events;
+use crate::tables::{WeaUse, same_originator, wea_events};
 use crate::validate::Findings;
 
 pub(super) fn check(alert: &Alert<'_>, info: &Info<'_>, path: &str, out: &mut Findings) {
@@ -19,12 +19,7 @@ pub(super) fn check(alert: &Alert<'_>, info: &Info<'_>, path: &str, out: &mut Fi
         _ => 0,
     };
     let open = |channel: &str| {
-        let blocks = |p: &&crate::info::NamedValue<'_>| p.value_name == "BLOCKCHANNEL";
-        !info
-            .parameter
-            .iter()
-            .filter(blocks)
-            .any(|p| matches!(p.value.trim(), c if c == channel || c == "PUBLIC"))
+        !info.parameter.iter().any(|p| p.value_name == "BLOCKCHANNEL" && p.value.trim() == channel)
     };
     if open("EAS") || open("NWEM") {
         eas(info, seconds, path, out);
@@ -37,14 +32,17 @@ pub(super) fn check(alert: &Alert<'_>, info: &Info<'_>, path: &str, out: &mut Fi
     }
 }
 
-fn parameter<'i>(info: &'i Info<'_>, name: &str) -> Option<&'i str> {
-    info.parameter.iter().find(|p| p.value_name == name).map(|p| p.value.as_ref())
+/// The value of a parameter and its place.
+fn parameter<'i>(info: &'i Info<'_>, path: &str, name: &str) -> Option<(&'i str, String)> {
+    let at = info.parameter.iter().position(|p| p.value_name == name)?;
+    let value = info.parameter.get(at)?.value.as_ref();
+    Some((value, format!("{path}/parameter[{}]/value", at + 1)))
 }
 
 fn eas(info: &Info<'_>, seconds: i64, path: &str, out: &mut Findings) {
-    match parameter(info, "EAS-ORG").map(str::trim) {
-        Some("PEP" | "EAS" | "WXR" | "CIV") => {}
-        Some(_) => out.add("ipaws.eas.org", path, "EAS-ORG is not PEP, EAS, WXR or CIV"),
+    match parameter(info, path, "EAS-ORG") {
+        Some((value, _)) if same_originator(value.trim()).is_some() => {}
+        Some((_, place)) => out.add("ipaws.eas.org", place, "EAS-ORG is not PEP, EAS, WXR or CIV"),
         None => out.add("ipaws.eas.org", path, "no EAS-ORG"),
     }
     if info.description.is_none() {
@@ -52,7 +50,11 @@ fn eas(info: &Info<'_>, seconds: i64, path: &str, out: &mut Findings) {
     }
     let length = |text: &Option<std::borrow::Cow<'_, str>>| text.as_deref().map_or(0, |t| t.chars().count());
     if length(&info.description) + length(&info.instruction) > 1_800 {
-        out.add("ipaws.eas.text", path, "description and instruction have more than 1800 characters");
+        out.add(
+            "ipaws.eas.text",
+            format!("{path}/description"),
+            "description and instruction have more than 1800 characters",
+        );
     }
     let same = info.area.iter().flat_map(|a| &a.geocode).filter(|g| g.value_name.trim() == "SAME").count();
     if same > 31 {
@@ -61,11 +63,15 @@ fn eas(info: &Info<'_>, seconds: i64, path: &str, out: &mut Findings) {
     if seconds > 358_200 {
         out.add("ipaws.eas.expires", format!("{path}/expires"), "expires more than 99.5 hours after sent");
     }
-    if parameter(info, "EAS-STN-ID").is_some_and(|id| id.chars().count() > 8 || id.contains(['-', '+'])) {
-        out.add("ipaws.eas.station", path, "EAS-STN-ID has more than 8 characters, or - or +");
+    if let Some((id, place)) = parameter(info, path, "EAS-STN-ID")
+        && (id.chars().count() > 8 || id.contains(['-', '+']))
+    {
+        out.add("ipaws.eas.station", place, "EAS-STN-ID has more than 8 characters, or - or +");
     }
-    if parameter(info, "EAS-Must-Carry").is_some_and(|v| !matches!(v, "TRUE" | "FALSE")) {
-        out.add("ipaws.eas.must-carry", path, "EAS-Must-Carry is not TRUE");
+    if let Some((value, place)) = parameter(info, path, "EAS-Must-Carry")
+        && !matches!(value, "TRUE" | "FALSE")
+    {
+        out.add("ipaws.eas.must-carry", place, "EAS-Must-Carry is not TRUE");
     }
     for (at, resource) in info.resource.iter().enumerate() {
         let media = resource.mime_type.as_deref().map_or("", str::trim);
@@ -88,7 +94,8 @@ fn nwem(info: &Info<'_>, path: &str, out: &mut Findings) {
     let parts =
         info.sender_name.as_deref().map_or(0, |n| n.split(',').filter(|p| !p.trim().is_empty()).count());
     if parts < 3 {
-        out.add("ipaws.nwem.sender-name", path, "senderName is not COG id, COG name, agency");
+        let place = if info.sender_name.is_some() { format!("{path}/senderName") } else { path.to_owned() };
+        out.add("ipaws.nwem.sender-name", place, "senderName is not COG id, COG name, agency");
     }
     for (at, area) in info.area.iter().enumerate() {
         let long = area.polygon.iter().any(|p| p.as_str().split_whitespace().count() > 20);
@@ -105,23 +112,35 @@ fn wea(info: &Info<'_>, seconds: i64, path: &str, out: &mut Findings) {
     }
     // Lines of a text count as written; real texts hold line ends and letters of Spanish.
     let length = |text: &str| text.chars().count();
-    match parameter(info, "CMAMtext") {
+    match parameter(info, path, "CMAMtext") {
         None => out.add("ipaws.wea.text", path, "no CMAMtext"),
-        Some(text) if length(text) > 90 => {
-            out.add("ipaws.wea.text", path, "CMAMtext has more than 90 characters")
+        Some((text, place)) if text.trim().is_empty() => {
+            out.add("ipaws.wea.text", place, "CMAMtext is empty")
+        }
+        Some((text, place)) if length(text) > 90 => {
+            out.add("ipaws.wea.text", place, "CMAMtext has more than 90 characters")
         }
         Some(_) => {}
     }
-    if parameter(info, "CMAMlongtext").is_some_and(|t| length(t) > 360) {
-        out.add("ipaws.wea.long-text", path, "CMAMlongtext has more than 360 characters");
+    if let Some((text, place)) = parameter(info, path, "CMAMlongtext")
+        && length(text) > 360
+    {
+        out.add("ipaws.wea.long-text", place, "CMAMlongtext has more than 360 characters");
     }
-    let forbidden = |text: &str| text.contains(['{', '}', '|', '\\', '^', '~', '[', ']']);
-    if ["CMAMtext", "CMAMlongtext"].into_iter().any(|n| parameter(info, n).is_some_and(forbidden)) {
-        out.add("ipaws.wea.characters", path, "a character that WEA does not take");
+    for name in ["CMAMtext", "CMAMlongtext"] {
+        if let Some((text, place)) = parameter(info, path, name)
+            && text.contains(['{', '}', '|', '\\', '^', '~', '[', ']'])
+        {
+            out.add("ipaws.wea.characters", place, "a character that WEA does not take");
+        }
     }
     let language = info.language.as_deref().unwrap_or("en-US");
     if !["en-US", "es-US"].iter().any(|l| language.eq_ignore_ascii_case(l)) {
-        out.add("ipaws.wea.language", path, format!("WEA does not take the language {language}"));
+        out.add(
+            "ipaws.wea.language",
+            format!("{path}/language"),
+            format!("WEA does not take the language {language}"),
+        );
     }
     let answers = |r: &crate::code::Code<'_, ResponseType>| match r.known() {
         Some(
@@ -134,8 +153,9 @@ fn wea(info: &Info<'_>, seconds: i64, path: &str, out: &mut Findings) {
         ) => true,
         Some(ResponseType::Assess | ResponseType::AllClear | ResponseType::None) | None => false,
     };
-    if !info.response_type.iter().all(answers) {
-        out.add("ipaws.wea.response-type", path, "a responseType that WEA does not take");
+    if let Some(at) = info.response_type.iter().position(|r| !answers(r)) {
+        let place = format!("{path}/responseType[{}]", at + 1);
+        out.add("ipaws.wea.response-type", place, "a responseType that WEA does not take");
     }
     shapes(info, path, out);
     handling(info, path, out);
@@ -163,23 +183,34 @@ fn shapes(info: &Info<'_>, path: &str, out: &mut Findings) {
 }
 
 fn handling(info: &Info<'_>, path: &str, out: &mut Findings) {
-    let found: Vec<&str> =
-        info.parameter.iter().filter(|p| p.value_name == "WEAHandling").map(|p| p.value.trim()).collect();
-    let [handling] = found.as_slice() else {
-        out.add("ipaws.wea.handling", path, format!("{} WEAHandling instead of one", found.len()));
+    let count = info.parameter.iter().filter(|p| p.value_name == "WEAHandling").count();
+    let (Some((value, place)), 1) = (parameter(info, path, "WEAHandling"), count) else {
+        out.add("ipaws.wea.handling", path, format!("{count} WEAHandling instead of one"));
         return;
     };
+    let handling = value.trim();
     let Some(events) = wea_events(handling) else {
-        out.add("ipaws.wea.handling", path, "a WEAHandling that does not exist");
+        out.add("ipaws.wea.handling", place, "a WEAHandling that does not exist");
         return;
     };
-    if same_codes(info).iter().any(|code| !events.contains(code)) {
-        out.add("ipaws.wea.event", path, format!("the event code does not go with WEAHandling {handling}"));
+    for code in same_codes(info) {
+        match events.iter().find(|(event, _)| *event == code) {
+            Some((_, WeaUse::Listed)) => {}
+            Some((_, WeaUse::Seen)) => {
+                let message =
+                    format!("WEAHandling {handling} does not list {code}; IPAWS has taken it all the same");
+                out.add("ipaws.wea.event", place.as_str(), message);
+            }
+            None => {
+                let message = format!("the event code {code} does not go with WEAHandling {handling}");
+                out.add("ipaws.wea.event", place.as_str(), message);
+            }
+        }
     }
     let urgent = matches!(info.urgency.known(), Some(Urgency::Immediate | Urgency::Expected));
     let severe = matches!(info.severity.known(), Some(Severity::Extreme | Severity::Severe));
     let certain = matches!(info.certainty.known(), Some(Certainty::Observed | Certainty::Likely));
-    if *handling == "Imminent Threat" && !(urgent && severe && certain) {
+    if handling == "Imminent Threat" && !(urgent && severe && certain) {
         out.add("ipaws.wea.triple", path, "urgency, severity and certainty are below an imminent threat");
     }
 }

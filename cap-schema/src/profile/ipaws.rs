@@ -8,7 +8,7 @@ use crate::area::Area;
 use crate::code::{MsgType, Scope, Status};
 use crate::info::Info;
 use crate::profile::channels;
-use crate::tables::{SameUse, same_event};
+use crate::tables::{SameUse, same_event, same_state};
 use crate::time::{Time, TimeForm};
 use crate::validate::Findings;
 
@@ -40,7 +40,7 @@ pub(crate) fn check(alert: &Alert<'_>, out: &mut Findings) {
     for (index, info) in alert.info.iter().enumerate() {
         let path = format!("/alert/info[{}]", index + 1);
         times(alert, info, &path, out);
-        event(info, &path, out);
+        event(info, is_public(alert), &path, out);
         areas(alert, info, &path, out);
         addresses(info, &path, out);
         parameters(info, &path, out);
@@ -112,24 +112,27 @@ pub(super) fn same_codes<'i>(info: &'i Info<'_>) -> Vec<&'i str> {
     info.event_code.iter().filter(|c| c.value_name.trim() == "SAME").map(|c| c.value.as_ref()).collect()
 }
 
-/// Rule 10.
-fn event(info: &Info<'_>, path: &str, out: &mut Findings) {
+/// Rule 10. The public channels need a SAME code; between COGs any code will do.
+fn event(info: &Info<'_>, public: bool, path: &str, out: &mut Findings) {
+    let at = info.event_code.iter().position(|c| c.value_name.trim() == "SAME").map_or(0, |at| at + 1);
+    let place = format!("{path}/eventCode[{at}]/value");
     match same_codes(info).as_slice() {
-        [] => out.add("ipaws.10", path, "no eventCode SAME"),
+        [] if public => out.add("ipaws.10", path, "no eventCode SAME"),
+        [] => {}
         [code] => match same_event(code).map(|e| e.taken) {
             Some(SameUse::Us) => {}
             Some(SameUse::RadioOnly) => {
-                out.add("ipaws.10", path, format!("IPAWS does not take the event code '{code}'"));
+                out.add("ipaws.10", place, format!("IPAWS does not take the event code '{code}'"));
             }
             Some(SameUse::Obsolete) => {
-                out.add("ipaws.10", path, format!("the event code '{code}' is obsolete"))
+                out.add("ipaws.10", place, format!("the event code '{code}' is obsolete"))
             }
             None => {
                 let shown: String = code.chars().take(40).collect();
-                out.add("ipaws.10", path, format!("'{}' is no SAME event code", shown.escape_debug()));
+                out.add("ipaws.10", place, format!("'{}' is no SAME event code", shown.escape_debug()));
             }
         },
-        _ => out.add("ipaws.10", path, "more than one eventCode SAME"),
+        _ => out.add("ipaws.10", place, "more than one eventCode SAME"),
     }
 }
 
@@ -147,6 +150,13 @@ fn areas(alert: &Alert<'_>, info: &Info<'_>, path: &str, out: &mut Findings) {
             let pairs: Vec<&str> = text.split_whitespace().collect();
             points += pairs.len();
             let doubled = pairs.windows(2).any(|w| matches!(w, [a, b] if a == b));
+            // The last point is the first one again.
+            let mut corners: Vec<&str> = pairs.iter().skip(1).copied().collect();
+            corners.sort_unstable();
+            if !doubled && corners.windows(2).any(|w| matches!(w, [a, b] if a == b)) {
+                let message = "the polygon comes back to a corner";
+                out.add("ipaws.13.touch", format!("{place}/polygon[{}]", nth + 1), message);
+            }
             if text.trim() != text || doubled {
                 let message =
                     if doubled { "a point stands twice" } else { "white space at an end of the polygon" };
@@ -170,10 +180,13 @@ fn geocodes(area: &Area<'_>, public: bool, path: &str, out: &mut Findings) {
     }
     for (at, geocode) in same {
         let value = geocode.value.as_ref();
+        let shown = || value.chars().take(40).collect::<String>();
+        let place = || format!("{path}/geocode[{}]/value", at + 1);
         if value.len() != 6 || !value.bytes().all(|b| b.is_ascii_digit()) {
-            let shown: String = value.chars().take(40).collect();
-            let message = format!("'{}' is not six digits PSSCCC", shown.escape_debug());
-            out.add("ipaws.11", format!("{path}/geocode[{}]/value", at + 1), message);
+            let message = format!("'{}' is not six digits PSSCCC", shown().escape_debug());
+            out.add("ipaws.11", place(), message);
+        } else if value != "000000" && value.get(1..3).and_then(same_state).is_none() {
+            out.add("ipaws.11", place(), format!("'{}' has no state number of the list", shown()));
         }
     }
 }
@@ -200,15 +213,21 @@ fn addresses(info: &Info<'_>, path: &str, out: &mut Findings) {
 fn parameters(info: &Info<'_>, path: &str, out: &mut Findings) {
     const ONCE: [&str; 7] =
         ["WEAHandling", "CMAMtext", "CMAMlongtext", "EAS-ORG", "EAS-STN-ID", "EAS-Must-Carry", "EASText"];
+    // How often each of these was seen: looking back for each parameter would take as long as the square of their number.
+    let mut seen = [false; ONCE.len()];
     for (at, parameter) in info.parameter.iter().enumerate() {
         let place = || format!("{path}/parameter[{}]", at + 1);
         let name = parameter.value_name.as_ref();
+        if name == "DBGFBYPASS" && !matches!(parameter.value.trim(), "TRUE" | "FALSE") {
+            out.add("ipaws.geofencing", place(), "DBGFBYPASS is neither TRUE nor FALSE");
+        }
         if name == "BLOCKCHANNEL"
             && !["NWEM", "EAS", "CMAS", "CAPEXCH", "PUBLIC"].contains(&parameter.value.trim())
         {
             out.add("ipaws.channel", place(), "not a channel of the list");
         }
-        if ONCE.contains(&name) && info.parameter.iter().take(at).any(|p| p.value_name == name) {
+        let earlier = ONCE.iter().zip(&mut seen).find(|(once, _)| **once == name).map(|(_, seen)| seen);
+        if earlier.is_some_and(|seen| std::mem::replace(seen, true)) {
             out.add("ipaws.parameter.once", place(), format!("{name} stands twice"));
         }
     }

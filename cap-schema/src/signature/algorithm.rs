@@ -49,6 +49,51 @@ pub(super) enum KeyKind {
     Rsa,
     P256,
     P384,
+    P521,
+}
+
+impl KeyKind {
+    /// Bytes of each of the two numbers of a signature by a curve.
+    fn number_bytes(self) -> Option<usize> {
+        match self {
+            KeyKind::Rsa => None,
+            KeyKind::P256 => Some(32),
+            KeyKind::P384 => Some(48),
+            KeyKind::P521 => Some(66),
+        }
+    }
+
+    /// A signature value as the verifiers take it. XML signatures write the two numbers of a curve's one behind the other
+    /// (XML Signature section 6.4.3), which is an ASN.1 sequence elsewhere. `None` for another length.
+    pub(super) fn value(self, value: &[u8]) -> Option<Vec<u8>> {
+        let Some(bytes) = self.number_bytes() else { return Some(value.to_vec()) };
+        let (r, s) = value.split_at_checked(bytes).filter(|(_, s)| s.len() == bytes)?;
+        let content = [integer(r), integer(s)].concat();
+        let mut sequence = vec![0x30];
+        sequence.extend(length(content.len()));
+        sequence.extend(content);
+        Some(sequence)
+    }
+}
+
+/// A whole number above 0 in DER.
+fn integer(bytes: &[u8]) -> Vec<u8> {
+    let digits: Vec<u8> = bytes.iter().skip_while(|b| **b == 0).copied().collect();
+    let sign = digits.first().is_none_or(|first| *first >= 0x80);
+    let mut out = vec![0x02];
+    out.extend(length(digits.len() + usize::from(sign)));
+    out.extend(sign.then_some(0));
+    out.extend(digits);
+    out
+}
+
+/// A length below 256 in DER.
+fn length(bytes: usize) -> Vec<u8> {
+    match u8::try_from(bytes) {
+        Ok(short @ 0..=0x7f) => vec![short],
+        Ok(long) => vec![0x81, long],
+        Err(_) => Vec::new(),
+    }
 }
 
 /// A signature method.
@@ -67,6 +112,7 @@ impl Method {
             "http://www.w3.org/2001/04/xmldsig-more#rsa-sha512" => (true, Digest::Sha512),
             "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256" => (false, Digest::Sha256),
             "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha384" => (false, Digest::Sha384),
+            "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha512" => (false, Digest::Sha512),
             _ => return None,
         };
         Some(Method { rsa, digest })
@@ -104,13 +150,18 @@ impl Method {
                 &keys::RSA_PKCS1_1024_8192_SHA512_FOR_LEGACY_USE_ONLY
             }
             (true, Digest::Sha512, KeyKind::Rsa, false) => &keys::RSA_PKCS1_2048_8192_SHA512,
-            (false, Digest::Sha256, KeyKind::P256, _) => &keys::ECDSA_P256_SHA256_FIXED,
-            (false, Digest::Sha384, KeyKind::P384, _) => &keys::ECDSA_P384_SHA384_FIXED,
-            (false, Digest::Sha256, KeyKind::P384, _)
-            | (false, Digest::Sha384, KeyKind::P256, _)
-            | (false, Digest::Sha1 | Digest::Sha512, _, _)
+            (false, Digest::Sha256, KeyKind::P256, _) => &keys::ECDSA_P256_SHA256_ASN1,
+            (false, Digest::Sha384, KeyKind::P256, _) => &keys::ECDSA_P256_SHA384_ASN1,
+            (false, Digest::Sha512, KeyKind::P256, _) => &keys::ECDSA_P256_SHA512_ASN1,
+            (false, Digest::Sha256, KeyKind::P384, _) => &keys::ECDSA_P384_SHA256_ASN1,
+            (false, Digest::Sha384, KeyKind::P384, _) => &keys::ECDSA_P384_SHA384_ASN1,
+            (false, Digest::Sha512, KeyKind::P384, _) => &keys::ECDSA_P384_SHA512_ASN1,
+            (false, Digest::Sha256, KeyKind::P521, _) => &keys::ECDSA_P521_SHA256_ASN1,
+            (false, Digest::Sha384, KeyKind::P521, _) => &keys::ECDSA_P521_SHA384_ASN1,
+            (false, Digest::Sha512, KeyKind::P521, _) => &keys::ECDSA_P521_SHA512_ASN1,
+            (false, Digest::Sha1, _, _)
             | (false, _, KeyKind::Rsa, _)
-            | (true, _, KeyKind::P256 | KeyKind::P384, _) => return None,
+            | (true, _, KeyKind::P256 | KeyKind::P384 | KeyKind::P521, _) => return None,
         })
     }
 }

@@ -3,8 +3,8 @@
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeyPair;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _,
-    RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512,
+    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, ECDSA_P521_SHA512_FIXED_SIGNING,
+    EcdsaKeyPair, KeyPair as _, RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512,
 };
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -33,8 +33,8 @@ pub enum SignError {
     /// The key is not an RSA key of at least 2048 bits in PKCS#8 or PKCS#1.
     #[error("the private key is not an RSA key of 2048 to 8192 bits")]
     Key,
-    /// The key is not a P-256 or P-384 key in PKCS#8.
-    #[error("the private key is not an elliptic curve key of P-256 or P-384")]
+    /// The key is not a P-256, P-384 or P-521 key in PKCS#8.
+    #[error("the private key is not an elliptic curve key of P-256, P-384 or P-521")]
     CurveKey,
     /// The certificate is not PEM.
     #[error("the certificate is not PEM")]
@@ -111,13 +111,14 @@ enum Key {
     Rsa(KeyPair),
     P256(EcdsaKeyPair),
     P384(EcdsaKeyPair),
+    P521(EcdsaKeyPair),
 }
 
 impl Key {
     fn public(&self) -> &[u8] {
         match self {
             Key::Rsa(key) => key.public_key().as_ref(),
-            Key::P256(key) | Key::P384(key) => key.public_key().as_ref(),
+            Key::P256(key) | Key::P384(key) | Key::P521(key) => key.public_key().as_ref(),
         }
     }
 }
@@ -151,7 +152,7 @@ impl SigningKey {
         SigningKey::with_certificate(Key::Rsa(key.map_err(|_| SignError::Key)?), certificate_pem)
     }
 
-    /// Reads a P-256 or P-384 key (PKCS#8) and its certificate, both PEM.
+    /// Reads a P-256, P-384 or P-521 key (PKCS#8) and its certificate, both PEM.
     ///
     /// # Errors
     /// One of them cannot be read, or they do not belong together.
@@ -163,6 +164,7 @@ impl SigningKey {
         let key = read(&ECDSA_P256_SHA256_FIXED_SIGNING)
             .map(Key::P256)
             .or_else(|_| read(&ECDSA_P384_SHA384_FIXED_SIGNING).map(Key::P384))
+            .or_else(|_| read(&ECDSA_P521_SHA512_FIXED_SIGNING).map(Key::P521))
             .map_err(|_| SignError::CurveKey)?;
         SigningKey::with_certificate(key, certificate_pem)
     }
@@ -195,7 +197,7 @@ impl SigningKey {
     pub fn sign_rsa_sha256(&self, bytes: &[u8]) -> Result<Vec<u8>, SignError> {
         match &self.key {
             Key::Rsa(_) => self.value(bytes, DigestMethod::Sha256),
-            Key::P256(_) | Key::P384(_) => Err(SignError::Key),
+            Key::P256(_) | Key::P384(_) | Key::P521(_) => Err(SignError::Key),
         }
     }
 
@@ -207,6 +209,7 @@ impl SigningKey {
             (Key::Rsa(_), DigestMethod::Sha512) => "http://www.w3.org/2001/04/xmldsig-more#rsa-sha512",
             (Key::P256(_), _) => "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256",
             (Key::P384(_), _) => "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha384",
+            (Key::P521(_), _) => "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha512",
         }
     }
 
@@ -214,7 +217,7 @@ impl SigningKey {
         let random = SystemRandom::new();
         let key = match &self.key {
             Key::Rsa(key) => key,
-            Key::P256(key) | Key::P384(key) => {
+            Key::P256(key) | Key::P384(key) | Key::P521(key) => {
                 return key.sign(&random, bytes).map(|v| v.as_ref().to_vec()).map_err(|_| SignError::Refused);
             }
         };

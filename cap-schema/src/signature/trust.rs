@@ -106,6 +106,9 @@ impl TrustStore {
         if self.certificates.iter().any(|c| c.as_ref() == signer.der) {
             return Ok(());
         }
+        if signer.may_not_sign() {
+            return Err("its certificate is not one for signatures (key usage)".into());
+        }
         let leaf = CertificateDer::from(signer.der);
         let leaf =
             EndEntityCert::try_from(&leaf).map_err(|e| format!("the certificate cannot be used: {e}"))?;
@@ -118,8 +121,32 @@ impl TrustStore {
         let time = UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds));
         leaf.verify_for_usage(ALL_VERIFICATION_ALGS, &self.anchors, &intermediates, time, AnyUse, None, None)
             .map(|_| ())
-            .map_err(|e| format!("the certificate does not chain to one that is trusted: {e}"))
+            .map_err(|e| format!("the certificate does not chain to one that is trusted{}", because(&e)))
     }
+}
+
+/// Why a chain does not hold, in words for a person; nothing where the words before say it all.
+fn because(error: &webpki::Error) -> String {
+    let words = match error {
+        webpki::Error::UnknownIssuer => return String::new(),
+        webpki::Error::CaUsedAsEndEntity => {
+            "it is the certificate of an authority, and not one that is trusted itself"
+        }
+        webpki::Error::EndEntityUsedAsCa => "a certificate of the chain may not issue others",
+        webpki::Error::CertExpired { .. } => "a certificate of the chain had expired when the alert was sent",
+        webpki::Error::CertNotValidYet { .. } => {
+            "a certificate of the chain was not valid yet when the alert was sent"
+        }
+        webpki::Error::InvalidSignatureForPublicKey => {
+            "a certificate of the chain is not signed by its issuer"
+        }
+        webpki::Error::UnsupportedSignatureAlgorithmContext(_)
+        | webpki::Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => {
+            "a certificate of the chain is signed by a method that is not supported"
+        }
+        other => return format!(" ({other})"),
+    };
+    format!(": {words}")
 }
 
 /// Document signing has no usage of its own that signers agree on.
@@ -155,6 +182,7 @@ impl<'c> Signer<'c> {
             ("1.2.840.113549.1.1.1", _) => KeyKind::Rsa,
             ("1.2.840.10045.2.1", Some("1.2.840.10045.3.1.7")) => KeyKind::P256,
             ("1.2.840.10045.2.1", Some("1.3.132.0.34")) => KeyKind::P384,
+            ("1.2.840.10045.2.1", Some("1.3.132.0.35")) => KeyKind::P521,
             _ => return Err("a kind of key that is not supported".into()),
         };
         let bits = info.parsed().map_or(0, |key| key.key_size());
@@ -174,6 +202,12 @@ impl<'c> Signer<'c> {
         self.kind == KeyKind::Rsa && self.bits < 2_048
     }
 
+    /// Whether the certificate says what its key is for, and names no signatures.
+    fn may_not_sign(&self) -> bool {
+        let usage = self.certificate.key_usage().ok().flatten();
+        usage.is_some_and(|u| !u.value.digital_signature() && !u.value.non_repudiation())
+    }
+
     /// First and last second of validity.
     pub(super) fn validity(&self) -> (Instant, Instant) {
         let validity = self.certificate.validity();
@@ -186,8 +220,9 @@ impl<'c> Signer<'c> {
     /// Whether the key made this signature over these bytes.
     pub(super) fn signed(&self, method: Method, bytes: &[u8], value: &[u8]) -> bool {
         let Some(verifier) = method.verifier(self.kind, self.is_short_rsa()) else { return false };
+        let Some(value) = self.kind.value(value) else { return false };
         let key = &self.certificate.public_key().subject_public_key.data;
-        UnparsedPublicKey::new(verifier, key).verify(bytes, value).is_ok()
+        UnparsedPublicKey::new(verifier, key).verify(bytes, &value).is_ok()
     }
 }
 

@@ -21,6 +21,8 @@ pub(super) enum Source {
     Decoded(Vec<u8>),
     /// In the document, and nobody can decode them.
     Unreadable(&'static str),
+    /// In the document, as text that is no part of its XML.
+    Escaped,
 }
 
 /// The file that is being read.

@@ -62,7 +62,20 @@ fn one_polygon(polygon: &Polygon<'_>, budget: &mut usize, out: &mut Findings, pa
         out.add("cap.polygon.antimeridian", path(), "neighbouring corners are more than 180 degrees apart");
     } else if crosses_itself(&points, budget) {
         out.add("cap.polygon.self-intersection", path(), "two sides cross");
+    } else if is_flat(&points) {
+        out.add("cap.polygon.flat", path(), "the polygon encloses nothing");
     }
+}
+
+/// Whether a ring goes there and back without any surface between.
+fn is_flat(points: &[Point]) -> bool {
+    let Some(first) = points.first() else { return true };
+    // From the first corner, so that what is added up is small and no digits are lost.
+    let twice = |pair: &[Point]| match pair {
+        [a, b] => (a.lon - first.lon) * (b.lat - first.lat) - (b.lon - first.lon) * (a.lat - first.lat),
+        _ => 0.0,
+    };
+    points.windows(2).map(twice).sum::<f64>().abs() < 1e-12
 }
 
 /// N6, V17. Numbers that are none are found by the reader.

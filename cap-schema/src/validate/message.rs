@@ -39,6 +39,16 @@ fn references(alert: &Alert<'_>, out: &mut Findings) {
     };
     // CAP 1.0 has identifier/sender without time.
     if alert.version == Version::V1_0 {
+        for piece in text.split_ascii_whitespace() {
+            let (identifier, sender) = piece.split_once('/').unwrap_or((piece, ""));
+            if identifier.is_empty() || sender.is_empty() || piece.contains([',', '<', '&']) {
+                let shown: String = piece.chars().take(80).collect();
+                let message = format!("'{}' is not identifier/sender", shown.escape_debug());
+                out.add("cap.references.syntax", PATH, message);
+            } else if identifier == alert.identifier && sender == alert.sender {
+                out.add("cap.references.self", PATH, "the message refers to itself");
+            }
+        }
         return;
     }
     let (good, bad) = read_list(text);
@@ -108,8 +118,9 @@ fn notes(alert: &Alert<'_>, out: &mut Findings) {
     }
     let public = alert.scope.as_ref().and_then(|s| s.known()) == Some(Scope::Public);
     for (index, info) in alert.info.iter().enumerate() {
-        if public && info.response_type.iter().any(|r| r.known() == Some(ResponseType::Assess)) {
-            let path = format!("/alert/info[{}]/responseType[1]", index + 1);
+        let assess = info.response_type.iter().position(|r| r.known() == Some(ResponseType::Assess));
+        if public && let Some(at) = assess {
+            let path = format!("/alert/info[{}]/responseType[{}]", index + 1, at + 1);
             out.add("cap.response-type.assess", path, "Assess in a public message");
         }
         for (at, resource) in info.resource.iter().enumerate() {

@@ -56,8 +56,8 @@ fn content(resource: &Resource<'_>, out: &mut Findings, path: impl Fn(&str) -> S
         out.add("cap.deref-uri.base64", path("derefUri"), "not base64");
         return;
     };
-    if let Some(size) = resource.size.as_deref().and_then(|s| s.trim().parse::<usize>().ok())
-        && size != file.len()
+    if let Some(size) = resource.size.as_deref().map(str::trim)
+        && size.strip_prefix('+').unwrap_or(size).parse::<usize>().ok() != Some(file.len())
     {
         out.add("cap.size.mismatch", path("size"), format!("{size}, and the file has {} bytes", file.len()));
     }

@@ -122,14 +122,20 @@ fn has_entity(text: &str) -> bool {
 fn has_tag(text: &str) -> bool {
     text.split('<').skip(1).any(|rest| {
         let name = rest.strip_prefix('/').unwrap_or(rest);
-        name.starts_with(|c: char| c.is_ascii_alphabetic()) && rest.contains('>')
+        // <https://...> and <a@b> are addresses.
+        let named = name.split_once('>').is_some_and(|(inside, _)| {
+            let word = inside.split(|c: char| c.is_ascii_whitespace()).next().unwrap_or("");
+            !word.contains([':', '@'])
+        });
+        name.starts_with(|c: char| c.is_ascii_alphabetic()) && named
     })
 }
 
 /// The texts that name the places of an info.
 fn places<'i>(info: &'i Info<'_>) -> impl Iterator<Item = &'i str> {
     let of = |area: &'i Area<'_>| {
-        area.polygon.iter().map(|p| p.as_str()).chain(area.geocode.iter().map(|g| g.value.as_ref()))
+        let shapes = area.polygon.iter().map(|p| p.as_str()).chain(area.circle.iter().map(|c| c.as_str()));
+        shapes.chain(area.geocode.iter().map(|g| g.value.as_ref()))
     };
     info.area.iter().flat_map(of)
 }
@@ -138,7 +144,9 @@ fn places<'i>(info: &'i Info<'_>) -> impl Iterator<Item = &'i str> {
 fn between(number: usize, earlier: &Info<'_>, later: &Info<'_>, budget: &mut usize, out: &mut Findings) {
     let language = |info: &Info<'_>| info.language.as_deref().unwrap_or("en-US").to_ascii_lowercase();
     if language(earlier) != language(later) {
+        let event = (Some(earlier.event.clone()), Some(later.event.clone()));
         let pairs = [
+            ("event", &event.0, &event.1),
             ("headline", &earlier.headline, &later.headline),
             ("description", &earlier.description, &later.description),
             ("instruction", &earlier.instruction, &later.instruction),
