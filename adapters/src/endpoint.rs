@@ -232,6 +232,14 @@ pub enum Refusal {
         /// Its codes and texts.
         said: String,
     },
+    /// The endpoint does not know a message that this one refers to.
+    #[error("{protocol} does not know what it refers to: {said}")]
+    UnknownReference {
+        /// The protocol.
+        protocol: &'static str,
+        /// Its codes and texts.
+        said: String,
+    },
     /// The answer could not be read.
     #[error("the answer of {protocol} could not be read: {said}")]
     UnreadableReply {

@@ -8,6 +8,7 @@ pub mod dead_letter;
 pub mod expiry;
 pub mod gates;
 pub mod retry;
+pub mod stampings;
 pub mod worker;
 
 pub use worker::{Relay, UnderWay};

@@ -232,6 +232,8 @@ pub struct Issued {
     pub msg_type: MsgType,
     /// Where the endpoint keeps it.
     pub location: Option<String>,
+    /// The references of other stampings of it, one of which the endpoint may hold instead; oldest first.
+    pub earlier: Vec<Reference>,
 }
 
 /// One line of an alert's journey or of the audit log.

@@ -40,5 +40,6 @@ mod hub;
 mod registration;
 mod relay;
 mod stage;
+mod stampings;
 mod takeover;
 mod tidy;

@@ -145,6 +145,10 @@ impl IpawsEndpoint {
                 let cause = Refusal::Protocol { protocol: PROTOCOL, said: said(&groups) };
                 Err(DeliveryError::Temporary { retry_after, outcome_unknown: message.maybe_delivered, cause })
             }
+            Outcome::Rejected(Rejection::Reference) => {
+                let cause = Refusal::UnknownReference { protocol: PROTOCOL, said: said(&groups) };
+                Err(DeliveryError::Permanent { disable: false, cause })
+            }
             Outcome::Rejected(Rejection::Duplicate | Rejection::Message) => {
                 let cause = Refusal::Protocol { protocol: PROTOCOL, said: said(&groups) };
                 Err(DeliveryError::Permanent { disable: false, cause })

@@ -136,8 +136,8 @@ impl IpawsEndpointSettings {
         if self.user.trim().is_empty() {
             faults.push("user", "is empty", "name who is responsible: IPAWS keeps it with every post");
         }
-        if !(30..=MOST_FRESH_SECS).contains(&self.fresh_secs) {
-            let problem = format!("is not 30 to {MOST_FRESH_SECS}");
+        if !(1..=MOST_FRESH_SECS).contains(&self.fresh_secs) {
+            let problem = format!("is not 1 to {MOST_FRESH_SECS}");
             faults.push("fresh_secs", problem, "use 240: IPAWS refuses a sent that is five minutes old");
         }
         if !(1..=50).contains(&self.timeout_secs) {

@@ -62,6 +62,7 @@ fn check(chain: &[(&str, i64, &[&str])], expected: &[&str]) {
             msg_type: original.msg_type,
             original: original.clone(),
             location: None,
+            earlier: Vec::new(),
         })
         .collect();
     let taken = Lineage::new(&members).taken_over(last, &issued);

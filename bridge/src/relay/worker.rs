@@ -19,9 +19,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
-use super::attempt::{admit_end, is_stale, prior};
+use super::attempt::{Admission, admit_end, is_stale, prior};
 use super::gates::{Change, Entry, Gates, Pass};
-use super::{dead_letter, retry};
+use super::{dead_letter, retry, stampings};
 use crate::chain::Lineage;
 use crate::clock::BridgeClock;
 use crate::config::{RelayTable, Rule};
@@ -45,6 +45,9 @@ const LEASE_MARGIN_SECS: u64 = 5;
 const LAST_TRY_SECS: i64 = 5;
 /// How many earlier messages are looked through for what a Cancel ends.
 const LOOKED_BACK: usize = 16;
+
+/// How an attempt was answered.
+type Answer = Result<Receipt, DeliveryError>;
 
 /// What the workers share.
 pub struct Relay {
@@ -289,17 +292,10 @@ impl Relay {
             Ok(rendering) => rendering,
             Err(not_sent) => return Ok(ended(&not_sent)),
         };
-        let message = Message {
-            id: delivery.id.0.clone(),
-            msg_type: rendering.msg_type,
-            reference: rendering.reference.to_string(),
-            body: rendering.body.clone(),
-            content_type: rendering.content_type.clone(),
-            attempt: delivery.attempts,
-            maybe_delivered: delivery.maybe_delivered,
-            prior: prior(&issued),
-        };
-        let answer = self.in_time(admission.deliver(&self.context, message)).await;
+        let answer = self.hand_over(admission, delivery, &rendering, &issued).await;
+        let to = (endpoint, rule);
+        let (answer, rendering) =
+            self.under_other_stamps(&claim, &stored, to, (answer, rendering), &issued).await?;
         if let Some(pass) = pass {
             self.tell(&delivery.endpoint, pass.ended(Instant::now(), &answer));
         }
@@ -309,6 +305,69 @@ impl Relay {
             self.keep_earlier_stamp(delivery, rendering).await?;
         }
         Ok(self.judge(delivery, answer))
+    }
+
+    /// Hands the rendered message over, once.
+    async fn hand_over(
+        &self,
+        admission: Admission<'_>,
+        delivery: &Delivery,
+        rendering: &Rendering,
+        issued: &[Issued],
+    ) -> Answer {
+        let message = Message {
+            id: delivery.id.0.clone(),
+            msg_type: rendering.msg_type,
+            reference: rendering.reference.to_string(),
+            body: rendering.body.clone(),
+            content_type: rendering.content_type.clone(),
+            attempt: delivery.attempts,
+            maybe_delivered: delivery.maybe_delivered,
+            prior: prior(issued),
+        };
+        self.in_time(admission.deliver(&self.context, message)).await
+    }
+
+    /// What an endpoint refuses because it does not know what it refers to is made again for the stampings of that
+    /// which it may have instead, until it takes one or all are refused.
+    async fn under_other_stamps(
+        &self,
+        claim: &Claim,
+        stored: &StoredAlert,
+        (endpoint, rule): (&AnyEndpoint, &Rule),
+        (mut answer, mut rendering): (Answer, Rendering),
+        issued: &[Issued],
+    ) -> Result<(Answer, Rendering), StoreError> {
+        let delivery = &claim.delivery;
+        for other in stampings::others(issued) {
+            let is_unknown = matches!(
+                &answer,
+                Err(DeliveryError::Permanent { cause: Refusal::UnknownReference { .. }, .. })
+            );
+            if !is_unknown {
+                break;
+            }
+            let (wants, now) = (endpoint.wants(), self.clock.now());
+            let previous = self.newest_with_infos(&other).await?;
+            let around = Around { issued: Some(&other), previous: previous.as_ref() };
+            let making = Making { stored, wants: &wants, rule, now, around };
+            let made = match rendering.part {
+                Part::Whole => self.renderer.render(&making, &delivery.id),
+                Part::End => self.renderer.render_end(&making, &delivery.id),
+            };
+            let (Ok(mut fresh), Ok(admission)) = (made, admit_end(endpoint, &stored.envelope)) else { break };
+            warn!(
+                endpoint = %delivery.endpoint,
+                delivery = %delivery.id.0,
+                "the endpoint does not know the message that is referred to: another stamping of it is tried"
+            );
+            // The refused one did not arrive; those before it may have.
+            fresh.earlier.clone_from(&rendering.earlier);
+            self.store.render(&delivery.id, fresh.clone()).await?;
+            answer = self.hand_over(admission, delivery, &fresh, &other).await;
+            rendering = fresh;
+        }
+        Ok((answer, rendering))
     }
 
     /// An attempt that outlasts its lease would be made twice.
@@ -385,6 +444,8 @@ impl Relay {
         if rendering.earlier.is_empty() {
             return Ok(());
         }
+        // Which of several arrived is not known: the others are kept, for a later message that is refused for naming the
+        // wrong one.
         let first = rendering.earlier.remove(0);
         rendering.earlier.push(std::mem::replace(&mut rendering.reference, first));
         self.store.render(&delivery.id, rendering).await

@@ -355,6 +355,7 @@ impl Store for RedisStore {
                 reference: rendering.reference,
                 msg_type: rendering.msg_type,
                 location: receipt.and_then(|r| r.location),
+                earlier: rendering.earlier,
             })
         };
         Parts::each(answer, read).map_err(|fault| engine(STEP, fault))

@@ -406,6 +406,7 @@ pub(super) fn issued(
                 reference: rendering.reference,
                 msg_type: rendering.msg_type,
                 location: delivery.receipt.and_then(|r| r.location),
+                earlier: rendering.earlier,
             })
         })
         .collect()

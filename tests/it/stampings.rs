@@ -1,0 +1,72 @@
+//! IPAWS-OPEN after lost answers: which stamping of a message it has. On both stores.
+
+use std::time::Duration;
+
+use capbridge_exercise::ipaws_open::{Cog, Settings};
+use capbridge_exercise::keys::Authority;
+use capbridge_exercise::signature::Certificate;
+use capbridge_exercise::{Clock, Fault, IpawsOpen, Mischief, Running};
+use capbridge_harness::{Program, eventually};
+
+use crate::stage::{Stage, events, message, now, private, route};
+
+const LIMIT: Duration = Duration::from_secs(40);
+const COG: u32 = 120_082;
+
+on_both_stores! {
+    a_cancel_finds_the_stamping_that_ipaws_has
+}
+
+async fn ipaws(stage: &mut Stage) -> Running<IpawsOpen> {
+    let clock = Clock::system();
+    let authority = Authority::new("Exercise Device CA 1", clock.now()).unwrap();
+    let key = authority.cog(COG, clock.now(), 30).unwrap();
+    let trusted = Certificate::from_pem(&authority.certificate_pem).unwrap();
+    let settings = Settings::new(vec![Cog::new(COG, "Exercise COG")], vec![trusted]);
+    let ipaws = IpawsOpen::start(settings, clock).await.unwrap();
+    private(&stage.folder.path().join("cog.key.pem"), &key.key_pem);
+    private(&stage.folder.path().join("cog.crt.pem"), &key.certificate_pem);
+    stage.tables = format!(
+        "[endpoint.open]\nsystem = \"open\"\nmode = \"live\"\n[endpoint.open.ipaws]\n\
+         url = \"{}/IPAWS_CAPService/IPAWS\"\ncog_id = {COG}\nuser = \"stage\"\nkey_file = \"cog.key.pem\"\n\
+         certificate_file = \"cog.crt.pem\"\nfresh_secs = 1\n{}",
+        ipaws.url(),
+        route("to_ipaws", "\"feed\"", "\"open\"", "")
+    );
+    ipaws
+}
+
+async fn delivered(bridge: &Program, identifier: &str) {
+    eventually("IPAWS has it", LIMIT, async || {
+        let all = events(bridge, identifier, "delivered").await;
+        all.iter().any(|e| e["facts"]["endpoint"] == "open").then_some(())
+    })
+    .await
+    .unwrap_or_else(|error| panic!("{error}\n{}", bridge.tail(20)));
+}
+
+async fn a_cancel_finds_the_stamping_that_ipaws_has(mut stage: Stage) {
+    // D-2
+    let ipaws = ipaws(&mut stage).await;
+    let bridge = stage.bridge().await;
+    let begun = now();
+    let urgent = |turn| {
+        message(1, turn, begun)
+            .replace("<urgency>Expected<", "<urgency>Immediate<")
+            .replace("<severity>Severe<", "<severity>Extreme<")
+    };
+    // Neither of two attempts arrives, a third does, and the answers to all are lost.
+    let gateway = Fault::Status { status: 502, retry_after_secs: None };
+    ipaws.misbehave(Mischief::next(2, gateway).method("POST"));
+    ipaws.misbehave(Mischief::next(1, Fault::LoseAnswer).method("POST"));
+    stage.feed.site.publish(urgent(0));
+    delivered(&bridge, "C1-0").await;
+    stage.feed.site.publish(urgent(3));
+    delivered(&bridge, "C1-3").await;
+    let posts = ipaws.posts();
+    let refused = posts.iter().any(|post| post.groups.iter().any(|group| group.code == "307"));
+    assert!(refused, "the wrong stamping was named first: {posts:?}");
+    assert!(posts.last().unwrap().is_accepted, "{posts:?}");
+    assert!(posts.last().unwrap().alert.contains("<msgType>Cancel</msgType>"), "{posts:?}");
+    assert!(bridge.list("/v1/deliveries?state=dead").await.unwrap().is_empty());
+}
