@@ -4,6 +4,7 @@
 //! is the relay's and the sources' business. HTTP/1.1 only; connections are kept 15 s.
 
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use jiff::{SignedDuration, Timestamp};
 use rustls::pki_types::CertificateDer;
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
-use url::Url;
+use url::{Host, Url};
 
 use crate::settings::Faults;
 
@@ -82,6 +83,18 @@ impl HttpSettings {
             }
         }
         if faults.is_empty() { Ok(settings) } else { Err(faults) }
+    }
+
+    /// Why nothing would ever be sent there, as far as the address itself tells: names are looked up later.
+    pub fn refuses(&self, url: &Url) -> Option<HttpError> {
+        let address = match url.host()? {
+            Host::Domain("localhost") => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            Host::Domain(_) => return None,
+            Host::Ipv4(address) => IpAddr::V4(address),
+            Host::Ipv6(address) => IpAddr::V6(address),
+        };
+        let guard = Guard::new(self.allow_private.clone());
+        guard.check(url.host_str()?, &[address], url.scheme() == "https").err()
     }
 
     /// The private networks and hosts that may be reached.

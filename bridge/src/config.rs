@@ -10,6 +10,7 @@ mod network;
 mod settings;
 mod syntax;
 mod translation;
+mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -214,6 +215,7 @@ impl Config {
         let endpoints = read_endpoints(&mut file, &files);
         let purposes = translation::read_purposes(&mut file);
         let rules = read_rules(&mut file, &profiles, &endpoints, &purposes);
+        values::check(&mut file, http.as_ref());
 
         if let (
             true,
@@ -301,12 +303,8 @@ fn check_bridge(file: &mut File<'_>, bridge: &BridgeTable) {
             "choose a short name",
         );
     }
-    if bad(&bridge.sender) {
-        file.fault(
-            "bridge.sender",
-            "holds a character that CAP does not allow in sender",
-            "use name@domain of your agency (CAP 1.2 section 3.2.1)",
-        );
+    if let Some(problem) = values::sender_fault(&bridge.sender) {
+        file.fault("bridge.sender", problem, "use name@domain of your agency (CAP 1.2 section 3.2.1)");
     }
     if bridge.source.chars().count() > 30 {
         file.fault("bridge.source", "is longer than 30 characters", "shorten it (IPAWS profile)");
@@ -559,6 +557,7 @@ fn build_rule(file: &mut File<'_>, at: &str, name: String, class: Class, table: 
             }
         },
     };
+    values::check_filters(file, at, &table);
     for channel in &table.open_channels {
         if !["EAS", "NWEM", "CMAS", "PUBLIC"].contains(&channel.as_str()) {
             let problem = format!("{channel} is not a public channel");

@@ -34,6 +34,90 @@ fn all_faults_are_reported_at_once_with_file_line_and_what_to_do() {
 }
 
 #[test]
+fn what_cannot_be_meant_is_a_fault_with_what_to_write() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = r#"[bridge]
+name = "eoc"
+sender = "bridge"
+[store]
+redis_url = "http://127.0.0.1:6379"
+wait_replicas = "two"
+[log]
+format = "xml"
+[network]
+allow_private = ["10.1.0.0/16"]
+[source.near]
+system = "ipaws"
+mode = "live"
+[source.near.ipaws]
+base_url = "http://localhost:8080"
+[source.ours]
+system = "ours"
+mode = "live"
+[source.ours.ipaws]
+base_url = "http://10.1.2.3"
+[endpoint.e]
+system = "e"
+mode = "live"
+[endpoint.e.webhook]
+url = "https://192.168.1.5/alerts"
+key_file = "absent"
+[route.r]
+from = ["near"]
+to = ["e"]
+class = "live"
+categories = ["Fire", "Fires"]
+events = ["TOR", "tor", "Tornado Warning"]
+severities = ["severe"]
+urgencies = ["Now"]
+certainties = ["Sure"]
+scopes = ["public"]
+languages = ["fr-CA", "French"]
+"#;
+    std::fs::write(folder.path().join("c.toml"), text).unwrap();
+    let (code, _, said) = run(&["check", "--config", "c.toml"], folder.path());
+    assert_eq!(code, 78, "{said}");
+    let expected = [
+        ("3:1: bridge.sender: is neither an address", "use name@domain"),
+        ("5:1: store.redis_url: is not the address of a Redis", "write redis://"),
+        ("6:17: store.wait_replicas: invalid type: string \"two\"", "write a whole number from 0"),
+        ("8:10: log.format: unknown variant `xml`", "write one of \"text\", \"json\""),
+        ("15:1: source.near.ipaws.base_url: localhost has the address 127.0.0.1", "allow_private"),
+        ("25:1: endpoint.e.webhook.url: 192.168.1.5 has the address", "allow_private"),
+        ("26:1: endpoint.e.webhook.key_file: ", "check the path"),
+        ("31:1: route.r.categories: Fires is not a CAP category", "the values are Geo, Met"),
+        ("32:1: route.r.events: tor matches no alert", "write \"TOR\""),
+        ("32:1: route.r.events: \"Tornado Warning\" is not an event code", "write the code"),
+        ("33:1: route.r.severities: severe is not a CAP severity", "the values are Extreme, Severe"),
+        ("34:1: route.r.urgencies: Now is not a CAP urgency", "the values are Immediate"),
+        ("35:1: route.r.certainties: Sure is not a CAP certainty", "the values are Observed"),
+        ("36:1: route.r.scopes: public is not a CAP scope", "the values are Public"),
+        ("37:1: route.r.languages: \"French\" is not a language", "write it as \"en\""),
+    ];
+    let faults: Vec<(&str, &str)> = said
+        .split("c.toml:")
+        .skip(1)
+        .map(|fault| fault.trim_end().split_once('\n').unwrap_or((fault, "")))
+        .collect();
+    for ((fault, remedy), (problem, to_do)) in faults.iter().zip(expected) {
+        assert!(fault.starts_with(problem) && remedy.contains(to_do), "{problem}, {to_do}:\n{said}");
+    }
+    assert_eq!(faults.len(), expected.len(), "{said}");
+}
+
+#[test]
+fn a_file_that_is_no_configuration_is_one_fault() {
+    let folder = tempfile::tempdir().unwrap();
+    for text in ["no configuration\n", "<alert>", "{\"bridge\": {}}\n", "---\nbridge:\n"] {
+        std::fs::write(folder.path().join("c.toml"), text).unwrap();
+        let (code, _, said) = run(&["check", "--config", "c.toml"], folder.path());
+        assert_eq!(code, 78, "{said}");
+        let faults: Vec<&str> = said.lines().filter(|line| line.starts_with("c.toml")).collect();
+        assert!(faults.len() == 1 && faults[0].starts_with("c.toml:1:"), "{text:?}:\n{said}");
+    }
+}
+
+#[test]
 fn the_default_configuration_is_what_the_program_does_without_one() {
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../bridge/config.default.toml");
     let (code, _, said) = run(&["check", "--config", shipped.to_str().unwrap()], Path::new("."));

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use capbridge_adapters::settings::{Files, Secret};
 
 use super::{ConfigFiles, File, StoreTable, secret};
-use crate::store::redis::RedisTls;
+use crate::store::redis::{RedisTls, url_fault};
 
 /// How Redis is logged in to.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +32,14 @@ pub(super) fn check(file: &mut File<'_>, files: &ConfigFiles, table: &StoreTable
     };
     let roots_pem = text("redis_roots_file", &table.redis_roots_file);
     let certificate_pem = text("redis_certificate_file", &table.redis_certificate_file);
+    if let Some(error) = table.redis_url.as_deref().and_then(url_fault) {
+        file.fault(
+            "store.redis_url",
+            &format!("is not the address of a Redis: {error}"),
+            "write redis://HOST:6379, rediss:// for TLS, redis+sentinel://HOST:26379/PRIMARY, redis+cluster://HOST:6379 \
+             or redis+unix:///PATH",
+        );
+    }
     if table.redis_certificate_file.is_some() != table.redis_key_file.is_some() {
         file.fault(
             "store.redis_certificate_file",

@@ -15,6 +15,10 @@ use toml::de::{DeArray, DeTable, DeValue};
 
 use super::syntax::Text;
 
+/// What to do about text that is not TOML.
+const MEND: &str =
+    "a line is key = value, with texts in quotes and lists in brackets; a table begins with [its.name]";
+
 /// How many faults one table may add before the reader gives up on it.
 const MAX_FAULTS_PER_TABLE: usize = 50;
 
@@ -82,11 +86,11 @@ impl<'t> File<'t> {
             lost_table: read.lost_table,
         };
         for (span, problem) in &read.faults {
-            file.place(Some(span.clone()), "", problem, "mend the TOML at this place");
+            file.place(Some(span.clone()), "", problem, MEND);
         }
         // What reads alone and not together: keys that are there twice.
         for error in errors {
-            file.place(error.span(), "", error.message(), "mend the TOML at this place");
+            file.place(error.span(), "", error.message(), MEND);
         }
         let root = root.into_inner();
         remember_spans("", &root, &mut file.spans);
@@ -112,6 +116,19 @@ impl<'t> File<'t> {
         };
         names.extend(self.broken.iter().filter_map(inside));
         (!self.lost_table).then_some(names)
+    }
+
+    /// The names of the tables inside a table.
+    pub fn tables_under(&self, path: &[&str]) -> Vec<String> {
+        let found = self.find(path);
+        let table = found.as_ref().and_then(|v| v.get_ref().as_table());
+        let inner = table.into_iter().flatten().filter(|(_, value)| value.get_ref().is_table());
+        inner.map(|(key, _)| key.get_ref().to_string()).collect()
+    }
+
+    /// A text as it is written in the file.
+    pub fn text_at(&self, path: &[&str]) -> Option<String> {
+        self.find(path)?.get_ref().as_str().map(str::to_owned)
     }
 
     /// Reports top-level keys that are not among `known`.
@@ -181,18 +198,25 @@ impl<'t> File<'t> {
             let mended = match (missing, span.clone()) {
                 (Some(missing), span) => {
                     let at = if at.is_empty() { missing.to_owned() } else { format!("{at}.{missing}") };
-                    self.place_key(span.clone(), &at, "is not set", "add the key to this table");
+                    self.place_key(
+                        span.clone(),
+                        &at,
+                        "is not set",
+                        &format!("add {missing} = … to this table"),
+                    );
                     self.told.insert(at);
                     put_at(&mut value, span.as_ref(), missing, placeholder(turn))
                 }
                 (None, Some(span)) if span.start > self.text.len() => another_placeholder(&mut value, &span),
                 (None, Some(span)) => {
-                    self.place_key(Some(span.clone()), &at, problem, "see docs/configuration.md");
+                    let (problem, remedy) = explained(problem);
+                    self.place_key(Some(span.clone()), &at, &problem, &remedy);
                     self.told.insert(at);
                     remove_at(&mut value, &span)
                 }
                 (None, None) => {
-                    self.place_key(None, &at, problem, "see docs/configuration.md");
+                    let (problem, remedy) = explained(problem);
+                    self.place_key(None, &at, &problem, &remedy);
                     false
                 }
             };
@@ -310,6 +334,31 @@ impl<'t> File<'t> {
             remedy: remedy.to_owned(),
         });
     }
+}
+
+/// What the reader of TOML says, in two parts: what is wrong, and what to write.
+fn explained(said: &str) -> (String, String) {
+    let (problem, expected) = said.split_once(", expected ").unwrap_or((said, ""));
+    let names: Vec<&str> = expected.split('`').skip(1).step_by(2).collect();
+    let remedy = match expected {
+        _ if problem.starts_with("unknown field") && !names.is_empty() => {
+            format!("the keys here are {}", names.join(", "))
+        }
+        _ if problem.starts_with("unknown variant") && !names.is_empty() => {
+            format!("write one of \"{}\"", names.join("\", \""))
+        }
+        "a string" | "path string" | "string" => "write a text, in quotes".to_owned(),
+        "a boolean" => "write true or false, without quotes".to_owned(),
+        "f32" | "f64" => "write a number, without quotes".to_owned(),
+        "u8" | "u16" | "u32" | "u64" | "usize" => "write a whole number from 0, without quotes".to_owned(),
+        "i8" | "i16" | "i32" | "i64" => "write a whole number, without quotes".to_owned(),
+        "a sequence" => "write a list, such as [\"one\", \"two\"]".to_owned(),
+        "a map" => "write it as a table of its own, in brackets".to_owned(),
+        table if table.starts_with("struct ") => "write it as a table of its own, in brackets".to_owned(),
+        "" => "compare it with the table in config.default.toml".to_owned(),
+        other => format!("write {other}"),
+    };
+    (problem.to_owned(), remedy)
 }
 
 fn line_and_column(text: &str, offset: usize) -> (usize, usize) {

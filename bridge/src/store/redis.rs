@@ -130,6 +130,12 @@ impl RedisStore {
     }
 }
 
+/// Why a text is not the address of a Redis, without asking it; `None` if it is one.
+pub fn url_fault(url: &str) -> Option<String> {
+    let settings = RedisSettings { url: url.to_owned(), ..RedisSettings::at("check") };
+    locate::Locator::new(&settings, String::new()).err().map(|fault| crate::telemetry::chain(&fault))
+}
+
 /// The events of a step: how many, then text and alert of each.
 fn add_events(call: &mut redis::Cmd, events: &[Event]) {
     call.arg(events.len());
