@@ -130,6 +130,8 @@ enum Command {
         #[arg(long, value_enum)]
         state: Option<StateArg>,
         #[command(flatten)]
+        page: PageArgs,
+        #[command(flatten)]
         admin: AdminArgs,
     },
     /// Lists dead letters and puts them back in their queue.
@@ -222,10 +224,24 @@ struct AdminArgs {
     format: Format,
 }
 
+/// A part of a list, newest first. What is left out is said on standard error.
+#[derive(clap::Args, Clone, Copy)]
+struct PageArgs {
+    /// How many at most, 1 to 999.
+    #[arg(long, value_name = "COUNT", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..1_000))]
+    limit: u32,
+    /// How many of the newest to pass over.
+    #[arg(long, value_name = "COUNT", default_value_t = 0)]
+    skip: u32,
+}
+
 #[derive(Subcommand)]
 enum QuarantineAction {
     /// Lists the newest.
-    List,
+    List {
+        #[command(flatten)]
+        page: PageArgs,
+    },
     /// Shows one with its findings.
     Show {
         /// The id, `q_...`.
@@ -252,7 +268,10 @@ enum QuarantineAction {
 #[derive(Subcommand)]
 enum DeadLetterAction {
     /// Lists the newest.
-    List,
+    List {
+        #[command(flatten)]
+        page: PageArgs,
+    },
     /// Puts one back in its queue; recorded in the audit log.
     Replay {
         /// The id, `msg_...`.
@@ -318,7 +337,7 @@ pub fn main() -> ExitCode {
         Command::Explain { rule } => explain::explain(&rule),
         Command::Journey { id, admin } => remote::journey(&admin, &id),
         Command::Quarantine { action, admin } => remote::quarantine(&admin, action),
-        Command::Deliveries { state, admin } => remote::deliveries(&admin, state),
+        Command::Deliveries { state, page, admin } => remote::deliveries(&admin, state, page),
         Command::DeadLetters { action, admin } => remote::dead_letters(&admin, action),
         Command::Token { action, admin } => registration::token(&admin, action),
     }

@@ -37,6 +37,7 @@ mod email;
 mod feeds;
 mod full_store;
 mod hub;
+mod lists;
 mod registration;
 mod relay;
 mod stage;

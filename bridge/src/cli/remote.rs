@@ -12,7 +12,8 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use serde_json::{Value, json};
 
 use super::{
-    AdminArgs, DeadLetterAction, Format, QuarantineAction, StateArg, UNAVAILABLE, USAGE, complain, say,
+    AdminArgs, DeadLetterAction, Format, PageArgs, QuarantineAction, StateArg, UNAVAILABLE, USAGE, complain,
+    say,
 };
 use crate::telemetry::chain;
 
@@ -113,9 +114,7 @@ pub fn journey(admin: &AdminArgs, id: &str) -> ExitCode {
 /// `capbridge quarantine`.
 pub fn quarantine(admin: &AdminArgs, action: QuarantineAction) -> ExitCode {
     match action {
-        QuarantineAction::List => {
-            show(admin, ask(admin, "/v1/quarantine?limit=200", None), |v| each(v, quarantine_line))
-        }
+        QuarantineAction::List { page } => list(admin, "/v1/quarantine?", page, quarantine_line),
         QuarantineAction::Show { id } => {
             show(admin, ask(admin, &format!("/v1/quarantine/{}", encoded(&id)), None), quarantine_words)
         }
@@ -141,24 +140,46 @@ pub fn quarantine(admin: &AdminArgs, action: QuarantineAction) -> ExitCode {
 }
 
 /// `capbridge deliveries`.
-pub fn deliveries(admin: &AdminArgs, state: Option<StateArg>) -> ExitCode {
+pub fn deliveries(admin: &AdminArgs, state: Option<StateArg>, page: PageArgs) -> ExitCode {
     let name = state.and_then(|s| s.to_possible_value());
-    let filter = name.map(|n| format!("&state={}", n.get_name())).unwrap_or_default();
-    show(admin, ask(admin, &format!("/v1/deliveries?limit=200{filter}"), None), |v| each(v, delivery_line))
+    let filter = name.map(|n| format!("state={}&", n.get_name())).unwrap_or_default();
+    list(admin, &format!("/v1/deliveries?{filter}"), page, delivery_line)
 }
 
 /// `capbridge dead-letters`.
 pub fn dead_letters(admin: &AdminArgs, action: DeadLetterAction) -> ExitCode {
     match action {
-        DeadLetterAction::List => {
-            show(admin, ask(admin, "/v1/deliveries?limit=200&state=dead", None), |v| each(v, delivery_line))
-        }
+        DeadLetterAction::List { page } => list(admin, "/v1/deliveries?state=dead&", page, delivery_line),
         DeadLetterAction::Replay { id, operator, reason } => {
             let body = json!({"operator": operator, "reason": reason});
             let path = format!("/v1/deliveries/{}/replay", encoded(&id));
             show(admin, ask(admin, &path, Some(body)), |v| format!("{} queued again", text(v, "replayed")))
         }
     }
+}
+
+/// A part of a list. One more is asked for than is shown, so that nobody takes a part for the whole.
+fn list(admin: &AdminArgs, path: &str, page: PageArgs, line: impl Fn(&Value) -> String) -> ExitCode {
+    let PageArgs { limit, skip } = page;
+    let asked = ask(admin, &format!("{path}limit={}&skip={skip}", limit + 1), None);
+    let mut value = match asked.and_then(|answer| json_of(&answer)) {
+        Ok(value) => value,
+        Err(code) => return code,
+    };
+    let shown = usize::try_from(limit).unwrap_or(usize::MAX);
+    let has_more = value.as_array().is_some_and(|all| all.len() > shown);
+    if let Some(all) = value.as_array_mut() {
+        all.truncate(shown);
+    }
+    match admin.format {
+        Format::Json => say(&value.to_string()),
+        Format::Text => say(each(&value, line).trim_end()),
+    }
+    if has_more {
+        let next = skip.saturating_add(limit);
+        complain(&format!("capbridge: there are more: --skip {next} shows the next"));
+    }
+    ExitCode::SUCCESS
 }
 
 pub(super) fn encoded(part: &str) -> String {
