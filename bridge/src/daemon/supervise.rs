@@ -209,7 +209,8 @@ mod tests {
         let mut tasks = tokio::task::JoinSet::new();
         let (first, of_first) = instance("first", &store, &stop);
         let (second, of_second) = instance("second", &store, &stop);
-        let limit = Duration::from_secs(20);
+        // Two takings of a lease, each a write to a disk that others may keep busy, and the pauses between them.
+        let limit = Duration::from_secs(60);
         tasks.spawn(first.run());
         let fails = async || (!of_first.faults(limit).is_empty()).then_some(());
         eventually("the first instance reads it, and says that it does not answer", limit, fails)
