@@ -205,23 +205,33 @@ mod tests {
     async fn a_source_is_read_by_one_instance_and_left_to_the_other_when_it_does_not_answer() {
         let folder = tempfile::tempdir().unwrap();
         let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(folder.path()).unwrap());
+        let limit = Duration::from_secs(60);
+        let failing = async |contacts: &Contacts| {
+            let fails = async || contacts.is_failing(&Origin("feed".into())).then_some(());
+            eventually("the instance reads it, and says that it does not answer", limit, fails).await.unwrap();
+        };
+        // One that does not give up: two that do could take turns so evenly that neither sees the other.
         let stop = CancellationToken::new();
         let mut tasks = tokio::task::JoinSet::new();
         let (first, of_first) = instance("first", &store, &stop);
         let (second, of_second) = instance("second", &store, &stop);
-        // Two takings of a lease, each a write to a disk that others may keep busy, and the pauses between them.
-        let limit = Duration::from_secs(60);
-        tasks.spawn(first.run());
-        let fails = async || (!of_first.faults(limit).is_empty()).then_some(());
-        eventually("the first instance reads it, and says that it does not answer", limit, fails)
-            .await
-            .unwrap();
+        tasks.spawn(Supervised { yield_after: None, ..first }.run());
+        failing(&of_first).await;
         tasks.spawn(second.run());
         let waits = async || of_second.states().values().all(|s| s.elsewhere).then_some(());
         eventually("the second knows that another one reads it", limit, waits).await.unwrap();
         assert!(of_second.faults(limit).is_empty(), "a standby is ready");
-        let taken = async || of_second.states().values().all(|s| !s.elsewhere).then_some(());
-        eventually("the source is left to the second", limit, taken).await.unwrap();
+        stop.cancel();
+        while tasks.join_next().await.is_some() {}
+
+        let stop = CancellationToken::new();
+        let (first, of_first) = instance("first", &store, &stop);
+        let (second, of_second) = instance("second", &store, &stop);
+        tasks.spawn(first.run());
+        failing(&of_first).await;
+        tasks.spawn(second.run());
+        // Nobody ended the first: it left the source to the second.
+        failing(&of_second).await;
         stop.cancel();
         while tasks.join_next().await.is_some() {}
     }
