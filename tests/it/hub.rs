@@ -9,7 +9,7 @@ use capbridge_harness::{Program, eventually};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use crate::stage::{Stage, events, message, now, private, route};
+use crate::stage::{Stage, endpoint, events, message, now, originals, private, route};
 
 const LIMIT: Duration = Duration::from_secs(30);
 const ALERT: usize = 0;
@@ -24,6 +24,7 @@ on_both_stores! {
     an_entry_whose_answer_was_lost_is_found_by_its_cancel
     an_entry_that_its_author_ends_is_cancelled_on_the_far_side
     an_entry_that_was_corrected_before_it_was_seen_waits_for_nothing
+    an_entry_that_ends_because_another_goes_on_ends_nothing_else
 }
 
 async fn hub(stage: &mut Stage) -> Running<MasasHub> {
@@ -280,4 +281,38 @@ async fn an_entry_that_was_corrected_before_it_was_seen_waits_for_nothing(mut st
         .await
         .unwrap_or_else(|error| panic!("{error}\n{}", bridge.tail(20)));
     assert!(received(&stage)[0].starts_with("Update of masas-"), "{:?}", received(&stage));
+}
+
+async fn an_entry_that_ends_because_another_goes_on_ends_nothing_else(mut stage: Stage) {
+    // D-14
+    let (hub, clock) = source(&mut stage).await;
+    let other = stage.another_responder().await;
+    let translated =
+        endpoint("other", &other, "cap-cp") + &route("second", "\"hub\"", "\"other\"", "untouched = true");
+    stage.tables.push_str(&translated);
+    let bridge = stage.bridge().await;
+    let begun = now().checked_sub(SignedDuration::from_secs(40)).unwrap();
+    let first = hub.site.post_cap("other", located(1, ALERT, begun).as_bytes()).unwrap();
+    let second = hub.site.post_cap("other", located(2, ALERT, begun).as_bytes()).unwrap();
+    let other_gets = async |count: usize| {
+        eventually("the other has it", LIMIT, async || (originals(&other).len() == count).then_some(()))
+            .await
+            .unwrap_or_else(|error| panic!("{error}: {:?}\n{}", originals(&other), bridge.tail(20)));
+    };
+    other_gets(2).await;
+    clock.advance(10);
+    hub.site.update_cap("other", &second.id, of_both(UPDATE, begun).as_bytes()).unwrap();
+    other_gets(3).await;
+    clock.advance(100);
+    hub.site.put_entry("other", &first.id, atom(clock.now()).as_bytes()).unwrap();
+    eventually("the end is known", LIMIT, async || {
+        received(&stage).contains(&"Cancel of C1-0".to_owned()).then_some(())
+    })
+    .await
+    .unwrap_or_else(|error| panic!("{error}: {:?}\n{}", received(&stage), bridge.tail(20)));
+    stage.settled(&bridge, LIMIT).await;
+    clock.advance(10);
+    hub.site.update_cap("other", &second.id, located(1, CANCEL, begun).as_bytes()).unwrap();
+    other_gets(4).await;
+    assert_eq!(originals(&other)[2..], ["C1-1", "C1-3"]);
 }

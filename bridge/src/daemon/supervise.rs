@@ -208,7 +208,9 @@ mod tests {
         let limit = Duration::from_secs(60);
         let failing = async |contacts: &Contacts| {
             let fails = async || contacts.is_failing(&Origin("feed".into())).then_some(());
-            eventually("the instance reads it, and says that it does not answer", limit, fails).await.unwrap();
+            eventually("the instance reads it, and says that it does not answer", limit, fails)
+                .await
+                .unwrap();
         };
         // One that does not give up: two that do could take turns so evenly that neither sees the other.
         let stop = CancellationToken::new();

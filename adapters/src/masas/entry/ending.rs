@@ -56,7 +56,7 @@ pub fn to_cancel(raw: &[u8], settings: &EntrySettings) -> Result<Made, EntryErro
     let updated = entry.updated.ok_or(EntryError::Missing { element: "updated" })?;
     let parsed = cap_schema::parse_owned(cap, &Limits::default()).map_err(|_| EntryError::NotBoth)?;
     let alert = &parsed.alert;
-    let sent = instant(&alert.sent).map_or(updated, |sent| sent.max(updated));
+    let sent = instant(&alert.sent).map_or(updated, |sent| shortly_after(sent, updated));
     let words = format!("the author of {id} ended it at {}, and the alert in it goes on", cap_time(updated));
     let cap = cancel(alert, &document::name(id, updated), sent, (settings.hub_host(), &words));
     Ok(Made { cap, findings: vec![finding("masas.ended", format!("made a Cancel: {words}"))] })
@@ -89,6 +89,13 @@ fn cancel(alert: &Alert<'_>, identifier: &str, sent: Timestamp, (host, words): (
     out.element("references", &reference);
     out.0.push_str("</alert>");
     out.0.into_bytes()
+}
+
+/// When the Cancel says that it was sent: as the entry ended, but at most a minute after the alert. One that is sent later
+/// means what took the alert's place as well (docs/delivery.md, D-14), and this one means what its entry holds: an author
+/// who goes on in another entry ends the first as well.
+fn shortly_after(sent: Timestamp, updated: Timestamp) -> Timestamp {
+    updated.min(sent.saturating_add(SignedDuration::from_secs(60)).unwrap_or(sent)).max(sent)
 }
 
 fn parts(raw: &[u8]) -> Option<(&[u8], &[u8])> {
@@ -131,7 +138,7 @@ mod tests {
         assert_eq!(alert.msg_type, Code::Known(MsgType::Cancel));
         assert_eq!(
             alert.reference().to_string(),
-            "em@lambton.example.test,masas-7-20260301T180000Z,2026-03-01T18:00:00-00:00"
+            "em@lambton.example.test,masas-7-20260301T180000Z,2026-03-01T17:01:00-00:00"
         );
         assert_eq!(
             alert.references.as_deref(),
