@@ -232,6 +232,14 @@ pub enum Refusal {
         /// Its codes and texts.
         said: String,
     },
+    /// The endpoint says that a message that this one refers to is over.
+    #[error("{protocol} says that what it refers to is over: {said}")]
+    ExpiredReference {
+        /// The protocol.
+        protocol: &'static str,
+        /// Its codes and texts.
+        said: String,
+    },
     /// The endpoint does not know a message that this one refers to.
     #[error("{protocol} does not know what it refers to: {said}")]
     UnknownReference {

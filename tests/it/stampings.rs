@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use capbridge_exercise::clock::cap_time;
 use capbridge_exercise::ipaws_open::{Cog, Settings};
 use capbridge_exercise::keys::Authority;
 use capbridge_exercise::signature::Certificate;
 use capbridge_exercise::{Clock, Fault, IpawsOpen, Mischief, Running};
 use capbridge_harness::{Program, eventually};
+use jiff::{SignedDuration, Timestamp};
 
 use crate::stage::{Stage, events, message, now, private, route};
 
@@ -15,6 +17,7 @@ const COG: u32 = 120_082;
 
 on_both_stores! {
     a_cancel_finds_the_stamping_that_ipaws_has
+    what_is_over_at_ipaws_is_not_referred_to
 }
 
 async fn ipaws(stage: &mut Stage) -> Running<IpawsOpen> {
@@ -68,5 +71,46 @@ async fn a_cancel_finds_the_stamping_that_ipaws_has(mut stage: Stage) {
     assert!(refused, "the wrong stamping was named first: {posts:?}");
     assert!(posts.last().unwrap().is_accepted, "{posts:?}");
     assert!(posts.last().unwrap().alert.contains("<msgType>Cancel</msgType>"), "{posts:?}");
+    assert!(bridge.list("/v1/deliveries?state=dead").await.unwrap().is_empty());
+}
+
+/// The same alert, over at a time.
+fn until(alert: &str, ends: Timestamp) -> String {
+    let (before, rest) = alert.split_once("<expires>").unwrap();
+    let (_, after) = rest.split_once('<').unwrap();
+    format!("{before}<expires>{}<{after}", cap_time(ends))
+}
+
+async fn what_is_over_at_ipaws_is_not_referred_to(mut stage: Stage) {
+    let ipaws = ipaws(&mut stage).await;
+    let bridge = stage.bridge().await;
+    let begun = now();
+    let ends = begun.checked_add(SignedDuration::from_secs(25)).unwrap();
+    stage.feed.site.publish(until(&message(1, 0, begun), ends));
+    stage.feed.site.publish(message(2, 0, begun));
+    stage.feed.site.publish(until(&message(3, 0, begun), ends));
+    for identifier in ["C1-0", "C2-0", "C3-0"] {
+        delivered(&bridge, identifier).await;
+    }
+    eventually("two are over", LIMIT, async || (Clock::system().now() > ends).then_some(())).await.unwrap();
+    // A Cancel of one that is over and one that is not, and one of what is over.
+    let cancel = message(1, 3, begun);
+    let all = &cancel[cancel.find("<references>").unwrap()..cancel.find("</references>").unwrap()];
+    let first = all.trim_start_matches("<references>").split(' ').next().unwrap();
+    let both = format!("<references>{first} {}", first.replace("C1-0", "C2-0"));
+    stage.feed.site.publish(cancel.replace(all, &both));
+    delivered(&bridge, "C1-3").await;
+    stage.feed.site.publish(message(3, 3, begun));
+    eventually("it ends nothing", LIMIT, async || {
+        let ended = events(&bridge, "C3-3", "expired").await;
+        ended.iter().any(|e| e["facts"]["endpoint"] == "open").then_some(())
+    })
+    .await
+    .unwrap_or_else(|error| panic!("{error}\n{}", bridge.tail(20)));
+    let last = ipaws.posts().into_iter().rfind(|post| post.is_accepted).unwrap();
+    assert!(last.alert.contains("<msgType>Cancel</msgType>"), "{}", last.alert);
+    let (_, references) = last.alert.split_once("<references>").unwrap();
+    let references = references.split_once('<').unwrap().0;
+    assert_eq!(references.split(' ').count(), 1, "{references}");
     assert!(bridge.list("/v1/deliveries?state=dead").await.unwrap().is_empty());
 }

@@ -149,6 +149,10 @@ impl IpawsEndpoint {
                 let cause = Refusal::UnknownReference { protocol: PROTOCOL, said: said(&groups) };
                 Err(DeliveryError::Permanent { disable: false, cause })
             }
+            Outcome::Rejected(Rejection::Expired) => {
+                let cause = Refusal::ExpiredReference { protocol: PROTOCOL, said: said(&groups) };
+                Err(DeliveryError::Permanent { disable: false, cause })
+            }
             Outcome::Rejected(Rejection::Duplicate | Rejection::Message) => {
                 let cause = Refusal::Protocol { protocol: PROTOCOL, said: said(&groups) };
                 Err(DeliveryError::Permanent { disable: false, cause })

@@ -241,6 +241,8 @@ pub enum Rejection {
     Duplicate,
     /// 303: `sent` is not within five minutes of the clock of IPAWS.
     Stale,
+    /// 209: a reference is to an alert that has expired.
+    Expired,
     /// 307: a reference is to nothing that IPAWS has.
     Reference,
     /// Anything else.
@@ -272,11 +274,12 @@ pub fn judge(groups: &[Group], wanted: &[&str]) -> Outcome {
         // A repeat may be too old as well: what counts is that IPAWS has the identifier already.
         let duplicate = refusals.iter().any(|g| g.number() == Some(201));
         let all = |code: u32| refusals.iter().all(|g| g.number() == Some(code));
-        return Outcome::Rejected(match (duplicate, all(303), all(307)) {
-            (true, _, _) => Rejection::Duplicate,
-            (false, true, _) => Rejection::Stale,
-            (false, false, true) => Rejection::Reference,
-            (false, false, false) => Rejection::Message,
+        return Outcome::Rejected(match (duplicate, all(303), all(307), all(209)) {
+            (true, _, _, _) => Rejection::Duplicate,
+            (false, true, _, _) => Rejection::Stale,
+            (false, false, true, _) => Rejection::Reference,
+            (false, false, false, true) => Rejection::Expired,
+            (false, false, false, false) => Rejection::Message,
         });
     }
     let acknowledged = |code: u32| groups.iter().any(|g| g.is_ack(code));

@@ -246,6 +246,7 @@ fn verdict(answer: &Result<Receipt, DeliveryError>) -> Verdict {
         Refusal::Transport { .. }
         | Refusal::Status { .. }
         | Refusal::Protocol { .. }
+        | Refusal::ExpiredReference { .. }
         | Refusal::UnknownReference { .. }
         | Refusal::UnreadableReply { .. }
         | Refusal::Unfinished { .. }

@@ -1,7 +1,11 @@
-//! Which stamping of its earlier messages an endpoint has, where answers to several were lost.
+//! How else a message can name what it follows, where an endpoint refuses it for that.
 //!
-//! Owns the order in which a message tries them. IPAWS takes a reference to the stamping that it has and no other, and a
-//! Cancel that names the wrong one leaves its alert in force. Pure.
+//! Owns which stamping of an earlier message is tried when, where answers to several were lost, and what is left out
+//! because it is over. IPAWS takes references to the stampings that it has and that are in force, and no others; a Cancel
+//! that names another leaves its alert in force. Pure.
+
+use capbridge_adapters::endpoint::Refusal;
+use jiff::Timestamp;
 
 use crate::envelope::Reference;
 use crate::store::Issued;
@@ -10,8 +14,28 @@ use crate::store::Issued;
 /// message in doubt.
 const MOST: usize = 8;
 
+/// What to name instead after a refusal, likeliest first; nothing, where it was for something else.
+pub fn instead(cause: &Refusal, issued: &[Issued], now: Timestamp) -> Vec<Vec<Issued>> {
+    match cause {
+        Refusal::UnknownReference { .. } => others(issued),
+        Refusal::ExpiredReference { .. } => {
+            let is_over = |one: &&Issued| one.original.expires_at.is_some_and(|at| at <= now);
+            let left: Vec<Issued> = issued.iter().filter(|one| !is_over(one)).cloned().collect();
+            if left.len() < issued.len() { vec![left] } else { Vec::new() }
+        }
+        Refusal::Transport { .. }
+        | Refusal::Status { .. }
+        | Refusal::Protocol { .. }
+        | Refusal::UnreadableReply { .. }
+        | Refusal::Unfinished { .. }
+        | Refusal::Busy { .. }
+        | Refusal::Overdue { .. }
+        | Refusal::Unfit { .. } => Vec::new(),
+    }
+}
+
 /// The same issued messages under other stampings, likeliest first.
-pub fn others(issued: &[Issued]) -> Vec<Vec<Issued>> {
+fn others(issued: &[Issued]) -> Vec<Vec<Issued>> {
     let stamps: Vec<Vec<Reference>> = issued
         .iter()
         .map(|one| std::iter::once(&one.reference).chain(one.earlier.iter().rev()).cloned().collect())

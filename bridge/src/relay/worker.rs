@@ -294,8 +294,12 @@ impl Relay {
         };
         let answer = self.hand_over(admission, delivery, &rendering, &issued).await;
         let to = (endpoint, rule);
+        let first = (answer, rendering);
         let (answer, rendering) =
-            self.under_other_stamps(&claim, &stored, to, (answer, rendering), &issued).await?;
+            match self.with_other_references(&claim, &stored, to, first, &issued).await? {
+                Ok(last) => last,
+                Err(not_sent) => return Ok(ended(&not_sent)),
+            };
         if let Some(pass) = pass {
             self.tell(&delivery.endpoint, pass.ended(Instant::now(), &answer));
         }
@@ -328,46 +332,54 @@ impl Relay {
         self.in_time(admission.deliver(&self.context, message)).await
     }
 
-    /// What an endpoint refuses because it does not know what it refers to is made again for the stampings of that
-    /// which it may have instead, until it takes one or all are refused.
-    async fn under_other_stamps(
+    /// What an endpoint refuses for what it refers to is made again with what the endpoint may take instead, until it
+    /// takes one or all are refused. An inner error: nothing is left to send.
+    async fn with_other_references(
         &self,
         claim: &Claim,
         stored: &StoredAlert,
         (endpoint, rule): (&AnyEndpoint, &Rule),
         (mut answer, mut rendering): (Answer, Rendering),
         issued: &[Issued],
-    ) -> Result<(Answer, Rendering), StoreError> {
-        let delivery = &claim.delivery;
-        for other in stampings::others(issued) {
-            let is_unknown = matches!(
-                &answer,
-                Err(DeliveryError::Permanent { cause: Refusal::UnknownReference { .. }, .. })
-            );
-            if !is_unknown {
-                break;
-            }
-            let (wants, now) = (endpoint.wants(), self.clock.now());
+    ) -> Result<Result<(Answer, Rendering), NotRendered>, StoreError> {
+        let (delivery, now) = (&claim.delivery, self.clock.now());
+        let ways = match &answer {
+            Err(DeliveryError::Permanent { cause, .. }) => stampings::instead(cause, issued, now),
+            Ok(_) | Err(DeliveryError::Temporary { .. }) => Vec::new(),
+        };
+        for other in ways {
+            let wants = endpoint.wants();
             let previous = self.newest_with_infos(&other).await?;
             let around = Around { issued: Some(&other), previous: previous.as_ref() };
-            let making = Making { stored, wants: &wants, rule, now, around };
+            let making = Making { stored, wants: &wants, rule, now: self.clock.now(), around };
             let made = match rendering.part {
                 Part::Whole => self.renderer.render(&making, &delivery.id),
                 Part::End => self.renderer.render_end(&making, &delivery.id),
             };
-            let (Ok(mut fresh), Ok(admission)) = (made, admit_end(endpoint, &stored.envelope)) else { break };
+            let mut fresh = match made {
+                Ok(fresh) => fresh,
+                // All that it would end is over at the endpoint.
+                Err(not_sent) if other.is_empty() => return Ok(Err(not_sent)),
+                Err(_) => break,
+            };
+            let Ok(admission) = admit_end(endpoint, &stored.envelope) else { break };
             warn!(
                 endpoint = %delivery.endpoint,
                 delivery = %delivery.id.0,
-                "the endpoint does not know the message that is referred to: another stamping of it is tried"
+                left_out = issued.len().saturating_sub(other.len()),
+                "the endpoint refuses what is referred to: other references are tried"
             );
             // The refused one did not arrive; those before it may have.
             fresh.earlier.clone_from(&rendering.earlier);
             self.store.render(&delivery.id, fresh.clone()).await?;
             answer = self.hand_over(admission, delivery, &fresh, &other).await;
             rendering = fresh;
+            match &answer {
+                Err(DeliveryError::Permanent { cause: Refusal::UnknownReference { .. }, .. }) => {}
+                Ok(_) | Err(_) => break,
+            }
         }
-        Ok((answer, rendering))
+        Ok(Ok((answer, rendering)))
     }
 
     /// An attempt that outlasts its lease would be made twice.

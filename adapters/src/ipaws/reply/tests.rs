@@ -71,6 +71,7 @@ fn a_18_the_groups_decide_and_what_is_missing_is_a_failure() {
             End::Rejected(Rejection::Message),
         ),
         ("IPAWS 307 Y reference-element-invalid".into(), &[], End::Rejected(Rejection::Reference)),
+        ("CAPEXCH 209 Y expired".into(), &[], End::Rejected(Rejection::Expired)),
         ("IPAWS 307 Y reference\nIPAWS 310 Y profile".into(), &[], End::Rejected(Rejection::Message)),
         ("CAPEXCH 201 Y duplicate".into(), &[], End::Rejected(Rejection::Duplicate)),
         (format!("{TAKEN}CAPEXCH 201 Y duplicate"), &[], End::Rejected(Rejection::Duplicate)),
