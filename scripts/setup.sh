@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what the tests talk to: a real Redis, a real mail server (Exim), xmlsec1 and xmllint as independent judges,
+# Installs what the tests talk to: a real Redis, a real mail server (Exim), xmlsec1 and xmllint as independent judges, strace,
 # Python and curl for the drivers that share no code with us, and the test runner. Does nothing where they are there.
 set -eu
 missing=""
@@ -7,6 +7,7 @@ need() { command -v "$1" >/dev/null 2>&1 || missing="$missing $2"; }
 need redis-server redis-server
 need xmlsec1 xmlsec1
 need xmllint libxml2-utils
+need strace strace
 need python3 python3
 need curl curl
 [ -x /usr/sbin/exim4 ] || missing="$missing exim4-daemon-light"

@@ -70,6 +70,11 @@ impl Findings {
         }
     }
 
+    /// How many there are, listed or not.
+    fn count(&self) -> usize {
+        self.list.len() + self.left_out
+    }
+
     fn into_list(mut self) -> Vec<Finding> {
         if self.left_out > 0 {
             let message = format!("{} more findings are left out", self.left_out);

@@ -38,6 +38,7 @@ mod feeds;
 mod full_store;
 mod hub;
 mod lists;
+mod opened;
 mod registration;
 mod relay;
 mod stage;
