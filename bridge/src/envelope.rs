@@ -11,8 +11,8 @@ use capbridge_adapters::source::Form;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// The key of an alert: lower-case hex of SHA-256 over sender, identifier and sent, joined by NUL, and over the name of
-/// its world where that is not `live`.
+/// The key of an alert: lower-case hex of SHA-256 over sender, identifier and the instant of sent, joined by NUL, and
+/// over the name of its world where that is not `live`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct AlertKey(pub String);

@@ -216,7 +216,8 @@ impl Pipeline {
         findings.extend(verdict_findings);
         locate(cap, &source.limits, &mut findings);
         let made = Made { alert: read.alert, derived: read.derived, signature, findings };
-        let alert = self.stored(origin, &received, made, (source, standing));
+        let key = self.key(&reference, &standing.world).await?;
+        let alert = self.stored(origin, &received, made, (source, standing, key));
         self.store_alert(origin, &received, alert).await
     }
 
@@ -324,17 +325,26 @@ impl Pipeline {
         Ok(None)
     }
 
+    /// The key of a message. What was accepted before instants counted keeps the one that it has.
+    async fn key(&self, reference: &Reference, world: &World) -> Result<AlertKey, StoreError> {
+        let (key, former) =
+            (deduplicate::key(reference, world), deduplicate::key_as_written(reference, world));
+        if key != former && self.store.alert(&former).await?.is_some() {
+            return Ok(former);
+        }
+        Ok(key)
+    }
+
     fn stored(
         &self,
         origin: &Origin,
         received: &Received,
         made: Made,
-        (source, standing): (&SourceProfile, Standing),
+        (source, standing, key): (&SourceProfile, Standing, AlertKey),
     ) -> StoredAlert {
         let Made { alert, derived, signature, findings } = made;
         let Standing { class, world, names } = standing;
         let reference = owned(&alert.reference());
-        let key = deduplicate::key(&reference, &world);
         let accepted_at = self.clock.now();
         let hold = SignedDuration::from_secs(i64::try_from(self.intake.hold_secs).unwrap_or(60));
         let (msg_type, waits) = match &alert.msg_type {

@@ -39,6 +39,7 @@ on_both_stores! {
     a_dead_letter_whose_cancel_found_nothing_to_end_stays_dead
     a_cancel_of_one_part_leaves_the_other_in_force
     what_its_scope_keeps_from_an_endpoint_ends_there_without_a_word_of_it
+    a_message_in_another_time_zone_is_the_same_and_references_in_one_find_theirs
 }
 
 async fn a_live_alert_goes_out_although_an_exercise_or_an_unrouted_source_brought_it_first(mut stage: Stage) {
@@ -544,4 +545,56 @@ async fn what_its_scope_keeps_from_an_endpoint_ends_there_without_a_word_of_it(m
     let plain = as_received(&stage.responder.site.deliveries()[3]);
     assert!(!plain["data"]["cap"].as_str().unwrap().contains("<info>"), "{plain:#}");
     assert!(bridge.list("/v1/deliveries?state=dead").await.unwrap().is_empty());
+}
+
+/// A message with every time in Newfoundland's zone: the same instants.
+fn in_another_zone(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("-00:00") {
+        let (before, time) = rest[..at].split_at(at - "2026-01-01T00:00:00".len());
+        let local = format!("{time}Z").parse::<Timestamp>().unwrap() - SignedDuration::from_mins(150);
+        out += &format!("{before}{}-02:30", local.strftime("%Y-%m-%dT%H:%M:%S"));
+        rest = &rest[at + "-00:00".len()..];
+    }
+    out + rest
+}
+
+async fn a_message_in_another_time_zone_is_the_same_and_references_in_one_find_theirs(mut stage: Stage) {
+    // D-16: the second source writes every time in its own zone, and comes after the first.
+    let (mirror, other) = (feed().await, stage.another_responder().await);
+    stage.tables = source("mirror", &mirror, "mode = \"live\"")
+        + &endpoint("other", &other, "cap-cp")
+        + &route("second", "\"feed\", \"mirror\"", "\"responder\", \"other\"", "untouched = true");
+    let bridge = stage.bridge().await;
+    let begun = now();
+    stage.feed.site.publish(message(1, ALERT, begun));
+    stage.comes_to(&bridge, &["C1-0"]).await;
+    mirror.site.publish(in_another_zone(&message(1, ALERT, begun)));
+    eventually("it is linked", LIMIT, async || {
+        (events(&bridge, "C1-0", "linked").await.len() == 1).then_some(())
+    })
+    .await
+    .unwrap_or_else(|error| panic!("{error}\n{}", bridge.tail(20)));
+    // The same instant with other words is a conflict, as it is in one zone.
+    mirror.site.publish(in_another_zone(&message(1, ALERT, begun)).replace("chain 1", "county 1"));
+    let kept = eventually("it is in quarantine", LIMIT, async || {
+        bridge.list("/v1/quarantine").await.ok()?.into_iter().next()
+    })
+    .await
+    .unwrap_or_else(|error| panic!("{error}\n{}", bridge.tail(20)));
+    assert_eq!(kept["reason"], "conflict", "{kept}");
+    // What refers to it in the other zone follows it.
+    mirror.site.publish(in_another_zone(&message(1, UPDATE, begun)));
+    stage.comes_to(&bridge, &["C1-0", "C1-1"]).await;
+    mirror.site.publish(in_another_zone(&message(1, CANCEL, begun)));
+    stage.comes_to(&bridge, &["C1-0", "C1-1", "C1-3"]).await;
+    assert_eq!(stage.responder.site.deliveries().len(), 3, "each once");
+    let kinds: Vec<Value> = other
+        .site
+        .deliveries()
+        .iter()
+        .map(|d| serde_json::from_slice::<Value>(&d.body).unwrap()["data"]["msg_type"].clone())
+        .collect();
+    assert_eq!(kinds, ["Alert", "Update", "Cancel"]);
 }

@@ -4,16 +4,37 @@
 //! counts only where their references already say that they are one, and an Update or Cancel is never a repeat.
 
 use aws_lc_rs::digest::{SHA256, digest};
-use cap_schema::Alert;
+use cap_schema::{Alert, Time};
 
 use crate::envelope::{AlertKey, ChainName, Reference, World};
 
 /// The `valueName` of the parameter that every message of a bridge carries: names of the bridges that it crossed.
 pub const TRACE: &str = "capbridge:trace";
 
-/// The key of a reference in a world. `sent` goes in as written.
+/// The key of a reference in a world. Of `sent` the instant counts, in whatever time zone it is written.
 pub fn key(reference: &Reference, world: &World) -> AlertKey {
-    let Reference { sender, identifier, sent } = reference;
+    key_of(reference, &in_utc(&reference.sent), world)
+}
+
+/// The key with `sent` as written: what the store keeps of alerts that it took before instants counted.
+pub fn key_as_written(reference: &Reference, world: &World) -> AlertKey {
+    key_of(reference, &reference.sent, world)
+}
+
+/// A time in UTC with what it has of a fraction, or the text where it is no time.
+fn in_utc(text: &str) -> String {
+    let Some(instant) = Time::new(text).instant() else { return text.to_owned() };
+    let whole = Time::from_instant(instant, 0);
+    let after_point = text.split_once('.').map_or("", |(_, rest)| rest);
+    let fraction: String = after_point.chars().take_while(char::is_ascii_digit).collect();
+    match fraction.trim_end_matches('0') {
+        "" => whole.as_str().to_owned(),
+        fraction => format!("{whole}.{fraction}"),
+    }
+}
+
+fn key_of(reference: &Reference, sent: &str, world: &World) -> AlertKey {
+    let Reference { sender, identifier, .. } = reference;
     let mut text = format!("{sender}\0{identifier}\0{sent}");
     if *world != World::live() {
         text = format!("{text}\0{}", world.as_str());
@@ -93,11 +114,25 @@ pub fn names(world: &World, reference: &Reference, refers_to: &[Reference], othe
     Names { own: name(world, &reference.sender, &reference.identifier), follows, strangers }
 }
 
-/// Digest of what the alert says: the written model without signatures, so that the same alert with and without the
-/// aggregator's signature is the same.
+/// Digest of what the alert says: the written model without signatures and with its times in UTC, so that the same alert
+/// with and without the aggregator's signature, or in another time zone, is the same.
 pub fn content_digest(alert: &Alert<'_>) -> String {
     let mut bare = alert.clone();
     bare.signatures.clear();
+    let to_utc = |time: &mut Time<'_>| *time = Time::new(in_utc(time.as_str()));
+    to_utc(&mut bare.sent);
+    for info in &mut bare.info {
+        [&mut info.effective, &mut info.onset, &mut info.expires].into_iter().flatten().for_each(to_utc);
+    }
+    if bare.references.is_some() {
+        let same =
+            |r: &cap_schema::Reference<'_>| format!("{},{},{}", r.sender, r.identifier, in_utc(&r.sent));
+        let references: Vec<String> = alert.references().iter().map(same).collect();
+        // A list that cannot be read stays as it is written.
+        if !references.is_empty() {
+            bare.references = Some(references.join(" ").into());
+        }
+    }
     hex_digest(cap_schema::write(&bare).as_bytes())
 }
 
@@ -144,6 +179,30 @@ mod tests {
         ];
         let distinct: std::collections::BTreeSet<_> = keys.iter().collect();
         assert_eq!(distinct.len(), keys.len());
+    }
+
+    #[test]
+    fn a_time_is_the_same_in_every_zone_and_another_one_a_fraction_later() {
+        let live = World::live();
+        let key_at = |sent| key(&reference("a", "b", sent), &live);
+        let same = [
+            "2026-03-01T12:00:00-00:00",
+            "2026-03-01T12:00:00+00:00",
+            "2026-03-01T12:00:00Z",
+            "2026-03-01T07:00:00-05:00",
+            "2026-03-02T01:45:00+13:45",
+            "2026-03-01T12:00:00.000Z",
+        ];
+        for sent in same {
+            assert_eq!(key_at(sent), key_at(same[0]), "{sent}");
+        }
+        let first = reference("a", "b", same[0]);
+        assert_eq!(key(&first, &live), key_as_written(&first, &live), "UTC as CAP writes it keeps its key");
+        let others =
+            ["2026-03-01T12:00:00-05:00", "2026-03-01T12:00:00.5Z", "2026-03-01T12:00:00", "noon", "x"];
+        let keys: std::collections::BTreeSet<_> =
+            others.iter().chain(&same[..1]).map(|s| key_at(s)).collect();
+        assert_eq!(keys.len(), others.len() + 1);
     }
 
     fn parsed(msg_type: &str, severity: &str) -> Alert<'static> {
