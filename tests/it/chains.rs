@@ -40,6 +40,7 @@ on_both_stores! {
     a_cancel_of_one_part_leaves_the_other_in_force
     what_its_scope_keeps_from_an_endpoint_ends_there_without_a_word_of_it
     a_message_in_another_time_zone_is_the_same_and_references_in_one_find_theirs
+    what_one_source_cancelled_does_not_go_out_through_a_slower_one
 }
 
 async fn a_live_alert_goes_out_although_an_exercise_or_an_unrouted_source_brought_it_first(mut stage: Stage) {
@@ -597,4 +598,34 @@ async fn a_message_in_another_time_zone_is_the_same_and_references_in_one_find_t
         .map(|d| serde_json::from_slice::<Value>(&d.body).unwrap()["data"]["msg_type"].clone())
         .collect();
     assert_eq!(kinds, ["Alert", "Update", "Cancel"]);
+}
+
+async fn what_one_source_cancelled_does_not_go_out_through_a_slower_one(mut stage: Stage) {
+    // D-14: the second route takes from the slower source only.
+    let (slow, other) = (feed().await, stage.another_responder().await);
+    stage.tables = source("slow", &slow, "mode = \"live\"")
+        + &endpoint("other", &other, "as-received")
+        + &route("second", "\"slow\"", "\"other\"", "");
+    let bridge = stage.bridge().await;
+    let begun = now();
+    stage.feed.site.publish(message(1, ALERT, begun));
+    stage.comes_to(&bridge, &["C1-0"]).await;
+    stage.feed.site.publish(message(1, CANCEL, begun));
+    stage.comes_to(&bridge, &["C1-0", "C1-3"]).await;
+    slow.site.publish(message(1, ALERT, begun));
+    let withheld = eventually("it is withheld", LIMIT, async || {
+        let found = events(&bridge, "C1-0", "withheld").await;
+        found.into_iter().find(|e| e["facts"]["endpoint"] == "other")
+    })
+    .await
+    .unwrap_or_else(|error| panic!("{error}\n{}", bridge.tail(20)));
+    let reason = withheld["facts"]["reason"].as_str().unwrap();
+    assert!(reason.contains("already cancelled by") && reason.contains("C1-3"), "{reason}");
+    // What is in force goes on coming by that route, what was corrected included.
+    slow.site.publish(message(2, ALERT, begun));
+    eventually("the other alert is there", LIMIT, async || (originals(&other) == ["C2-0"]).then_some(()))
+        .await
+        .unwrap_or_else(|error| panic!("{error}: {:?}\n{}", originals(&other), bridge.tail(20)));
+    stage.settled(&bridge, LIMIT).await;
+    assert_eq!(originals(&other), ["C2-0"]);
 }

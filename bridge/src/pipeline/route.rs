@@ -202,6 +202,12 @@ impl Router {
         (table, name, way, later): (&Table, &EndpointName, &Way<'r>, &[&Envelope]),
         now: Timestamp,
     ) -> Result<&'r Rule, (Option<String>, String)> {
+        // What has ended, by whichever source, is no news for who never had it: a route may take from a slower source only.
+        let ended = later.iter().find(|l| way.before.is_none() && is_end(l));
+        if let Some(cancel) = ended {
+            let rule = way.rules.first().map(|rule| rule.name.clone());
+            return Err((rule, format!("already cancelled by {}", cancel.reference)));
+        }
         let mut refusal = None;
         for rule in &way.rules {
             // Who may not speak through the rule cannot end what goes by it either.
@@ -278,6 +284,14 @@ impl Router {
                 () = shutdown.cancelled() => {}
             }
         }
+    }
+}
+
+/// Whether a message that takes the place of another leaves nothing of it in force.
+fn is_end(message: &Envelope) -> bool {
+    match message.msg_type {
+        MsgType::Cancel | MsgType::Error => true,
+        MsgType::Alert | MsgType::Update | MsgType::Ack => false,
     }
 }
 
