@@ -249,6 +249,8 @@ async fn a_renamed_route_carries_the_chain_on_and_a_removed_one_says_that_it_doe
     let bridge = stage.bridge().await;
     let begun = now();
     stage.feed.site.publish(message(1, ALERT, begun));
+    // There is no order across chains.
+    stage.comes_to(&bridge, &["C1-0"]).await;
     stage.feed.site.publish(message(2, ALERT, begun));
     stage.comes_to(&bridge, &["C1-0", "C2-0"]).await;
     bridge.terminate(LIMIT).await.unwrap();
