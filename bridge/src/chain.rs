@@ -49,9 +49,11 @@ impl<'m> Lineage<'m> {
             && (self.reach(before(later)).contains(&earlier.name) || self.means_too(later, earlier))
     }
 
-    /// Whether a message that names only what another took the place of means that other as well.
+    /// Whether a message that names only what another took the place of means that other as well. Versions of one entry
+    /// are never parts of each other, however quickly they follow.
     fn means_too(&self, later: &Envelope, earlier: &Envelope) -> bool {
-        if later.sent_at.duration_since(earlier.sent_at) <= PARTS {
+        let after = later.sent_at.duration_since(earlier.sent_at);
+        if after <= SignedDuration::ZERO || (after <= PARTS && !same_entry(later, earlier)) {
             return false;
         }
         let behind = self.reach(before(earlier));
@@ -70,21 +72,56 @@ impl<'m> Lineage<'m> {
         issued.iter().filter(|i| !is_over(i)).collect()
     }
 
-    /// What a message takes the place of at an endpoint, with what that goes back to, as far as no Cancel ended it; in
-    /// the order of `sent`. Empty where it takes the place of nothing that is in force there.
+    /// What a message takes the place of at an endpoint, with what that took the place of there, and so on; in the order
+    /// of `sent`. Empty where it takes the place of nothing that is in force there. What another part took over belongs
+    /// to that part.
     pub fn taken_over(&self, message: &Envelope, issued: &[Issued]) -> Vec<Issued> {
         let mut ends = self.in_force(issued);
         ends.retain(|i| self.replaces(message, &i.original));
-        let cancels = issued.iter().filter(|i| i.msg_type == MsgType::Cancel);
-        let cancelled = self.reach(cancels.flat_map(|i| before(&i.original)));
-        let names = self.reach(ends.iter().map(|i| &i.original.name));
-        let belongs = |i: &&Issued| {
-            let name = &i.original.name;
-            let is_end = ends.iter().any(|end| end.original.key == i.original.key);
-            is_end || (i.msg_type != MsgType::Cancel && names.contains(name) && !cancelled.contains(name))
-        };
-        issued.iter().filter(belongs).cloned().collect()
+        let takers = self.takers(issued);
+        let mut belonging: HashSet<&ChainName> = HashSet::new();
+        let mut open: Vec<&ChainName> = ends.iter().map(|i| &i.original.name).collect();
+        while let Some(name) = open.pop() {
+            if belonging.insert(name) {
+                open.extend(takers.iter().filter(|(_, taker)| **taker == name).map(|(taken, _)| *taken));
+            }
+        }
+        issued.iter().filter(|i| belonging.contains(&i.original.name)).cloned().collect()
     }
+
+    /// Of each message that an endpoint took: the first that took its place there.
+    fn takers<'i>(&'i self, issued: &'i [Issued]) -> HashMap<&'i ChainName, &'i ChainName> {
+        let there: HashSet<&ChainName> = issued.iter().map(|i| &i.original.name).collect();
+        let replacing = || issued.iter().map(|i| &i.original).filter(|o| is_replacing(o));
+        let mut takers: HashMap<&ChainName, &ChainName> = HashMap::new();
+        for later in replacing() {
+            // What it names, or goes back to through messages that are not there.
+            let (mut open, mut seen): (Vec<&ChainName>, HashSet<_>) =
+                (before(later).collect(), HashSet::new());
+            while let Some(name) = open.pop() {
+                if !seen.insert(name) {
+                } else if there.contains(name) {
+                    takers.entry(name).or_insert(&later.name);
+                } else {
+                    open.extend(self.0.get(name).into_iter().flatten().flat_map(|m| before(m)));
+                }
+            }
+        }
+        for earlier in issued.iter().map(|i| &i.original) {
+            if !takers.contains_key(&earlier.name)
+                && let Some(later) = replacing().find(|later| self.means_too(later, earlier))
+            {
+                takers.insert(&earlier.name, &later.name);
+            }
+        }
+        takers
+    }
+}
+
+/// Whether both are versions of one entry of a hub.
+fn same_entry(one: &Envelope, other: &Envelope) -> bool {
+    one.remote_id.is_some()
+        && (&one.remote_id, &one.provenance.system) == (&other.remote_id, &other.provenance.system)
 }
 
 /// What a message follows besides itself: real references name their own message.

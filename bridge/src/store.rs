@@ -366,7 +366,8 @@ pub trait Store: feeds::FeedStore + Send + Sync + 'static {
         events: Vec<Event>,
     ) -> Result<(Quarantined, Bytes), StoreError>;
 
-    /// Accepted alerts that nobody routed, oldest first; those of a chain in the order of `sent`. An alert handed out is
+    /// Accepted alerts that nobody routed: the urgent ones and what their chains have before them, then the others, each
+    /// oldest first; those of a chain in the order of `sent`. An alert handed out is
     /// not handed out again before `lease_until`, so that several instances can share the work; nor is one behind an
     /// earlier one of its chain that is held or leased to somebody: routing keeps the order of a chain.
     async fn unrouted(

@@ -89,8 +89,11 @@ fn one_part_does_not_take_the_place_of_another() {
     check(&[("A", 0, &[]), ("U1", 600, &["A"]), ("U2", 601, &["A"])], &[]);
     // Each part goes on by itself, hours later, with all its references.
     let split: [(&str, i64, &[&str]); 3] = [("A", 0, &[]), ("U1", 600, &["A"]), ("U2", 600, &["A"])];
-    check(&[split[0], split[1], split[2], ("C", 9_000, &["A", "U2"])], &["A", "U2"]);
-    check(&[split[0], split[1], split[2], ("U3", 9_000, &["U1"]), ("C", 9_900, &["U2"])], &["A", "U2"]);
+    check(&[split[0], split[1], split[2], ("C", 9_000, &["A", "U2"])], &["U2"]);
+    check(&[split[0], split[1], split[2], ("U3", 9_000, &["U1"]), ("C", 9_900, &["U2"])], &["U2"]);
+    // What an endpoint shows as the first part is not ended with the second.
+    check(&[split[0], split[1], split[2], ("C", 9_000, &["U1"])], &["A", "U1"]);
+    check(&[split[0], split[1], split[2], ("U3", 9_000, &["U2"])], &["U2"]);
     // Two alerts that another message connected.
     check(
         &[("A1", 0, &[]), ("A2", 5, &[]), ("U", 10, &["A1", "A2"]), ("A3", 15, &[]), ("C", 20, &["A3"])],
@@ -101,7 +104,26 @@ fn one_part_does_not_take_the_place_of_another() {
 #[test]
 fn a_sender_that_goes_on_naming_its_first_message_is_understood() {
     check(&[("A", 0, &[]), ("U1", 600, &["A"]), ("C", 1_200, &["A"])], &["A", "U1"]);
-    check(&[("A", 0, &[]), ("U1", 600, &["A"]), ("U2", 1_200, &["A"]), ("C", 1_800, &["A"])], &["A", "U2"]);
+    check(
+        &[("A", 0, &[]), ("U1", 600, &["A"]), ("U2", 1_200, &["A"]), ("C", 1_800, &["A"])],
+        &["A", "U1", "U2"],
+    );
+}
+
+#[test]
+fn versions_of_one_entry_are_no_parts() {
+    let version = |name: &str, secs: i64, follows: &[&str]| {
+        let mut version = message(name, secs, follows);
+        version.remote_id = Some("entry 7".into());
+        version
+    };
+    let members = [version("A", 0, &[]), version("U1", 4, &["A"]), version("C", 8, &["A"])];
+    let lineage = Lineage::new(&members);
+    assert!(lineage.replaces(&members[2], &members[1]) && !lineage.replaces(&members[1], &members[2]));
+    assert!(lineage.replaces(&members[2], &members[0]));
+    let mut other = members[2].clone();
+    other.remote_id = Some("entry 8".into());
+    assert!(!lineage.replaces(&other, &members[1]), "another entry may be another part");
 }
 
 #[test]

@@ -30,8 +30,8 @@ use crate::store::{DeliveryId, Event, NewDelivery, Store, StoreError};
 use crate::telemetry::ErrorChain;
 use crate::translate::NotSent;
 
-/// How many alerts are routed in one go.
-const BATCH: u32 = 64;
+/// How many alerts are routed in one go: an urgent one that comes meanwhile waits for no more than these.
+const BATCH: u32 = 16;
 /// How long an instance may take over a batch before another instance takes it, seconds.
 const LEASE_SECS: i64 = 6;
 

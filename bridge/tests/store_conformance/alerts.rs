@@ -1,5 +1,6 @@
 //! What the store promises of accepted alerts.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -250,6 +251,39 @@ pub async fn a_later_message_of_a_chain_is_not_handed_out_before_an_earlier_one_
     s.accept(arrival(update("e", &["d"]))).await.unwrap();
     assert_eq!(handed_out(&s, 5, 6, 9).await, [key("d"), key("e")]);
     assert_eq!(handed_out(&s, 7, 60, 9).await, [key("d"), key("e")]);
+}
+
+pub async fn urgent_alerts_are_handed_out_before_routine_ones_and_each_chain_keeps_its_order(s: Shared) {
+    let urgent = |mut alert: StoredAlert| {
+        alert.envelope.lane = Lane::Urgent;
+        alert
+    };
+    for n in 0..40 {
+        s.accept(arrival(alert(&format!("minor {n}")))).await.unwrap();
+    }
+    // Routers had begun with the storm.
+    assert_eq!(handed_out(&s, 1, 60, 2).await, ["minor 0", "minor 1"].map(key));
+    s.accept(arrival(urgent(update("worse", &["minor 30"])))).await.unwrap();
+    s.accept(arrival(urgent(update("behind a lease", &["minor 0"])))).await.unwrap();
+    s.accept(arrival(urgent(held(50, sent(5, update("held", &["never"])))))).await.unwrap();
+    s.accept(arrival(urgent(alert("chlorine")))).await.unwrap();
+    let first = ["minor 30", "worse", "chlorine", "minor 2"].map(key);
+    assert_eq!(handed_out(&s, 2, 60, 4).await, first, "what an urgent one corrects goes before it");
+    s.route(&alert("minor 0").envelope, at(3), Vec::new(), Vec::new()).await.unwrap();
+    assert_eq!(handed_out(&s, 4, 60, 2).await, ["behind a lease", "minor 3"].map(key));
+    // Again after its lease, and no more once it is routed.
+    assert_eq!(handed_out(&s, 61, 90, 3).await, ["minor 30", "worse", "behind a lease"].map(key));
+    assert_eq!(handed_out(&s, 62, 90, 2).await, ["held", "chlorine"].map(key));
+    let mut waiting: BTreeSet<AlertKey> = (1..40).map(|n| key(&format!("minor {n}"))).collect();
+    waiting.extend(["worse", "behind a lease", "held", "chlorine"].map(key));
+    for name in ["minor 30", "worse", "chlorine"] {
+        s.route(&alert(name).envelope, at(63), Vec::new(), Vec::new()).await.unwrap();
+        waiting.remove(&key(name));
+    }
+    assert_eq!(s.depth().await.unwrap().unrouted, waiting.len() as u64);
+    let rest = handed_out(&s, 200, 300, 99).await;
+    assert_eq!(rest[..2], ["behind a lease", "held"].map(key));
+    assert_eq!(rest.into_iter().collect::<BTreeSet<_>>(), waiting, "nobody is forgotten");
 }
 
 pub async fn what_is_handed_out_is_whole(s: Shared) {

@@ -68,6 +68,7 @@ macro_rules! suite {
                 alerts: what_waits_for_another_message_is_held_until_that_comes_or_its_time_is_over
                 alerts: unrouted_alerts_are_handed_out_once_oldest_first_until_their_lease_ends
                 alerts: a_later_message_of_a_chain_is_not_handed_out_before_an_earlier_one_is_routed
+                alerts: urgent_alerts_are_handed_out_before_routine_ones_and_each_chain_keeps_its_order
                 alerts: what_is_handed_out_is_whole
                 alerts: routing_what_is_not_there_is_an_error
                 alerts: alerts_are_found_by_identifier_and_by_key_prefix

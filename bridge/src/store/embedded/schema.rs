@@ -29,7 +29,6 @@ CREATE TABLE alerts (
   hold_until INTEGER NOT NULL DEFAULT 0,
   lease_until INTEGER NOT NULL DEFAULT 0
 );
-CREATE INDEX alerts_unrouted ON alerts (seq) WHERE waits = 1;
 CREATE INDEX alerts_chain ON alerts (chain, sent_at, seq);
 CREATE INDEX alerts_age ON alerts (accepted_at);
 -- Outlives the alert: a repeat is a repeat for ever.
@@ -104,6 +103,13 @@ CREATE TABLE counters (name TEXT PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID;
 INSERT INTO counters VALUES ('unrouted', 0), ('urgent', 0), ('routine', 0), ('dead', 0), ('quarantined', 0), ('probe', 0);
 ";
 
+/// What is to be routed: urgent alerts first (`urgent` comes after `routine` in the order of letters), each lane in the
+/// order of acceptance.
+const WAITING: &str = "
+DROP INDEX IF EXISTS alerts_unrouted;
+CREATE INDEX IF NOT EXISTS alerts_waiting ON alerts (json_extract(envelope, '$.lane') DESC, seq) WHERE waits = 1;
+";
+
 /// Settings of the write connection, and the tables.
 pub(super) fn prepare(connection: &mut Connection) -> Result<(), Fault> {
     set_up(connection)?;
@@ -120,6 +126,7 @@ pub(super) fn prepare(connection: &mut Connection) -> Result<(), Fault> {
         transaction.pragma_update(None, "user_version", VERSION)?;
         transaction.commit()?;
     }
+    connection.execute_batch(WAITING)?;
     connection.execute_batch(super::registrations::TABLE)?;
     connection.execute_batch(super::feeds::TABLES)?;
     // The process before this one may have ended because of a failed sync.

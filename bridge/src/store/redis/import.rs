@@ -17,6 +17,7 @@ use super::keys::{Keys, suffix};
 use super::link::Effect;
 use super::records::{lane_name, state_name};
 use super::{RedisSettings, RedisStore};
+use crate::envelope::Lane;
 use crate::store::copy::{Entry, Kind, Marker, Record, over_ms};
 use crate::store::registrations::Registration;
 use crate::store::{Delivery, Rendering, State, StoreError};
@@ -285,6 +286,9 @@ impl RedisStore {
         if *waits {
             pipe.cmd("XADD").arg(keys.one(suffix::INBOX)).arg(&entry).arg("key").arg(id);
             pipe.zadd(keys.of(suffix::UNROUTED, chain), &member, sent);
+            if envelope.lane == Lane::Urgent {
+                pipe.zadd(keys.one(suffix::INBOX_URGENT), id, *seq);
+            }
         } else if *open == 0 {
             pipe.zadd(keys.one(suffix::OVER), id, over);
         }

@@ -37,6 +37,9 @@ families! {
     /// stream with group `routers`: accepted alerts that are not routed, field `key`. Writer: accept. Reader: unrouted.
     /// An entry is acknowledged and deleted by route. As long as the routing backlog.
     INBOX = "inbox";
+    /// sorted set: the urgent ones among the accepted alerts that are not routed, in order of acceptance: they are handed
+    /// out first. Writer: accept, route. Reader: unrouted. Until routed. As their backlog.
+    INBOX_URGENT = "inbox:urgent";
     /// sorted set: alerts to be looked at again for routing, by when: the end of a lease or of a hold (ms). Writer:
     /// unrouted. Reader: unrouted.
     /// Until routed. As long as the routing backlog.

@@ -61,11 +61,12 @@ local function was_run(call) return not redis.call('SET', CALL .. call, 1, 'NX',
 -- Puts an alert into the routing queue, unless it is there.
 local function await(key)
   local alert = ALERT .. key
-  local a = redis.call('HMGET', alert, 'waits', 'seq', 'chain', 'sent_ms')
+  local a = redis.call('HMGET', alert, 'waits', 'seq', 'chain', 'sent_ms', 'lane')
   if a[1] == '1' then return end
   local entry = redis.call('XADD', INBOX, '*', 'key', key)
   redis.call('HSET', alert, 'waits', 1, 'lease_ms', 0, 'entry', entry)
   redis.call('ZADD', UNROUTED .. a[3], a[4], member(key, a[2]))
+  if a[5] == 'urgent' then redis.call('ZADD', INBOX_URGENT, a[2], key) end
   redis.call('ZREM', OVER, key)
 end
 

@@ -37,6 +37,7 @@ end
 redis.call('HSET', ALERT .. key, 'waits', 0)
 redis.call('ZREM', INBOX_LEASES, member(key, a[1]))
 redis.call('ZREM', UNROUTED .. chain, member(key, a[1]))
+redis.call('ZREM', INBOX_URGENT, key)
 redis.call('XACK', INBOX, ARGV[3], a[5])
 redis.call('XDEL', INBOX, a[5])
 if open == 0 then redis.call('ZADD', OVER, a[6], key) end

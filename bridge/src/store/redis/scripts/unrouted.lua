@@ -23,6 +23,14 @@ local function candidate(key)
     { key = key, seq = tonumber(a[1]), chain = a[2], until_ms = math.max(tonumber(a[3]), tonumber(a[4])) }
 end
 
+-- Urgent ones first, and with each what its chain has before it. Their entries in the stream come up later, or never.
+for _, key in ipairs(redis.call('ZRANGE', INBOX_URGENT, 0, 8 * limit - 1)) do
+  if #out >= limit then break end
+  local a = redis.call('HMGET', ALERT .. key, 'chain', 'lease_ms', 'hold_ms')
+  if math.max(tonumber(a[2]), tonumber(a[3])) <= now then walk(a[1]) end
+end
+if #out >= limit then return out end
+
 -- Those to be looked at again: their lease ran out, or they were behind something.
 for _, m in ipairs(redis.call('ZRANGEBYSCORE', INBOX_LEASES, '-inf', ARGV[1], 'LIMIT', 0, limit)) do
   local key = id_of(m)
