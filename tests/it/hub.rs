@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use capbridge_exercise::masas_hub::{Account, Entry, Mode, Settings};
-use capbridge_exercise::{Clock, Fault, MasasHub, Mischief, Running};
+use capbridge_exercise::{Clock, Fault, MasasHub, Mischief, Responder, Running};
 use capbridge_harness::{Program, eventually};
 
 use jiff::{SignedDuration, Timestamp};
@@ -25,6 +25,8 @@ on_both_stores! {
     an_entry_that_its_author_ends_is_cancelled_on_the_far_side
     an_entry_that_was_corrected_before_it_was_seen_waits_for_nothing
     an_entry_that_ends_because_another_goes_on_ends_nothing_else
+    versions_of_an_entry_that_follow_at_once_leave_one_in_force_and_its_end_none
+    a_cancel_of_one_part_ends_its_entry_and_leaves_the_other_part
 }
 
 async fn hub(stage: &mut Stage) -> Running<MasasHub> {
@@ -230,11 +232,15 @@ async fn source(stage: &mut Stage) -> (Running<MasasHub>, Clock) {
 
 /// The types of what the responder got, in order.
 fn received(stage: &Stage) -> Vec<String> {
+    received_by(&stage.responder)
+}
+
+fn received_by(responder: &Running<Responder>) -> Vec<String> {
     let value = |text: &str, name: &str| {
         let (_, after) = text.split_once(&format!("<{name}>")).unwrap_or_default();
         after.split_once('<').unwrap_or_default().0.to_owned()
     };
-    let bodies = stage.responder.site.deliveries().into_iter().map(|delivery| {
+    let bodies = responder.site.deliveries().into_iter().map(|delivery| {
         let body: Value = serde_json::from_slice(&delivery.body).unwrap();
         let cap = body["data"]["cap"].as_str().unwrap().to_owned();
         let references = value(&cap, "references");
@@ -315,4 +321,64 @@ async fn an_entry_that_ends_because_another_goes_on_ends_nothing_else(mut stage:
     hub.site.update_cap("other", &second.id, located(1, CANCEL, begun).as_bytes()).unwrap();
     other_gets(4).await;
     assert_eq!(originals(&other)[2..], ["C1-1", "C1-3"]);
+}
+
+async fn versions_of_an_entry_that_follow_at_once_leave_one_in_force_and_its_end_none(mut stage: Stage) {
+    // D-14: no parts of a split, although they come within a minute and name the first version only.
+    let (hub, clock) = source(&mut stage).await;
+    let other = stage.another_responder().await;
+    let translated =
+        endpoint("other", &other, "cap-cp") + &route("second", "\"hub\"", "\"other\"", "untouched = true");
+    stage.tables.push_str(&translated);
+    let bridge = stage.bridge().await;
+    let ends = clock.now().checked_add(SignedDuration::from_hours(3)).unwrap();
+    let other_gets = async |expected: &[&str]| {
+        let kinds = || -> Vec<String> {
+            received_by(&other).iter().map(|k| k.split(' ').next().unwrap_or_default().to_owned()).collect()
+        };
+        eventually("the other has it", LIMIT, async || (kinds() == expected).then_some(()))
+            .await
+            .unwrap_or_else(|error| panic!("{error}: {:?}\n{}", received_by(&other), bridge.tail(20)));
+    };
+    let entry = hub.site.post_entry("other", atom(ends).as_bytes()).unwrap();
+    other_gets(&["Alert"]).await;
+    clock.advance(4);
+    hub.site.put_entry("other", &entry.id, atom(ends).replace("Sarnia", "Corunna").as_bytes()).unwrap();
+    other_gets(&["Alert", "Update"]).await;
+    clock.advance(4);
+    hub.site.put_entry("other", &entry.id, atom(ends).as_bytes()).unwrap();
+    other_gets(&["Alert", "Update", "Update"]).await;
+    clock.advance(4);
+    hub.site.put_entry("other", &entry.id, atom(clock.now()).as_bytes()).unwrap();
+    other_gets(&["Alert", "Update", "Update", "Cancel"]).await;
+    stage.settled(&bridge, LIMIT).await;
+    let moot = bridge.list("/v1/deliveries?state=expired").await.unwrap();
+    assert!(moot.is_empty(), "{moot:?}");
+}
+
+async fn a_cancel_of_one_part_ends_its_entry_and_leaves_the_other_part(mut stage: Stage) {
+    // D-14
+    let hub = hub(&mut stage).await;
+    let bridge = stage.bridge().await;
+    let begun = now().checked_sub(SignedDuration::from_secs(120)).unwrap();
+    stage.feed.site.publish(located(1, ALERT, begun));
+    comes_to(&bridge, &hub, &[("Alert", 1, false)]).await;
+    delivered(&bridge, "C1-0").await;
+    let north = located(1, UPDATE, begun);
+    let south = north.replace("C1-1", "C1-9");
+    stage.feed.site.publish(north);
+    stage.feed.site.publish(south.clone());
+    comes_to(&bridge, &hub, &[("Alert", 1, false), ("Update", 2, false)]).await;
+    delivered(&bridge, "C1-9").await;
+    // Sent by now, about the southern part only.
+    let value = |text: &str, name: &str| {
+        let (_, after) = text.split_once(&format!("<{name}>")).unwrap();
+        after.split_once('<').unwrap().0.to_owned()
+    };
+    let cancel = located(1, CANCEL, now());
+    let named = format!("stage@county.example.test,C1-9,{}", value(&south, "sent"));
+    stage.feed.site.publish(cancel.replace(&value(&cancel, "references"), &named));
+    comes_to(&bridge, &hub, &[("Cancel", 2, true), ("Update", 2, false)]).await;
+    delivered(&bridge, "C1-3").await;
+    assert!(dead(&bridge).await.is_empty());
 }
