@@ -34,9 +34,9 @@ fn later() -> Timestamp {
 }
 
 /// Alerts per second that were accepted, routed and delivered once.
-pub async fn measure(store: Arc<dyn Store>, run: Duration) -> f64 {
+pub async fn measure(store: Arc<dyn Store>, run: Duration, from: u64) -> f64 {
     let (stop, made, done) =
-        (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(from)), Arc::new(AtomicU64::new(0)));
     let room = Arc::new(Semaphore::new(UNDER_WAY));
     let mut tasks = JoinSet::new();
     for _ in 0..SUBMITTERS {
@@ -91,6 +91,20 @@ pub async fn measure(store: Arc<dyn Store>, run: Duration) -> f64 {
         ended.unwrap();
     }
     rate
+}
+
+/// Puts alerts into the archive: accepted, routed to nobody, with a small document.
+pub async fn fill(store: &Arc<dyn Store>, alerts: u64) {
+    let one = async |n: u64| {
+        let mut small = alert(n);
+        small.raw = Bytes::from_static(b"<alert/>");
+        let envelope = small.envelope.clone();
+        store.accept(arrival(small)).await.unwrap();
+        store.route(&envelope, now(), Vec::new(), Vec::new()).await.unwrap();
+    };
+    for from in (0..alerts).step_by(512) {
+        join_all((from..alerts.min(from + 512)).map(&one)).await;
+    }
 }
 
 async fn route(store: &dyn Store, envelope: &Envelope) -> Result<(), capbridge::store::StoreError> {
