@@ -22,7 +22,7 @@ use bytes::Bytes;
 use capbridge_adapters::passage::{EndpointName, Origin};
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags, Transaction};
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 use super::registrations::{Draft, Registration};
 use super::{
@@ -34,7 +34,7 @@ use crate::envelope::{AlertKey, ChainKey, ChainName, Envelope, Lane, Quarantined
 use writer::{Queued, Writer};
 
 const ENGINE: &str = "embedded";
-/// Read connections that are kept open.
+/// Read connections, and queries at once. More would open the file anew for each query and read its schema.
 const READERS: usize = 8;
 
 /// What an engine step fails with.
@@ -77,6 +77,8 @@ type Waiting<T> = Mutex<Option<oneshot::Sender<Result<T, Arc<Fault>>>>>;
 pub struct EmbeddedStore {
     writer: Sender<Queued>,
     readers: Arc<Mutex<Vec<Connection>>>,
+    /// One permit for each query that may run.
+    reading: Arc<Semaphore>,
     file: PathBuf,
     _lock: std::fs::File,
 }
@@ -106,7 +108,8 @@ impl EmbeddedStore {
             .name("capbridge-store".into())
             .spawn(move || desk.run(&queue))
             .map_err(Fault::Folder)?;
-        Ok(EmbeddedStore { writer, readers, file, _lock: lock })
+        let reading = Arc::new(Semaphore::new(READERS));
+        Ok(EmbeddedStore { writer, readers, reading, file, _lock: lock })
     }
 
     /// Runs one change; returns when it is on disk.
@@ -145,7 +148,11 @@ impl EmbeddedStore {
         F: FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
     {
         let (readers, file) = (Arc::clone(&self.readers), self.file.clone());
+        let permit = Arc::clone(&self.reading).acquire_owned().await;
+        let permit = permit.map_err(|_| engine(step, Fault::Ended))?;
         let work = move || -> Result<T, Fault> {
+            // Held as long as the query runs, also when nobody waits for it any more.
+            let _permit = permit;
             let kept = readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let connection = match kept {
                 Some(connection) => connection,
