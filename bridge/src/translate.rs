@@ -12,6 +12,7 @@ pub mod identity;
 pub mod language;
 pub mod lifecycle;
 pub mod minimise;
+pub mod personal;
 pub mod places;
 pub mod report;
 mod settings;
@@ -149,6 +150,8 @@ pub enum NotSent {
     Expired,
     /// It touches nothing on the far side, and no rule asks for it all the same.
     Untouched,
+    /// Its shapes say no place, and nothing else says where it is.
+    Unreadable,
     /// Its infos are about several events, and the destination takes one a message.
     SeveralEvents,
     /// A Cancel or Update of something that the destination never got, and there is nothing to show.
@@ -172,6 +175,9 @@ impl fmt::Display for NotSent {
             }
             NotSent::Expired => "it is no longer in force at the time of issue",
             NotSent::Untouched => "it touches nothing on the far side of the border",
+            NotSent::Unreadable => {
+                "its shapes cannot be read, and nothing else in it names a place on the far side"
+            }
             NotSent::SeveralEvents => {
                 "its infos are about several events, and the destination takes one a message"
             }
@@ -202,7 +208,7 @@ pub fn translate(request: &Request<'_>) -> Result<Translated, NotSent> {
     let source: Vec<&Info<'_>> = original.info.iter().collect();
     let Infos { infos, everywhere } = match infos(request, kind, source, &mut report) {
         // The destination holds what this message takes the place of, and nothing of this message is for it.
-        Err(why @ (NotSent::Untouched | NotSent::Expired)) if lifecycle::holds_earlier(request, kind) => {
+        Err(why) if lifecycle::ends_instead(request, kind, why) => {
             report = Report::new(request.target);
             self::status(request, &mut report)?;
             kind = lifecycle::end_earlier(kind, why, &mut report);
@@ -231,11 +237,13 @@ pub fn translate(request: &Request<'_>) -> Result<Translated, NotSent> {
     report.add(Rule::Incidents, "incidents", original.incidents.as_deref().unwrap_or(""));
     scope(request, everywhere, &mut alert, &mut report);
     declare(request, &mut alert, &mut report);
+    report.add_if(!original.extensions.is_empty(), Rule::Extension, "alert", "");
     report.add_if(original.addresses.is_some(), Rule::Addresses, "addresses", "");
     report.add_if(!original.signatures.is_empty(), Rule::Signature, "Signature", "");
     if status == Status::Exercise {
-        alert.note = original.note.clone().map(|n| Cow::Owned(n.into_owned()));
-        report.add_if(original.note.is_some(), Rule::NoteKept, "note", "it names the exercise");
+        alert.note = original.note.as_deref().map(|note| Cow::Owned(minimise::exercise_note(note)));
+        let rule = if alert.note == original.note { Rule::NoteKept } else { Rule::NoteCut };
+        report.add_if(original.note.is_some(), rule, "note", "it names the exercise");
     } else if original.note.is_some() && minimise::element_crosses(request, "note") {
         alert.note = original.note.clone().map(|n| Cow::Owned(n.into_owned()));
         minimise::by_purpose(request, "note", &mut report);
@@ -299,11 +307,19 @@ fn scope(request: &Request<'_>, everywhere: bool, alert: &mut Alert<'static>, re
         return;
     }
     alert.restriction = original.restriction.clone().map(|r| Cow::Owned(r.into_owned()));
+    if scope == Code::Known(Scope::Public) && alert.restriction.take().is_some() {
+        report.add(Rule::RestrictionIdle, "restriction", "");
+    }
     if scope == Code::Known(Scope::Restricted) && alert.restriction.is_none() {
         alert.restriction = Some(Cow::Borrowed("as the originator restricts it; no rule is given"));
         report.add(Rule::RestrictionDerived, "restriction", "");
     }
-    report.add_if(original.restriction.is_some(), Rule::ScopeKept, "restriction", "");
+    report.add_if(
+        original.restriction.is_some() && alert.restriction == original.restriction,
+        Rule::ScopeKept,
+        "restriction",
+        "",
+    );
     alert.scope = Some(scope);
     report.add(Rule::ScopeKept, "scope", "");
 }
@@ -352,7 +368,7 @@ fn infos<'r>(
         }
     }
     // What an earlier translation added in place of a missing language goes again.
-    let added = |info: &&Info<'_>| info.parameter.iter().any(|p| p.value_name == language::ADDED);
+    let added = |info: &&Info<'_>| language::was_added(info);
     if !source.iter().all(&added) {
         let before = source.len();
         source.retain(|info| !added(info));
@@ -391,7 +407,7 @@ fn infos<'r>(
         let Some(original) = source.get(*number) else { continue };
         unchanged::report(kind, original, made, &format!("info[{}]", number + 1), report);
     }
-    language::complete(request, &mut infos, &event, report);
+    language::complete(request, kind, &mut infos, &event, report);
     Ok(Infos { infos, everywhere })
 }
 
@@ -419,12 +435,15 @@ fn one_info(
     let is_cog = issuer.split_once(',').is_some_and(|(id, _)| id.bytes().all(|b| b.is_ascii_digit()));
     let name = match &info.sender_name {
         Some(original) if is_cog => format!("{issuer},{}", original.replace(',', " ")),
+        // What came back over the border is not ours twice.
+        Some(original) if original.starts_with(&format!("{issuer} for ")) => original.to_string(),
         Some(original) => format!("{issuer} for {original}"),
         None => issuer.to_owned(),
     };
     made.sender_name = Some(Cow::Owned(name));
     report.add(Rule::SenderName, &format!("{at}/senderName"), "the bridge for the original's");
     minimise::minimise(request, &mut made, &at, report);
+    personal::info(request, &mut made, &at, report);
     text::shorten(request, &mut made, &at, report);
     if event.cbrne || info.category.contains(&Code::Known(Category::Cbrne)) {
         hazards::add(&mut made, &at, report);
@@ -434,11 +453,19 @@ fn one_info(
     Ok(made)
 }
 
+/// The message that the bridge was given, where it names another as its origin.
+const RECEIVED: &str = "capbridge:received";
+
 /// Where the message comes from. A message that crossed before keeps its first origin.
 fn provenance(request: &Request<'_>, original: &Info<'_>, made: &mut Info<'static>) {
-    let known = made.parameter.iter().any(|p| p.value_name == "capbridge:origin");
-    if !known {
-        let origin = request.alert.reference().to_string();
+    let has = |name: &str| original.parameter.iter().any(|p| p.value_name == name);
+    let origin = request.alert.reference().to_string();
+    if has("capbridge:origin") && has(TRACE) {
+        // Anybody can write a first origin: what this bridge was given stands beside it.
+        made.parameter.retain(|p| p.value_name != RECEIVED);
+        made.parameter.push(NamedValue::new(RECEIVED, origin));
+    } else {
+        made.parameter.retain(|p| !["capbridge:origin", "capbridge:originalEvent"].contains(&&*p.value_name));
         made.parameter.push(NamedValue::new("capbridge:origin", origin));
         made.parameter.push(NamedValue::new("capbridge:originalEvent", original.event.to_string()));
     }

@@ -39,6 +39,7 @@ mod full_store;
 mod hub;
 mod lists;
 mod opened;
+mod places;
 mod registration;
 mod relay;
 mod stage;

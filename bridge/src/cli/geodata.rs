@@ -80,6 +80,14 @@ fn words(out: &Path, summary: &Summary) -> String {
             layer.points,
             layer.inputs.join(", ")
         ));
+        let (all, rest) = match layer.kind {
+            "us_counties" => (3_200, "the built-in ones stay for the rest"),
+            "census_divisions" => (293, "the rest stays approximate"),
+            _ => continue,
+        };
+        if layer.features < all {
+            lines.push(format!("  ! {}: not all of the country; {rest}", layer.kind));
+        }
     }
     lines.push(format!("  places without boundary: {}", summary.places));
     if !summary.unused.is_empty() {

@@ -6,7 +6,10 @@ use std::process::ExitCode;
 use cap_schema::Limits;
 
 use super::{NOTHING_TO_SEND, SOFTWARE, TargetArg, TranslateArgs, USAGE, complain, inputs};
+use capbridge_adapters::class::Class;
+
 use crate::envelope::World;
+use crate::pipeline::classify::{TestMarks, classify};
 use crate::pipeline::{deduplicate, instant, reference_of};
 use crate::telemetry::chain;
 use crate::translate::{Request, Settings, Tables, Target};
@@ -44,7 +47,11 @@ pub fn translate(args: &TranslateArgs) -> ExitCode {
         Ok(tables) => tables,
         Err(code) => return code,
     };
-    let settings = Settings::default();
+    let class = match class_of(&parsed.alert) {
+        Ok(class) => class,
+        Err(code) => return code,
+    };
+    let settings = Settings { class, ..Settings::default() };
     let request = Request {
         alert: &parsed.alert,
         origin_key: &deduplicate::key(&reference, &World::live()).0,
@@ -82,6 +89,25 @@ pub fn translate(args: &TranslateArgs) -> ExitCode {
     match std::io::stdout().write_all(translated.xml.as_bytes()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::from(1),
+    }
+}
+
+/// The class of a message from a live source; no destination takes tests.
+fn class_of(alert: &cap_schema::Alert<'_>) -> Result<Class, ExitCode> {
+    let marks = TestMarks::builtin().map_err(|error| {
+        complain(&format!("capbridge: {}", chain(&error)));
+        ExitCode::from(SOFTWARE)
+    })?;
+    let (classified, reasons) = classify(alert, Class::Live, None, &marks);
+    match classified.class() {
+        Class::Test => {
+            let why = reasons.join(", ");
+            complain(&format!(
+                "capbridge: nothing to send: it is a test ({why}), which no destination takes"
+            ));
+            Err(ExitCode::from(NOTHING_TO_SEND))
+        }
+        class @ (Class::Live | Class::Exercise | Class::Internal) => Ok(class),
     }
 }
 

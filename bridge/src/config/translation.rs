@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::file::File;
 use crate::translate::codes::Codes;
 use crate::translate::minimise::{Minimisation, Purpose};
+use crate::translate::personal::Kind;
 use crate::translate::{Settings, TextLimits};
 
 /// `[translation]`
@@ -31,6 +32,9 @@ pub struct TranslationTable {
     pub instruction_chars: Option<u32>,
     /// How often a message may cross the border: what another bridge carried over is not carried back.
     pub max_crossings: u32,
+    /// Personal data that is taken out of texts: `birth-date`, `e-mail`, `health-card`, `licence-plate`, `phone`, `sin`,
+    /// `ssn`.
+    pub masked: Vec<String>,
     /// Raised by one after the key or the COG of a destination changed, so that what is in force can be issued again:
     /// part of derived identifiers.
     pub edition: u32,
@@ -47,6 +51,7 @@ impl Default for TranslationTable {
             description_chars: None,
             instruction_chars: None,
             max_crossings: 1,
+            masked: Kind::MASKED.map(|kind| kind.as_str().to_owned()).to_vec(),
             edition: 0,
         }
     }
@@ -56,7 +61,7 @@ impl Default for TranslationTable {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PurposeTable {
-    /// `contact`, `note`, or `parameter:` with the beginning of a valueName.
+    /// `contact`, `note`, `parameter:` with the beginning of a valueName, or `text:` with a kind of personal data.
     pub allows: Vec<String>,
 }
 
@@ -76,6 +81,7 @@ impl TranslationTable {
             },
             max_crossings: Some(self.max_crossings),
             edition: self.edition,
+            masked: self.masked.iter().filter_map(|name| Kind::by_name(name)).collect(),
             ..Settings::default()
         }
     }
@@ -97,6 +103,14 @@ impl TranslationTable {
             if chars.is_some_and(|chars| chars < 20) {
                 file.fault(key, "leaves nothing to read", "use 20 or more, or leave the key out");
             }
+        }
+        for name in self.masked.iter().filter(|name| Kind::by_name(name).is_none()) {
+            let all = Kind::ALL.map(Kind::as_str).join(", ");
+            file.fault(
+                "translation.masked",
+                &format!("{name} is not a kind of personal data"),
+                &format!("use {all}"),
+            );
         }
         // The tables come with the program; whether they read is a matter of its tests.
         let Ok(codes) = Codes::builtin() else { return };

@@ -557,7 +557,8 @@ fn ended(not_sent: &NotRendered) -> AttemptEnd {
             | NotSent::SeveralEvents
             | NotSent::NoInfo
             | NotSent::Private
-            | NotSent::TooManyPoints,
+            | NotSent::TooManyPoints
+            | NotSent::Unreadable,
         )
         | NotRendered::Unreadable => AttemptEnd::Dead { error },
     }

@@ -196,28 +196,45 @@ enum AlertType {
     Statement,
 }
 
-/// Layer EC-MSC-SMC, Alert_Type (cap page 3.2), where all infos agree.
-fn alert_type(infos: &[&Info<'_>]) -> AlertType {
+/// Layer EC-MSC-SMC, Alert_Type (cap page 3.2): where infos disagree, the most serious; an info that does not say does not
+/// count. Else what a code of weather radio says: its last letter is A for a watch and S for a statement (ipaws page 5.2).
+fn alert_type(infos: &[&Info<'_>], radio: Option<&str>) -> AlertType {
     let mut said: BTreeSet<&str> = BTreeSet::new();
     for info in infos {
         let found = info.parameter.iter().find(|p| p.value_name.ends_with(":Alert_Type"));
-        said.insert(found.map_or("", |p| p.value.trim()));
+        said.extend(found.map(|p| p.value.trim()).filter(|value| !value.is_empty()));
     }
-    match (said.len(), said.first().copied()) {
-        (1, Some("watch")) => AlertType::Watch,
-        (1, Some("advisory" | "statement")) => AlertType::Statement,
-        _ => AlertType::Warning,
+    let statement = |value: &&str| matches!(*value, "advisory" | "statement");
+    if said.is_empty() {
+        return match radio.and_then(|code| code.chars().last()) {
+            Some('A') => AlertType::Watch,
+            Some('S') => AlertType::Statement,
+            Some(_) | None => AlertType::Warning,
+        };
+    }
+    if said.iter().all(statement) {
+        AlertType::Statement
+    } else if said.iter().all(|value| *value == "watch" || statement(value)) {
+        AlertType::Watch
+    } else {
+        AlertType::Warning
     }
 }
 
-/// The SAME code of a row, and by which rule.
-fn same_of_row(row: &CapCpEvent, said: AlertType) -> (&str, Rule) {
-    let (code, rule) = match said {
-        AlertType::Warning => (&row.same, Rule::CodeByTable),
-        AlertType::Watch => (&row.same_watch, Rule::CodeByType),
-        AlertType::Statement => (&row.same_statement, Rule::CodeByType),
+/// The SAME code of a row, and by which rule. `None` where the message is no warning and the row has only the code of one:
+/// then the fallback with an alarm, for a watch must not become a warning.
+fn same_of_row<'r>(codes: &Codes, row: &'r CapCpEvent, said: AlertType) -> Option<(&'r str, Rule)> {
+    let code = match said {
+        AlertType::Warning => return Some((&row.same, Rule::CodeByTable)),
+        AlertType::Watch => &row.same_watch,
+        AlertType::Statement => &row.same_statement,
     };
-    if code.is_empty() { (&row.same, Rule::CodeByTable) } else { (code, rule) }
+    if !code.is_empty() {
+        return Some((code, Rule::CodeByType));
+    }
+    let name = codes.same(&row.same).map_or("", |same| same.name_en.as_str());
+    let warns = name.contains("Warning") || name.contains("Immediate");
+    (!warns).then_some((&row.same, Rule::CodeByTable))
 }
 
 /// The event of a message in both countries' codes.
@@ -282,13 +299,15 @@ pub(super) fn event(
         cap_cp = Some(row);
     }
     let in_table = cap_cp.and_then(|code| Some((code, codes.cap_cp(code)?)));
-    let said = alert_type(infos);
+    let said = alert_type(infos, radio.map(|(code, _)| code));
     let (same_code, how_same) = match (same, in_table) {
         (Some(code), _) => (code.to_owned(), None),
-        (None, Some((key, row))) => {
-            let (code, rule) = same_of_row(row, said);
-            (code.to_owned(), Some(How { rule, table: "events_capcp", key, others: "" }))
-        }
+        (None, Some((key, row))) => match same_of_row(codes, row, said) {
+            Some((code, rule)) => {
+                (code.to_owned(), Some(How { rule, table: "events_capcp", key, others: "" }))
+            }
+            None => (request.settings.fallback_same.clone(), None),
+        },
         (None, None) => (request.settings.fallback_same.clone(), None),
     };
     let in_table = same.and_then(|code| Some((code, codes.same(code)?)));

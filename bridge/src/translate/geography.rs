@@ -12,16 +12,17 @@ use geo::Coord;
 use serde::Serialize;
 
 mod approximate;
+mod clip;
 mod facts;
 mod format;
 pub mod geodata;
 mod layer;
-mod shape;
+pub(super) mod shape;
 #[cfg(test)]
 mod tests;
 
-use facts::{Facts, PairClass};
-use layer::{Layer, LayerKind};
+use facts::{Division, Facts, PairClass};
+use layer::{Feature, Layer, LayerKind};
 use shape::Shapes;
 
 /// An overlap of at least this counts (design 9).
@@ -160,6 +161,8 @@ pub struct Boundaries {
     divisions: Layer,
     zones: Layer,
     clc_zones: Layer,
+    /// Divisions without a boundary.
+    missing: BTreeMap<String, Division>,
     places: Vec<format::Place>,
     /// Division to its places, by number.
     places_of: BTreeMap<String, Vec<usize>>,
@@ -183,14 +186,18 @@ impl Boundaries {
     pub fn with_geodata(mut self, bytes: &[u8]) -> Result<Self, GeodataError> {
         let contents = format::read(bytes)?;
         for (kind, features) in contents.layers {
-            let layer = Layer::new(features);
             match kind {
-                LayerKind::UsCounties => self.counties = layer,
-                LayerKind::CensusDivisions => self.divisions = layer,
-                LayerKind::Zones => self.zones = layer,
-                LayerKind::ClcZones => self.clc_zones = layer,
+                LayerKind::UsCounties => {
+                    self.counties = Layer::new(with_those_left(features, &self.counties))
+                }
+                LayerKind::CensusDivisions => self.divisions = Layer::new(features),
+                LayerKind::Zones => self.zones = Layer::new(features),
+                LayerKind::ClcZones => self.clc_zones = Layer::new(features),
             }
         }
+        let here: BTreeSet<&str> = self.divisions.features().iter().map(|f| f.code.as_str()).collect();
+        let missing = self.facts.divisions.iter().filter(|(sgc, _)| !here.contains(sgc.as_str()));
+        self.missing = missing.map(|(sgc, division)| (sgc.clone(), division.clone())).collect();
         if !contents.places.is_empty() {
             self.places = contents.places;
         }
@@ -210,26 +217,27 @@ impl Boundaries {
     pub fn locate_shapes(&self, polygons: &[Vec<Point>], circles: &[(Point, f64)]) -> Located {
         let shapes = Shapes::new(polygons, circles);
         let mut found = Found {
-            exact: !self.divisions.is_empty(),
+            exact: !self.divisions.is_empty() && !approximate::any_reaches(&self.missing, &shapes),
             clc_exact: !self.clc_zones.is_empty(),
             ..Found::default()
         };
-        if let Some(around) = shapes.envelope() {
+        if let Some(around) = shapes.envelope {
             found.regions.extend(self.facts.waters_at(around.lower(), around.upper()));
         }
         if shapes.is_empty() {
             return found.into_located(&self.facts);
         }
-        for overlap in self.counties.overlaps(&shapes) {
+        for overlap in self.counties.overlaps(&shapes, COUNTS_KM2) {
             found.county(&overlap.feature.code, overlap.area_km2 >= COUNTS_KM2);
         }
         let mut in_canada_km2 = 0.0;
-        for overlap in self.divisions.overlaps(&shapes) {
+        for overlap in self.divisions.overlaps(&shapes, COUNTS_KM2) {
             found.division(&overlap.feature.code, overlap.area_km2 >= COUNTS_KM2);
             in_canada_km2 += overlap.area_km2;
         }
-        if self.divisions.is_empty() {
-            let likely = approximate::divisions(&self.facts.divisions, &self.counties, &shapes);
+        if !found.exact {
+            // Where boundaries are missing, the facts about the others say where the shape most likely lies.
+            let likely = approximate::divisions(&self.missing, &[&self.counties, &self.divisions], &shapes);
             likely.into_iter().for_each(|sgc| found.division(sgc, shapes.area_km2 >= COUNTS_KM2));
         }
         if found.same.is_empty() && found.sgc.is_empty() {
@@ -240,14 +248,14 @@ impl Boundaries {
     }
 
     fn zones_and_clc(&self, shapes: &Shapes, found: &mut Found) {
-        for overlap in self.zones.overlaps(shapes) {
+        for overlap in self.zones.overlaps(shapes, COUNTS_KM2) {
             // Zones on land reach up to 0.4 km into Canada; the counties are nearer the border and decide.
             let code = &overlap.feature.code;
             if found.touches_state(code, &self.facts) || self.facts.marine_same(code).is_some() {
                 found.zone(code, overlap.area_km2 >= COUNTS_KM2);
             }
         }
-        for overlap in self.clc_zones.overlaps(shapes) {
+        for overlap in self.clc_zones.overlaps(shapes, COUNTS_KM2) {
             found.clc_zone(&overlap.feature.code, overlap.area_km2 >= COUNTS_KM2);
         }
         if self.clc_zones.is_empty() {
@@ -311,6 +319,18 @@ impl Boundaries {
         self.facts.divisions.get(sgc.get(..4)?).map(|division| division.name.as_str())
     }
 
+    /// Whether a code is all of Canada, a province, a census division, or a subdivision of one. Lists of subdivisions of
+    /// several years are on the air, so their last three digits are not looked at.
+    pub fn is_sgc(&self, code: &str) -> bool {
+        let digits = code.bytes().all(|b| b.is_ascii_digit());
+        digits
+            && match code.len() {
+                2 => code == "00" || self.facts.divisions.keys().any(|division| division.starts_with(code)),
+                4 | 7 => code.get(..4).is_some_and(|four| self.facts.divisions.contains_key(four)),
+                _ => false,
+            }
+    }
+
     /// The divisions over the border of a county, not over the open water of a Great Lake.
     pub fn neighbours_of_same(&self, same: &str) -> Vec<&str> {
         let pairs = self.pairs().filter(|(county, _)| covers_same(same, county));
@@ -323,13 +343,10 @@ impl Boundaries {
         pairs.map(|(county, _)| county).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
-    /// The marine zone of a SAME code. Without boundaries of the water each of its numbers is taken for one.
+    /// The marine zone of a SAME code; zones come and go, so each number of a water is taken for one.
     fn marine_zone(&self, same: &str) -> Option<String> {
         let well_formed = same.len() == 6 && same.bytes().all(|b| b.is_ascii_digit());
-        let ugc = well_formed.then(|| self.facts.marine_ugc(same)).flatten()?;
-        let letters = ugc.get(..2)?;
-        let mut zones = self.zones.features().iter().filter(|zone| zone.code.starts_with(letters)).peekable();
-        (zones.peek().is_none() || zones.any(|zone| zone.code == ugc)).then_some(ugc)
+        well_formed.then(|| self.facts.marine_ugc(same)).flatten()
     }
 
     /// The UGC of a county by its SAME code.
@@ -378,6 +395,23 @@ impl Boundaries {
         }
         Some(found.into_located(&self.facts))
     }
+}
+
+/// The counties of a file, with those it has not: a file of one state must not make the others vanish. Where a file has a
+/// state by newer codes, its former ones go.
+fn with_those_left(mut features: Vec<Feature>, known: &Layer) -> Vec<Feature> {
+    /// Connecticut's planning regions are numbered from here on; before, its counties.
+    const REGIONS: &str = "09110";
+    let codes: BTreeSet<String> = features.iter().map(|f| f.code.clone()).collect();
+    let regions = codes.range(REGIONS.to_owned().."10".to_owned()).next().is_some();
+    let newer = |code: &str| {
+        let divided = DIVIDED.iter().find(|(former, _)| *former == code);
+        divided.is_some_and(|(_, today)| today.iter().any(|one| codes.contains(*one)))
+            || (regions && code.starts_with("09") && code < REGIONS)
+    };
+    let left = known.features().iter().filter(|f| !codes.contains(&f.code) && !newer(&f.code));
+    features.extend(left.cloned());
+    features
 }
 
 /// Whether a SAME code, which may name a part of a county (first digit) or a whole state (last three 000), covers a

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use cap_schema::{Area, Info, NamedValue};
+use cap_schema::{Area, Info, MsgType, NamedValue};
 
 use super::codes::Event;
 use super::report::{Report, Rule};
@@ -15,6 +15,13 @@ const NOTICE_FR: &str =
 
 /// Marks a block that a translation added: it is taken away again on the way back.
 pub(super) const ADDED: &str = "capbridge:addedLanguage";
+
+/// Whether an earlier translation added the block: it has the mark, and no text but the notice.
+pub(super) fn was_added(info: &Info<'_>) -> bool {
+    info.parameter.iter().any(|p| p.value_name == ADDED)
+        && info.description.as_deref() == Some(NOTICE_FR)
+        && info.instruction.is_none()
+}
 
 /// The language of a block at the target.
 pub(super) fn map(target: Target, language: Option<&str>) -> String {
@@ -131,6 +138,7 @@ fn pair(infos: &[Info<'_>], index: usize) -> Option<usize> {
 /// Adds the French block that CAP-CP recommends, where there is none.
 pub(super) fn complete(
     request: &Request<'_>,
+    kind: MsgType,
     infos: &mut Vec<Info<'static>>,
     event: &Event,
     report: &mut Report,
@@ -144,23 +152,27 @@ pub(super) fn complete(
     if infos.iter().any(|i| is(i, "fr")) {
         return;
     }
-    let Some(english) = infos.iter().find(|i| is(i, "en")) else { return };
-    let name = event.name_fr().to_owned();
-    let mut french = Info {
-        language: Some(Cow::Borrowed("fr-CA")),
-        event: Cow::Owned(name.clone()),
-        headline: Some(Cow::Owned(name)),
-        description: Some(Cow::Borrowed(NOTICE_FR)),
-        instruction: None,
-        audience: None,
-        resource: Vec::new(),
-        ..english.clone()
-    };
-    french.parameter.push(NamedValue::new(ADDED, "fr-CA"));
-    infos.push(french);
-    report.add(
-        Rule::FrenchAdded,
-        "info",
-        "fr-CA: official event name and a notice; the text is in English only",
-    );
+    // One for each English block: they may be about different places or times.
+    let english: Vec<Info<'static>> = infos.iter().filter(|i| is(i, "en")).cloned().collect();
+    for english in english {
+        let name = event.name_fr().to_owned();
+        let headline = if kind == MsgType::Cancel { format!("{name} - annulé") } else { name.clone() };
+        let mut french = Info {
+            language: Some(Cow::Borrowed("fr-CA")),
+            event: Cow::Owned(name),
+            headline: Some(Cow::Owned(headline)),
+            description: Some(Cow::Borrowed(NOTICE_FR)),
+            instruction: None,
+            audience: None,
+            resource: Vec::new(),
+            ..english
+        };
+        french.parameter.push(NamedValue::new(ADDED, "fr-CA"));
+        infos.push(french);
+        report.add(
+            Rule::FrenchAdded,
+            "info",
+            "fr-CA: official event name and a notice; the text is in English only",
+        );
+    }
 }

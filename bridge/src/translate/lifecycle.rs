@@ -14,7 +14,7 @@ pub(super) fn kind(request: &Request<'_>, report: &mut Report) -> Result<MsgType
     let Code::Known(kind) = request.alert.msg_type else { return Err(NotSent::NoInfo) };
     let has_none = match request.issued {
         Some(issued) => issued.is_empty(),
-        None => request.alert.references().is_empty(),
+        None => earlier(request.alert).is_empty(),
     };
     match kind {
         // The Canadian weather service ends an alert by an Update (cap page 4.5); IPAWS has no other word than Cancel.
@@ -50,6 +50,14 @@ pub(super) fn kind(request: &Request<'_>, report: &mut Report) -> Result<MsgType
     Ok(kind)
 }
 
+/// The references that can be followed: with a time, and not to the message itself.
+fn earlier<'a>(alert: &'a Alert<'_>) -> Vec<cap_schema::Reference<'a>> {
+    let usable = |r: &cap_schema::Reference<'_>| {
+        cap_schema::Time::new(r.sent.as_ref()).instant().is_some() && r.identifier != alert.identifier
+    };
+    alert.references().into_iter().filter(usable).collect()
+}
+
 /// Every reference is to a message of the same sender.
 fn speaks_of_its_own(alert: &Alert<'_>) -> bool {
     let references = alert.references();
@@ -63,6 +71,24 @@ pub(super) fn holds_earlier(request: &Request<'_>, kind: MsgType) -> bool {
         MsgType::Alert | MsgType::Ack | MsgType::Error => false,
     };
     replaces && request.issued.is_some_and(|issued| !issued.is_empty())
+}
+
+/// Whether a message that cannot be sent ends what the destination holds. One whose shapes cannot be read does so only
+/// where it is a Cancel: an Update of the same places may stand behind a mistyped one.
+pub(super) fn ends_instead(request: &Request<'_>, kind: MsgType, why: NotSent) -> bool {
+    let ends = match why {
+        NotSent::Untouched | NotSent::Expired => true,
+        NotSent::Unreadable => kind == MsgType::Cancel,
+        NotSent::Answer
+        | NotSent::Crossed
+        | NotSent::Internal
+        | NotSent::NoInfo
+        | NotSent::NothingToEnd
+        | NotSent::Private
+        | NotSent::SeveralEvents
+        | NotSent::TooManyPoints => false,
+    };
+    ends && holds_earlier(request, kind)
 }
 
 /// What the destination gets instead of a message that is not for it: the end of what it holds.
@@ -110,7 +136,7 @@ pub(super) fn references(
     }
     let all: Vec<Reference> = match request.issued {
         Some(issued) => issued.iter().map(|(_, ours)| ours.clone()).collect(),
-        None => request.alert.references().iter().map(|r| identity::derived(request, r)).collect(),
+        None => earlier(request.alert).iter().map(|r| identity::derived(request, r)).collect(),
     };
     // Lists that accumulate name the same message again, and real ones name themselves (cap page 1.8).
     let mut ours: Vec<String> = Vec::with_capacity(all.len());
@@ -124,7 +150,10 @@ pub(super) fn references(
     for stranger in strangers {
         report.add(Rule::SenderPart, "references", &stranger.to_string());
     }
-    let detail = format!("to our {} message(s) of the chain", ours.len());
+    if request.issued.is_none() && earlier(request.alert).len() < request.alert.references().len() {
+        report.add(Rule::ReferenceUnusable, "references", "");
+    }
+    let detail = format!("to our {} message(s) of the chain: {}", ours.len(), ours.join(" "));
     report.add(Rule::References, "references", &detail);
     Some(ours.join(" "))
 }

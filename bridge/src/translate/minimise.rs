@@ -7,8 +7,9 @@ use std::borrow::Cow;
 
 use cap_schema::Info;
 
+use super::personal::{self, Kind};
 use super::report::{Report, Rule};
-use super::{Request, Target};
+use super::{Request, Target, text};
 
 /// Whether something crosses the border.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +79,16 @@ impl Minimisation {
 
     /// A parameter, by valueName.
     pub fn parameter(&self, value_name: &str) -> Crossing {
-        let row = self.parameters.iter().find(|(known, _)| value_name.starts_with(known));
+        // A name that crosses is the whole name, or the beginning up to a colon: nobody's `VTECcontact` is a VTEC.
+        let names = |known: &str, crossing: Crossing| {
+            value_name.strip_prefix(known).is_some_and(|rest| {
+                rest.is_empty()
+                    || known.ends_with(':')
+                    || rest.starts_with(':')
+                    || crossing == Crossing::Never
+            })
+        };
+        let row = self.parameters.iter().find(|(known, crossing)| names(known, *crossing));
         row.map_or(Crossing::Purpose, |(_, crossing)| *crossing)
     }
 }
@@ -89,13 +99,14 @@ pub struct Purpose {
     name: String,
     elements: Vec<String>,
     parameters: Vec<String>,
+    texts: Vec<Kind>,
 }
 
 /// What a purpose cannot let through.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PurposeError {
-    /// Not an element of the list, and not written as `parameter:NAME`.
-    #[error("{entry} is neither contact, note nor parameter:NAME")]
+    /// Not an element of the list, and not written as `parameter:NAME` or `text:KIND`.
+    #[error("{entry} is neither contact, note, parameter:NAME nor text:KIND")]
     Unknown {
         /// As written.
         entry: String,
@@ -109,13 +120,24 @@ pub enum PurposeError {
 }
 
 impl Purpose {
-    /// A purpose that lets the named fields through: `contact`, `note`, `parameter:` with the beginning of a valueName.
+    /// A purpose that lets the named fields through: `contact`, `note`, `parameter:` with the beginning of a valueName,
+    /// `text:` with a kind of personal data.
     ///
     /// # Errors
     /// A field that is not known, or that never crosses.
     pub fn new(name: &str, allows: &[String], list: &Minimisation) -> Result<Self, PurposeError> {
-        let mut purpose = Purpose { name: name.to_owned(), elements: Vec::new(), parameters: Vec::new() };
+        let mut purpose = Purpose {
+            name: name.to_owned(),
+            elements: Vec::new(),
+            parameters: Vec::new(),
+            texts: Vec::new(),
+        };
         for entry in allows {
+            if let Some(kind) = entry.strip_prefix("text:") {
+                let unknown = || PurposeError::Unknown { entry: entry.clone() };
+                purpose.texts.push(Kind::by_name(kind).ok_or_else(unknown)?);
+                continue;
+            }
             let (crossing, into, what) = match entry.strip_prefix("parameter:") {
                 Some("") => return Err(PurposeError::Unknown { entry: entry.clone() }),
                 Some(parameter) => {
@@ -141,6 +163,18 @@ impl Purpose {
         }
         Ok(purpose)
     }
+
+    /// Whether personal data of a kind stays in texts.
+    pub(super) fn lets_text_through(&self, kind: Kind) -> bool {
+        self.texts.contains(&kind)
+    }
+}
+
+/// What of the note of an exercise crosses: its first line, where the name of the exercise is, and nobody's data.
+pub(super) fn exercise_note(note: &str) -> String {
+    const NAME_CHARS: usize = 120;
+    let first = note.trim().lines().next().unwrap_or("").trim_end();
+    text::cut(&personal::nobody(first), NAME_CHARS)
 }
 
 /// Whether an element crosses in this message, and by which rule.
@@ -174,6 +208,7 @@ pub(super) fn minimise(request: &Request<'_>, info: &mut Info<'static>, at: &str
         report.add(Rule::Link, &format!("{at}/web"), "");
         info.web = None;
     }
+    report.add_if(!info.extensions.is_empty(), Rule::Extension, at, "");
     info.extensions.clear();
 }
 
@@ -222,7 +257,9 @@ fn resources(target: Target, info: &mut Info<'static>, at: &str, report: &mut Re
 fn is_public_link(uri: &str, target: Target) -> bool {
     let absolute = uri.starts_with("https://") || uri.starts_with("http://");
     let query = target == Target::Ipaws && uri.contains('?');
-    absolute && !query && uri.len() <= 2_083 && !uri.contains(char::is_whitespace)
+    // `https://name:password@host`.
+    let authority = uri.split('/').nth(2).unwrap_or("");
+    absolute && !authority.contains('@') && !query && uri.len() <= 2_083 && !uri.contains(char::is_whitespace)
 }
 
 #[cfg(test)]

@@ -36,18 +36,20 @@ pub(super) fn place(
     let mut touched = false;
     let mut everywhere = true;
     let mut placed = Vec::with_capacity(infos.len());
-    for info in infos {
+    for (number, info) in infos.iter().enumerate() {
+        let at = |area: usize| format!("info[{}]/area[{}]", number + 1, area + 1);
         let mut areas: Vec<Area<'static>> = info.area.iter().map(|a| a.clone().into_owned()).collect();
-        for area in &mut areas {
+        for (index, area) in areas.iter_mut().enumerate() {
+            report.add_if(!area.extensions.is_empty(), Rule::Extension, &at(index), "");
             area.extensions.clear();
-            shapes::repair(request.target, area, report);
+            shapes::repair(request.target, area, &at(index), report);
         }
         if request.target == Target::Ipaws {
             shapes::simplify(&mut areas, shapes::IPAWS_POINTS, report).ok_or(NotSent::TooManyPoints)?;
         }
         let mut hits = Vec::with_capacity(areas.len());
-        for area in &mut areas {
-            hits.push(one(request, area, report));
+        for (index, area) in areas.iter_mut().enumerate() {
+            hits.push(one(request, area, &at(index), report));
         }
         let hit = hits.contains(&true);
         touched |= hit;
@@ -62,6 +64,8 @@ pub(super) fn place(
     }
     if touched || request.settings.untouched {
         Ok(Placed { areas: placed, everywhere })
+    } else if report.has(Rule::ShapeUnreadable) {
+        Err(NotSent::Unreadable)
     } else {
         Err(NotSent::Untouched)
     }
@@ -121,7 +125,9 @@ fn heights_into_words(area: &mut Area<'static>) {
 }
 
 /// Gives an area the codes of the far side; whether it has any.
-fn one(request: &Request<'_>, area: &mut Area<'static>, report: &mut Report) -> bool {
+fn one(request: &Request<'_>, area: &mut Area<'static>, at: &str, report: &mut Report) -> bool {
+    let field = format!("{at}/geocode");
+    let field = field.as_str();
     let far = match request.target {
         Target::Ipaws => "SAME",
         Target::CapCp | Target::MasasEntry => CAP_CP_LOCATION,
@@ -137,23 +143,23 @@ fn one(request: &Request<'_>, area: &mut Area<'static>, report: &mut Report) -> 
         .then(|| shapes_of(request, area));
     let already: Vec<String> = already
         .into_iter()
-        .filter(|value| is_place(request, area, located.as_ref(), value, report))
+        .filter(|value| is_place(request, area, located.as_ref(), value, field, report))
         .collect();
     let codes = if !already.is_empty() {
-        report.add(Rule::PlacePresent, "area/geocode", &format!("{far} {}", already.join(" ")));
+        report.add(Rule::PlacePresent, field, &format!("{far} {}", already.join(" ")));
         FarCodes { codes: already, ..FarCodes::default() }
     } else if let Some(located) = located {
-        FarCodes::of_shapes(request.target, located, far, report)
+        FarCodes::of_shapes(request.target, located, far, field, report)
     } else if request.settings.notify_neighbours {
-        let codes = neighbours(request, area, report);
+        let codes = neighbours(request, area, field, report);
         let ugc = codes.iter().filter_map(|same| request.tables.boundaries.county_ugc(same));
         let others = if request.target == Target::Ipaws { ugc.collect() } else { Vec::new() };
         FarCodes { codes, others, ..FarCodes::default() }
     } else {
-        report.add(Rule::NoNeighbours, "area/geocode", "");
+        report.add(Rule::NoNeighbours, field, "");
         FarCodes::default()
     };
-    report.add_if(has_shape, Rule::ShapeKept, "area/polygon, area/circle", "");
+    report.add_if(has_shape, Rule::ShapeKept, &format!("{at}/polygon, {at}/circle"), "");
     write(request.target, area, far, codes)
 }
 
@@ -171,11 +177,11 @@ struct FarCodes {
 }
 
 impl FarCodes {
-    fn of_shapes(target: Target, located: Located, far: &str, report: &mut Report) -> Self {
+    fn of_shapes(target: Target, located: Located, far: &str, field: &str, report: &mut Report) -> Self {
         // US counties always have their boundaries; Canadian divisions only with an operator's file.
         let exact = target == Target::Ipaws || located.exact;
         let partial = located.partial.join(", ");
-        report.add_if(!partial.is_empty(), Rule::PlacePartial, "area/geocode", &partial);
+        report.add_if(!partial.is_empty(), Rule::PlacePartial, field, &partial);
         let found = match target {
             Target::Ipaws => {
                 let codes = located.same.into_iter().chain(located.marine).collect();
@@ -194,14 +200,14 @@ impl FarCodes {
         let listed = |name: &str, codes: &[String]| {
             if codes.is_empty() { String::new() } else { format!("{name} {}", codes.join(" ")) }
         };
-        report.add(rule, "area/geocode", &listed(far, &found.codes));
+        report.add(rule, field, &listed(far, &found.codes));
         if !found.others.is_empty() {
             let (rule, name) = match (target, located.clc_exact) {
                 (Target::Ipaws, _) => (Rule::CodesOfShapes, UGC),
                 (Target::CapCp | Target::MasasEntry, true) => (Rule::CodesOfShapes, CLC),
                 (Target::CapCp | Target::MasasEntry, false) => (Rule::CodesApproximate, CLC),
             };
-            report.add(rule, "area/geocode", &listed(name, &found.others));
+            report.add(rule, field, &listed(name, &found.others));
         }
         found
     }
@@ -246,10 +252,14 @@ fn is_place(
     area: &Area<'_>,
     located: Option<&Located>,
     value: &str,
+    field: &str,
     report: &mut Report,
 ) -> bool {
     if request.target != Target::Ipaws {
-        return value != "none";
+        let known = request.tables.boundaries.is_sgc(value);
+        let detail = format!("{value} is no place in Canada");
+        report.add_if(!known && value != "none", Rule::NotAPlace, field, &detail);
+        return known;
     }
     let why = if request.tables.boundaries.locate_code(CodeSystem::Same, value).is_none() {
         "is no place in the US"
@@ -260,7 +270,7 @@ fn is_place(
     } else {
         return true;
     };
-    report.add(Rule::NotAPlace, "area/geocode", &format!("SAME {value} {why}"));
+    report.add(Rule::NotAPlace, field, &format!("SAME {value} {why}"));
     false
 }
 
@@ -299,7 +309,7 @@ fn shapes_of(request: &Request<'_>, area: &Area<'_>) -> Located {
 }
 
 /// The places over the border from those that the area names by code, each by its row of the table.
-fn neighbours(request: &Request<'_>, area: &Area<'_>, report: &mut Report) -> Vec<String> {
+fn neighbours(request: &Request<'_>, area: &Area<'_>, field: &str, report: &mut Report) -> Vec<String> {
     let boundaries = &request.tables.boundaries;
     let mut all = BTreeSet::new();
     for code in &area.geocode {
@@ -315,12 +325,12 @@ fn neighbours(request: &Request<'_>, area: &Area<'_>, report: &mut Report) -> Ve
         };
         if near.is_empty() {
             let detail = format!("{} has none in the table", code.value);
-            report.add(Rule::NoNeighbours, "area/geocode", &detail);
+            report.add(Rule::NoNeighbours, field, &detail);
             continue;
         }
         let row = Row { table: "border_pairs", key: code.value.to_string() };
         let detail = format!("{} → {}", code.value, near.join(" "));
-        report.by_row(Rule::Neighbours, row, "area/geocode", &detail);
+        report.by_row(Rule::Neighbours, row, field, &detail);
         all.extend(near.into_iter().map(str::to_owned));
     }
     all.into_iter().collect()

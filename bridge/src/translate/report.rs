@@ -159,6 +159,11 @@ impl Report {
         self.lines.iter().filter(within).map(|line| line.field.clone()).collect()
     }
 
+    /// Whether a rule was used.
+    pub(super) fn has(&self, rule: Rule) -> bool {
+        self.lines.iter().any(|line| line.rule == rule)
+    }
+
     /// The highest severity.
     pub fn severity(&self) -> Severity {
         self.lines.iter().map(|l| l.severity).max().unwrap_or(Severity::Note)

@@ -5,6 +5,7 @@
 use capbridge_adapters::class::Class;
 
 use super::minimise::Purpose;
+use super::personal::Kind;
 
 /// Who issues, and what a rule allows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +39,8 @@ pub struct Settings {
     pub texts: TextLimits,
     /// Why the message crosses the border, and what that lets through.
     pub purpose: Option<Purpose>,
+    /// Personal data that is taken out of texts.
+    pub masked: Vec<Kind>,
     /// The SAME code where no table knows a code of the message.
     pub fallback_same: String,
     /// The CAP-CP code where no table knows a code of the message.
@@ -72,6 +75,7 @@ impl Default for Settings {
             cancel_secs: 3_600,
             texts: TextLimits::default(),
             purpose: None,
+            masked: Kind::MASKED.to_vec(),
             // A civil emergency message.
             fallback_same: "CEM".into(),
             fallback_cap_cp: "other".into(),

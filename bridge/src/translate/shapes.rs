@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use cap_schema::{Area, GeometryError, Point, Polygon};
 
 use super::Target;
+use super::geography::shape;
 use super::report::{Report, Rule};
 
 mod simplify;
@@ -19,22 +20,30 @@ const LEAST_POINTS: usize = 4;
 const MOST_POINTS: usize = 50_000;
 /// Looks at a side for one info: a few seconds. A polygon made to be slow is not simplified.
 const MOST_LOOKS: usize = 50_000_000;
+/// A ring whose lines cross this often says no place, and could be made to hold the translator for minutes.
+const MOST_CROSSINGS: usize = 500;
 /// A share of the area, of which a duty officer should know that it went.
 const MUCH: f64 = 0.1;
 
 /// Repairs what can be repaired with the same meaning; leaves out what says no place.
-pub(super) fn repair(target: Target, area: &mut Area<'static>, report: &mut Report) {
+pub(super) fn repair(target: Target, area: &mut Area<'static>, at: &str, report: &mut Report) {
+    let field = format!("{at}/polygon");
     let polygons = std::mem::take(&mut area.polygon);
     for polygon in polygons {
         match polygon.pairs() {
-            Ok(points) => area.polygon.extend(repaired(target, polygon, &points, report)),
-            Err(error) => unreadable("area/polygon", &error, report),
+            Ok(points) => area.polygon.extend(repaired(target, polygon, &points, &field, report)),
+            Err(error) => unreadable(&field, &error, report),
         }
     }
+    let field = format!("{at}/circle");
     area.circle.retain(|circle| match (circle.center(), circle.radius_km()) {
+        (Ok(_), Ok(radius)) if radius > shape::MOST_RADIUS_KM => {
+            report.add(Rule::ShapeUnreadable, &field, "wider than the Earth");
+            false
+        }
         (Ok(_), Ok(_)) => true,
         (Err(error), _) | (_, Err(error)) => {
-            unreadable("area/circle", &error, report);
+            unreadable(&field, &error, report);
             false
         }
     });
@@ -43,11 +52,11 @@ pub(super) fn repair(target: Target, area: &mut Area<'static>, report: &mut Repo
     let upside_down = area.ceiling.is_some() && !matches!((low, high), (Some(l), Some(h)) if l <= h);
     if upside_down {
         area.ceiling = None;
-        report.add(Rule::Height, "area/ceiling", "below altitude, or no number");
+        report.add(Rule::Height, &format!("{at}/ceiling"), "below altitude, or no number");
     }
     if area.altitude.is_some() && low.is_none() {
         area.altitude = None;
-        report.add(Rule::Height, "area/altitude", "no number");
+        report.add(Rule::Height, &format!("{at}/altitude"), "no number");
     }
 }
 
@@ -60,31 +69,48 @@ fn repaired(
     target: Target,
     polygon: Polygon<'static>,
     points: &[Point],
+    field: &str,
     report: &mut Report,
-) -> Option<Polygon<'static>> {
+) -> Vec<Polygon<'static>> {
     let text = polygon.as_str();
     let mut pairs: Vec<&str> = text.split_ascii_whitespace().collect();
-    let mut changed = target == Target::Ipaws && text.trim() != text;
+    let mut changed = false;
+    let mut tidied = target == Target::Ipaws && text.trim() != text;
     if target == Target::Ipaws {
         let before = pairs.len();
         pairs.dedup();
-        changed |= pairs.len() != before;
+        tidied |= pairs.len() != before;
+    }
+    match shape::crossings(&unwound(points.to_vec()), MOST_CROSSINGS) {
+        0 => {}
+        MOST_CROSSINGS.. => {
+            report.add(Rule::ShapeUnreadable, field, "its lines cross too often to say a place");
+            return Vec::new();
+        }
+        _ => match shape::uncrossed(points) {
+            Some(parts) => {
+                let detail = format!("its lines cross: the same area as {} polygon(s)", parts.len());
+                report.add(Rule::RingCrossing, field, &detail);
+                return parts.into_iter().map(Polygon::new).collect();
+            }
+            None => report.add(Rule::RingCrossingKept, field, ""),
+        },
     }
     if points.first() != points.last() {
         let first = pairs.first().copied();
         pairs.extend(first);
         changed = true;
-        report.add(Rule::RingClosed, "area/polygon", "");
+        report.add(Rule::RingClosed, field, "");
     }
     if pairs.len() < LEAST_POINTS {
-        unreadable("area/polygon", &GeometryError::TooFew { count: pairs.len() }, report);
-        return None;
+        unreadable(field, &GeometryError::TooFew { count: pairs.len() }, report);
+        return Vec::new();
     }
-    if !changed {
-        return Some(polygon);
+    if !changed && !tidied {
+        return vec![polygon];
     }
-    report.add(Rule::PointsDoubled, "area/polygon", "");
-    Some(Polygon::new(pairs.join(" ")))
+    report.add_if(tidied, Rule::PointsDoubled, field, "");
+    vec![Polygon::new(pairs.join(" "))]
 }
 
 /// Takes points away until all polygons together have at most `limit`, each new polygon inside the old one, and says how
@@ -136,6 +162,18 @@ fn inside(polygon: &Polygon<'_>, keep: usize, budget: &mut usize) -> Option<(Pol
     let first = *pairs.first()?;
     pairs.push(first);
     Some((Polygon::new(pairs.join(" ")), simpler.cut_share))
+}
+
+/// Longitudes go on over the 180th meridian, so that a ring there is whole.
+fn unwound(mut points: Vec<Point>) -> Vec<Point> {
+    let mut before: Option<f64> = None;
+    for point in &mut points {
+        if let Some(before) = before {
+            point.lon += ((before - point.lon) / 360.0).round() * 360.0;
+        }
+        before = Some(point.lon);
+    }
+    points
 }
 
 #[cfg(test)]
@@ -314,7 +352,7 @@ mod tests {
         let before = areas.clone();
         let mut report = Report::new(Target::Ipaws);
         simplify(&mut areas, IPAWS_POINTS, &mut report).unwrap();
-        repair(Target::Ipaws, &mut areas[0], &mut report);
+        repair(Target::Ipaws, &mut areas[0], "area", &mut report);
         assert_eq!(areas, before);
         assert!(report.lines.is_empty());
     }
@@ -322,6 +360,10 @@ mod tests {
     #[test]
     fn rings_are_closed_doubled_points_go_and_no_place_is_invented() {
         let cases = [
+            (
+                "45,-75 45.1,-75 45,-75.1 45.1,-75.1 45,-75",
+                Some("45.1,-75.1 45,-75.1 45.05,-75.05 45.1,-75.1"),
+            ),
             ("45,-75 45.1,-75 45.1,-75.1", Some("45,-75 45.1,-75 45.1,-75.1 45,-75")),
             ("45,-75 45,-75 45.1,-75 45.1,-75.1 45,-75", Some("45,-75 45.1,-75 45.1,-75.1 45,-75")),
             ("45,-75 45.1,-75 45,-75", None),
@@ -331,7 +373,7 @@ mod tests {
         for (text, expected) in cases {
             let mut one = area(text);
             let mut report = Report::new(Target::Ipaws);
-            repair(Target::Ipaws, &mut one, &mut report);
+            repair(Target::Ipaws, &mut one, "area", &mut report);
             assert_eq!(one.polygon.first().map(Polygon::as_str), expected, "{text}");
             assert!(!report.lines.is_empty(), "{text}: nothing was reported");
         }

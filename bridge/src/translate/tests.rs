@@ -9,6 +9,7 @@ mod places;
 mod properties;
 mod settings;
 mod tables;
+mod texts;
 
 use super::report::{Action, Severity};
 use super::*;
@@ -264,19 +265,20 @@ fn a_watch_or_a_statement_does_not_become_a_warning() {
         ("tornado", "watch", "TOA", report::Rule::CodeByType),
         ("thunderstorm", "statement", "SVS", report::Rule::CodeByType),
         ("wind", "advisory", "SPS", report::Rule::CodeByType),
-        ("chemical", "watch", "HMW", report::Rule::CodeByTable),
+        // There is no code of a watch, and no warning may be made of one.
+        ("chemical", "watch", "CEM", report::Rule::CodeFallback),
     ] {
         let made = of(code, said);
         assert_eq!(made.alert.info[0].event_code[0].value, same, "{code} {said}");
         assert!(made.report.lines.iter().any(|l| l.rule == rule), "{code} {said}");
     }
-    // One of two infos says nothing of it.
+    // One of two infos says nothing of it: what the other says counts.
     let text = SARNIA.replace(">chemical<", ">tornado<").replacen(
         "<area>",
         "<parameter><valueName>layer:EC-MSC-SMC:1.0:Alert_Type</valueName><value>watch</value></parameter><area>",
         1,
     );
-    assert_eq!(made(&text, Target::Ipaws, AT).unwrap().alert.info[0].event_code[0].value, "TOR");
+    assert_eq!(made(&text, Target::Ipaws, AT).unwrap().alert.info[0].event_code[0].value, "TOA");
 }
 
 #[test]

@@ -62,8 +62,10 @@ pub(super) fn times(
         Some(_) => Ok(()),
         None => {
             let secs = request.settings.default_expiry_secs;
-            info.expires = Some(Time::from_instant(Instant::from_seconds(now + secs), 0));
-            let detail = format!("the original does not say: {} minutes from now", secs / 60);
+            let onset = info.onset.as_ref().and_then(Time::instant).map_or(now, Instant::seconds);
+            info.expires = Some(Time::from_instant(Instant::from_seconds(now.max(onset) + secs), 0));
+            let from = if onset > now { "onset" } else { "now" };
+            let detail = format!("the original does not say: {} minutes from {from}", secs / 60);
             report.add(Rule::ExpiresDefault, &format!("{at}/expires"), &detail);
             Ok(())
         }

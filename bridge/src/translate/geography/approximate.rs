@@ -21,16 +21,21 @@ const GRID: u32 = 16;
 /// Codes of the divisions that the shape most likely touches.
 pub(super) fn divisions<'a>(
     divisions: &'a BTreeMap<String, Division>,
-    counties: &Layer,
+    known: &[&Layer],
     shapes: &Shapes,
 ) -> BTreeSet<&'a str> {
-    let samples = samples(shapes);
     let near: Vec<_> = divisions.iter().filter(|(_, division)| reaches(division, shapes)).collect();
     if near.is_empty() {
         return BTreeSet::new();
     }
-    let abroad = samples.into_iter().filter(|sample| !counties.contains(*sample));
+    let samples = samples(shapes);
+    let abroad = samples.into_iter().filter(|sample| !known.iter().any(|layer| layer.contains(*sample)));
     abroad.filter_map(|sample| nearest(&near, sample, REACH_RADII)).collect()
+}
+
+/// Whether the shape may touch one of the divisions.
+pub(super) fn any_reaches(divisions: &BTreeMap<String, Division>, shapes: &Shapes) -> bool {
+    divisions.values().any(|division| reaches(division, shapes))
 }
 
 /// Codes of the divisions that most likely lie within `limit_km` of a small shape.
@@ -78,7 +83,7 @@ fn km(division: &Division, point: Coord<f64>) -> f64 {
 
 fn reaches(division: &Division, shapes: &Shapes) -> bool {
     let reach = REACH_RADII * division.radius_km;
-    shapes.envelope().is_some_and(|envelope| {
+    shapes.envelope.is_some_and(|envelope| {
         let ([west, south], [east, north]) = (envelope.lower(), envelope.upper());
         let nearest = Coord { x: division.lon.clamp(west, east), y: division.lat.clamp(south, north) };
         km(division, nearest) <= reach

@@ -3,12 +3,16 @@
 //! Each ring is in the tree by itself, so that of a county with a thousand islands only those at hand are looked at.
 //! A ring inside another is a hole (even-odd), so rings that do not meet the shape's box can be left out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use geo::{BooleanOps, Coord, LineString, MultiPolygon, Polygon};
 use rstar::{AABB, Envelope, RTree, RTreeObject};
 
+use super::clip::{Pieces, Room, beside};
 use super::shape::{self, KM_PER_DEGREE, Shapes};
+
+/// Lines that are quicker looked through than put into a tree.
+const FEW_LINES: usize = 64;
 
 /// What the features of a layer are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -76,14 +80,15 @@ impl RTreeObject for Ring {
 /// Rings of one feature that must be cut, and the box around them.
 struct Cut<'a> {
     around: AABB<[f64; 2]>,
-    rings: Vec<&'a [Coord<f64>]>,
+    /// With whether it is a hole.
+    rings: Vec<(&'a [Coord<f64>], bool)>,
 }
 
 /// How a feature meets a shape.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Overlap<'a> {
     pub(super) feature: &'a Feature,
-    /// More than 0.
+    /// More than 0; see [`Layer::overlaps`].
     pub(super) area_km2: f64,
 }
 
@@ -147,11 +152,12 @@ impl Layer {
         near
     }
 
-    /// The features that share an area with the shape, in the order of the layer.
-    pub(super) fn overlaps(&self, shapes: &Shapes) -> Vec<Overlap<'_>> {
+    /// The features that share an area with the shape, in the order of the layer. An area is as large as `enough_km2`, or
+    /// larger, or it is the exact one: no more is looked for than decides.
+    pub(super) fn overlaps(&self, shapes: &Shapes, enough_km2: f64) -> Vec<Overlap<'_>> {
         let mut common: BTreeMap<usize, f64> = BTreeMap::new();
         for part in &shapes.area.0 {
-            self.overlaps_of(part, &mut common);
+            self.overlaps_of(part, enough_km2, &mut common);
         }
         let with_feature =
             |(number, area_km2)| self.features.get(number).map(|feature| Overlap { feature, area_km2 });
@@ -160,29 +166,57 @@ impl Layer {
 
     /// Adds what a part shares with each feature. A ring that no line of the part comes near lies wholly inside it or
     /// outside: only the others are cut.
-    fn overlaps_of(&self, part: &Polygon<f64>, common: &mut BTreeMap<usize, f64>) {
+    fn overlaps_of(&self, part: &Polygon<f64>, enough_km2: f64, common: &mut BTreeMap<usize, f64>) {
         if part.exterior().0.is_empty() {
             return;
         }
         let envelope = envelope_of(&part.exterior().0);
         let own = || std::iter::once(part.exterior()).chain(part.interiors()).map(|ring| ring.0.as_slice());
         let lines: Vec<Line> = own().flat_map(shape::edges).map(|(a, b)| Line { a, b }).collect();
-        let lines = RTree::bulk_load(lines);
+        // A tree takes longer to make than few lines to look through.
+        let tree = (lines.len() > FEW_LINES).then(|| RTree::bulk_load(lines.clone()));
+        let comes_near = |ring: &AABB<[f64; 2]>| match &tree {
+            Some(tree) => tree.locate_in_envelope_intersecting(ring).next().is_some(),
+            None => lines.iter().any(|line| line.envelope().intersects(ring)),
+        };
+        let simple = if part.interiors().is_empty() { Pieces::new(&open(part.exterior())) } else { None };
+        let mut holed = BTreeSet::new();
+        let (mut room, mut near) = (Room::default(), Vec::new());
         let mut cut: BTreeMap<usize, Cut<'_>> = BTreeMap::new();
         for found in self.tree.locate_in_envelope_intersecting(&envelope) {
             let ring = self.features.get(found.feature).and_then(|feature| feature.rings.get(found.ring));
             let Some(ring) = ring.map(Vec::as_slice) else { continue };
-            if lines.locate_in_envelope_intersecting(&found.envelope).next().is_some() {
+            if comes_near(&found.envelope) {
                 let new = || Cut { around: found.envelope, rings: Vec::new() };
                 let feature = cut.entry(found.feature).or_insert_with(new);
                 feature.around.merge(&found.envelope);
-                feature.rings.push(ring);
+                feature.rings.push((ring, found.area_km2 < 0.0));
             } else if ring.first().is_some_and(|point| shape::inside(*point, own())) {
+                if found.area_km2 < 0.0 {
+                    holed.insert(found.feature);
+                }
                 *common.entry(found.feature).or_default() += found.area_km2;
             }
         }
         for (number, Cut { around, rings }) in cut {
-            *common.entry(number).or_default() += common_km2(part, &envelope, &rings, &around);
+            let area_km2 = match &simple {
+                Some(pieces) => {
+                    // With a hole, less may come after more.
+                    let holed = holed.contains(&number) || rings.iter().any(|(_, hole)| *hole);
+                    let enough = if holed { f64::INFINITY } else { enough_km2 };
+                    let sign = |hole: bool| if hole { -1.0 } else { 1.0 };
+                    let areas = rings.iter().map(|(ring, hole)| {
+                        beside(ring, &envelope, &mut near);
+                        sign(*hole) * pieces.area_km2(&near, enough, &mut room)
+                    });
+                    areas.sum::<f64>().max(0.0)
+                }
+                None => {
+                    let rings: Vec<&[Coord<f64>]> = rings.iter().map(|(ring, _)| *ring).collect();
+                    common_km2(part, &envelope, &rings, &around)
+                }
+            };
+            *common.entry(number).or_default() += area_km2;
         }
     }
 

@@ -6,7 +6,7 @@
 
 use cap_schema::Point;
 use geo::{BooleanOps, Coord, LineString, MultiPolygon, Polygon, bool_ops::FillRule};
-use rstar::{AABB, Envelope};
+use rstar::{AABB, Envelope, RTree, RTreeObject};
 
 use super::format::Place;
 
@@ -14,6 +14,12 @@ pub(super) const KM_PER_DEGREE: f64 = EARTH_RADIUS_KM * std::f64::consts::PI / 1
 const EARTH_RADIUS_KM: f64 = 6_371.008_8;
 /// 1 - sin(2π/n) n/2π is 0.0007 at 96: the area that the inscribed polygon lacks.
 const CIRCLE_POINTS: u32 = 96;
+/// A circle that is wider is no place.
+pub(in crate::translate) const MOST_RADIUS_KM: f64 = EARTH_RADIUS_KM * 1.5;
+/// Rings of more points are not looked through line by line.
+pub(super) const SIMPLE_POINTS: usize = 300;
+/// A ring whose lines cross more often says no place; joining its parts would take minutes.
+const MOST_CROSSINGS: usize = 500;
 /// An alert with more points than this is not measured: it would hold the translator for minutes.
 const MAX_POINTS: usize = 100_000;
 
@@ -26,6 +32,8 @@ pub(super) struct Shapes {
     pub(super) outlines: Vec<Vec<Coord<f64>>>,
     /// In square kilometres.
     pub(super) area_km2: f64,
+    /// The box around everything, `None` when there is nothing.
+    pub(super) envelope: Option<AABB<[f64; 2]>>,
 }
 
 impl Shapes {
@@ -35,7 +43,8 @@ impl Shapes {
         let rings = polygons.iter().filter_map(|ring| polygon_ring(ring));
         let rings: Vec<_> =
             rings.chain(circles.iter().filter_map(|(center, km)| circle_ring(*center, *km))).collect();
-        let mut shapes = Shapes { area: MultiPolygon(Vec::new()), outlines: Vec::new(), area_km2: 0.0 };
+        let mut shapes =
+            Shapes { area: MultiPolygon(Vec::new()), outlines: Vec::new(), area_km2: 0.0, envelope: None };
         let mut points = 0;
         let mut parts = Vec::new();
         for ring in rings.iter().flat_map(|ring| around_the_meridian(ring)) {
@@ -44,9 +53,18 @@ impl Shapes {
                 break;
             }
             if ring.len() >= 3 {
-                parts.extend(filled(&ring).0);
+                if is_simple(&ring) {
+                    parts.push(Polygon::new(LineString(ring.clone()), Vec::new()));
+                } else if count_crossings(&ring, MOST_CROSSINGS) < MOST_CROSSINGS {
+                    parts.extend(filled(&ring).0);
+                } else {
+                    continue;
+                }
             }
             shapes.outlines.push(ring);
+        }
+        if parts.len() > 1 {
+            parts = parts.into_iter().map(wound_left).collect();
         }
         // All are wound alike by now, so what they cover together is what is wound around at all.
         shapes.area = match parts.len() {
@@ -54,6 +72,7 @@ impl Shapes {
             _ => MultiPolygon(parts).union_with_fill_rule(&MultiPolygon(Vec::new()), FillRule::NonZero),
         };
         shapes.area_km2 = area_km2(&shapes.area);
+        shapes.envelope = shapes.measured();
         shapes
     }
 
@@ -64,12 +83,17 @@ impl Shapes {
 
     /// A single point.
     pub(super) fn point(point: Coord<f64>) -> Self {
-        Shapes { area: MultiPolygon(Vec::new()), outlines: vec![vec![point]], area_km2: 0.0 }
+        Shapes {
+            area: MultiPolygon(Vec::new()),
+            outlines: vec![vec![point]],
+            area_km2: 0.0,
+            envelope: Some(AABB::from_point([point.x, point.y])),
+        }
     }
 
     /// Whether the two have a point in common.
     pub(super) fn touches(&self, other: &Shapes) -> bool {
-        let (Some(one), Some(two)) = (self.envelope(), other.envelope()) else { return false };
+        let (Some(one), Some(two)) = (self.envelope, other.envelope) else { return false };
         if !one.intersects(&two) {
             return false;
         }
@@ -93,7 +117,7 @@ impl Shapes {
     /// Whether the shape comes within the radius of a place without a boundary.
     pub(super) fn reach(&self, place: &Place) -> bool {
         let center = Coord { x: place.lon, y: place.lat };
-        let Some(envelope) = self.envelope() else { return false };
+        let Some(envelope) = self.envelope else { return false };
         if envelope.distance_2(&[center.x, center.y]).sqrt() * KM_PER_DEGREE * center.y.to_radians().cos()
             > place.radius_km
         {
@@ -106,17 +130,119 @@ impl Shapes {
                 .any(|outline| distance_km(outline, &[center], center.y) <= place.radius_km)
     }
 
-    /// The box around everything, `None` when there is nothing.
-    pub(super) fn envelope(&self) -> Option<AABB<[f64; 2]>> {
+    fn measured(&self) -> Option<AABB<[f64; 2]>> {
         let points: Vec<_> = self.outlines.iter().flatten().map(|p| [p.x, p.y]).collect();
         (!points.is_empty()).then(|| AABB::from_points(&points))
     }
+}
+
+/// A ring that neither crosses nor touches itself goes around what it says. Looked at for rings of few points only.
+pub(super) fn is_simple(ring: &[Coord<f64>]) -> bool {
+    if ring.len() > SIMPLE_POINTS {
+        return false;
+    }
+    let lines: Vec<(Coord<f64>, Coord<f64>)> = edges(ring).collect();
+    lines.iter().enumerate().all(|(number, (a, b))| {
+        lines.iter().enumerate().skip(number + 1).all(|(other, (c, d))| {
+            // Neighbours share an end; they may not run back over each other.
+            if other == number + 1 {
+                return !folds(*a, *b, *d);
+            }
+            if number == 0 && other + 1 == lines.len() {
+                return !folds(*b, *a, *c);
+            }
+            !meets(*a, *b, *c, *d)
+        })
+    })
+}
+
+/// From `b` on back towards `a`.
+fn folds(a: Coord<f64>, b: Coord<f64>, c: Coord<f64>) -> bool {
+    let (one, two) = ((a.x - b.x, a.y - b.y), (c.x - b.x, c.y - b.y));
+    one.0 * two.1 - one.1 * two.0 == 0.0 && one.0 * two.0 + one.1 * two.1 >= 0.0
+}
+
+/// Whether two lines have a point in common.
+fn meets(a: Coord<f64>, b: Coord<f64>, c: Coord<f64>, d: Coord<f64>) -> bool {
+    let apart = |a: f64, b: f64, c: f64, d: f64| a.max(b) < c.min(d) || c.max(d) < a.min(b);
+    if apart(a.x, b.x, c.x, d.x) || apart(a.y, b.y, c.y, d.y) {
+        return false;
+    }
+    let turn =
+        |p: Coord<f64>, q: Coord<f64>, r: Coord<f64>| (q.x - p.x) * (r.y - p.y) - (q.y - p.y) * (r.x - p.x);
+    turn(a, b, c) * turn(a, b, d) <= 0.0 && turn(c, d, a) * turn(c, d, b) <= 0.0
+}
+
+/// Rings as they are after a union: the outer one counter-clockwise.
+fn wound_left(part: Polygon<f64>) -> Polygon<f64> {
+    let (exterior, interiors) = part.into_inner();
+    let mut ring = exterior.0;
+    if ring_area_km2(&ring) < 0.0 {
+        ring.reverse();
+    }
+    Polygon::new(LineString(ring), interiors)
 }
 
 /// What a ring goes around. One that crosses itself, or winds twice, stands for all of it.
 fn filled(ring: &[Coord<f64>]) -> MultiPolygon<f64> {
     let ring = MultiPolygon(vec![Polygon::new(LineString(ring.to_vec()), Vec::new())]);
     ring.union_with_fill_rule(&MultiPolygon(Vec::new()), FillRule::NonZero)
+}
+
+/// How often lines of a ring cross others of it, counted up to `limit`. A ring that would take too long to look through
+/// counts as one that crosses as often as that.
+pub(in crate::translate) fn crossings(points: &[Point], limit: usize) -> usize {
+    let ring: Vec<Coord<f64>> = points.iter().map(|p| Coord { x: p.lon, y: p.lat }).collect();
+    if is_simple(&ring) { 0 } else { count_crossings(&ring, limit) }
+}
+
+fn count_crossings(ring: &[Coord<f64>], limit: usize) -> usize {
+    const MOST_COMPARISONS: usize = 5_000_000;
+    let lines: Vec<Numbered> =
+        edges(ring).enumerate().map(|(number, (a, b))| Numbered { number, a, b }).collect();
+    let tree = RTree::bulk_load(lines.clone());
+    let (mut found, mut compared) = (0, 0);
+    for line in &lines {
+        for other in tree.locate_in_envelope_intersecting(&line.envelope()) {
+            compared += 1;
+            if other.number > line.number && crosses(line.a, line.b, other.a, other.b) {
+                found += 1;
+            }
+            if found >= limit || compared >= MOST_COMPARISONS {
+                return limit;
+            }
+        }
+    }
+    found
+}
+
+/// The area of a ring that crosses itself as rings that do not, as CAP writes them; `None` where it has holes.
+pub(in crate::translate) fn uncrossed(points: &[Point]) -> Option<Vec<String>> {
+    let area = filled(&polygon_ring(points)?);
+    let text = |polygon: &Polygon<f64>| {
+        let six = |value: f64| (value * 1e6).round() / 1e6;
+        let pairs = polygon.exterior().0.iter().map(|p| format!("{},{}", six(p.y), six(p.x)));
+        pairs.collect::<Vec<_>>().join(" ")
+    };
+    let whole =
+        |p: &Polygon<f64>| p.interiors().is_empty() && p.exterior().0.iter().all(|p| p.x.abs() <= 180.0);
+    (!area.0.is_empty() && area.0.iter().all(whole)).then(|| area.0.iter().map(text).collect())
+}
+
+/// A line of a ring with its number.
+#[derive(Clone, Copy, Debug)]
+struct Numbered {
+    number: usize,
+    a: Coord<f64>,
+    b: Coord<f64>,
+}
+
+impl RTreeObject for Numbered {
+    type Envelope = AABB<[f64; 2]>;
+
+    fn envelope(&self) -> Self::Envelope {
+        AABB::from_corners([self.a.x, self.a.y], [self.b.x, self.b.y])
+    }
 }
 
 fn usable(point: Point) -> Option<Coord<f64>> {
@@ -151,7 +277,7 @@ fn polygon_ring(points: &[Point]) -> Option<Vec<Coord<f64>>> {
 /// A circle on the sphere as a polygon inside it; a radius of 0 is its centre.
 fn circle_ring(center: Point, radius_km: f64) -> Option<Vec<Coord<f64>>> {
     let center = usable(center)?;
-    if !(0.0..=EARTH_RADIUS_KM * 1.5).contains(&radius_km) {
+    if !(0.0..=MOST_RADIUS_KM).contains(&radius_km) {
         return None;
     }
     let angle = radius_km / EARTH_RADIUS_KM;
@@ -211,6 +337,30 @@ pub(super) fn ring_area_km2(ring: &[Coord<f64>]) -> f64 {
         before = point;
     }
     sum / 2.0
+}
+
+/// The same for lines that are straight on the map of longitude and latitude, whose pieces have the area of the whole.
+pub(super) fn straight_area_km2(ring: &[Coord<f64>]) -> f64 {
+    // A line over less of latitude than this is as long on either map.
+    const SHORT_DEGREES: f64 = 0.01;
+    let Some(before) = ring.last() else { return 0.0 };
+    let mut before = (*before, height_km2(before.y));
+    let mut sum = 0.0;
+    for point in ring {
+        let here = (*point, height_km2(point.y));
+        let rise = here.0.y - before.0.y;
+        let mean = if rise.abs() < SHORT_DEGREES {
+            f64::midpoint(before.1, here.1)
+        } else {
+            // Gauss and Legendre, three points.
+            let at = |share: f64| height_km2(before.0.y + rise * share);
+            let edge = 0.6_f64.sqrt() / 2.0;
+            (5.0 * at(0.5 - edge) + 8.0 * at(0.5) + 5.0 * at(0.5 + edge)) / 18.0
+        };
+        sum += (before.0.x - here.0.x).to_radians() * mean;
+        before = here;
+    }
+    sum
 }
 
 /// Area from the equator up to a latitude for each radian of longitude, on the ellipsoid GRS 80 (Snyder, Map

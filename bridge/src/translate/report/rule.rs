@@ -77,6 +77,8 @@ rules! {
     ScopeNarrowed: "scope.narrowed", Mapped, Warning, "IPAWS profile: Public means Actual and places in the US";
     /// A restricted message whose original gives no restriction says so.
     RestrictionDerived: "scope.restriction", Derived, Alarm, "CAP 1.2 restriction";
+    /// A public message has no restriction.
+    RestrictionIdle: "scope.restriction-idle", Dropped, Warning, "CAP 1.2 restriction: only where scope is Restricted";
     /// The kind of message is as it was.
     KindKept: "lifecycle.kept", Kept, Note, "CAP 1.2 msgType";
     /// An Update of something that the destination does not have becomes an Alert.
@@ -94,6 +96,8 @@ rules! {
     ContentStays: "lifecycle.content-stays", Dropped, Warning, "CAP 1.2 scope: the earlier message must not stay in force, and nothing restricted or private goes along";
     /// References are to the messages that the bridge issued for the referenced ones, oldest first.
     References: "lifecycle.references", Mapped, Note, "CAP-CP rule 12; IPAWS profile: all that are still active";
+    /// A reference to the message itself, or without a time, leads nowhere.
+    ReferenceUnusable: "lifecycle.reference-unusable", Dropped, Warning, "CAP 1.2 references: sender,identifier,sent";
     /// A first message at the destination refers to nothing.
     NoReferences: "lifecycle.no-references", Dropped, Note, "IPAWS status 307";
     /// A message without info, where the target wants one, gets that of the message to which it refers.
@@ -146,8 +150,14 @@ rules! {
     HeightsInWords: "places.heights", Mapped, Alarm, "CAP 1.2 altitude and ceiling: one of each in an area";
     /// An info that names no place gets an area that says so.
     AreaNotStated: "places.not-stated", Derived, Alarm, "CAP-CP rule 10; IPAWS profile: at least one area";
+    /// Elements of other namespaces stay with the original.
+    Extension: "privacy.extension", Dropped, Note, "CAP 1.2: extensions are between those who agreed on them";
     /// The first point closes an open ring.
     RingClosed: "shapes.closed", Mapped, Warning, "CAP 1.2 polygon: first and last point are the same";
+    /// A ring whose lines cross becomes rings of the same area that do not.
+    RingCrossing: "shapes.crossing", Mapped, Warning, "CAP 1.2 polygon; IPAWS profile: no line crosses another";
+    /// A ring whose lines cross and whose area cannot be said by simple rings.
+    RingCrossingKept: "shapes.crossing-kept", Kept, Alarm, "CAP 1.2 polygon; IPAWS profile: no line crosses another";
     /// Doubled points and white space are taken away.
     PointsDoubled: "shapes.doubled", Mapped, Note, "IPAWS profile: no doubled points";
     /// A shape that says no place.
@@ -186,6 +196,12 @@ rules! {
     TextLength: "text.length", Cut, Warning, "settings translation.headline_chars, description_chars, instruction_chars";
     /// A named person's or desk's contact.
     Contact: "privacy.contact", Dropped, Note, "minimisation: not on the list of the route's purpose";
+    /// Numbers and dates that name one person, taken out of a text; the report has their kind only.
+    PersonalMasked: "privacy.personal", Cut, Warning, "minimisation: personal data in free text; setting translation.masked";
+    /// What may be of a person and stays: public lines, addresses and number plates are often what an alert is for.
+    PersonalFound: "privacy.personal-found", Kept, Note, "minimisation: personal data in free text; setting translation.masked";
+    /// The note of an exercise is cut to its first line, without personal data.
+    NoteCut: "privacy.note-cut", Cut, Note, "minimisation: a note crosses where it names the exercise";
     /// A note, other than the name of an exercise.
     Note: "privacy.note", Dropped, Note, "minimisation: not on the list of the route's purpose";
     /// The note that names the exercise, or that the route's purpose lets through.

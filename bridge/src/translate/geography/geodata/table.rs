@@ -18,7 +18,9 @@ impl Tables {
     /// # Errors
     /// Not UTF-8.
     pub(super) fn read(&mut self, name: &str, bytes: &[u8]) -> Result<bool, InputError> {
-        let text = std::str::from_utf8(bytes).map_err(|_| InputError::Text)?;
+        // Older official tables are in ISO-8859-1, of which each byte is a character.
+        let text = String::from_utf8(bytes.to_vec())
+            .unwrap_or_else(|_| bytes.iter().map(|byte| char::from(*byte)).collect());
         let text = text.trim_start_matches('\u{feff}');
         let between = match text.lines().next() {
             Some(heading) if heading.contains('\t') || name.ends_with(".tsv") => '\t',

@@ -209,7 +209,8 @@ pub(super) const CROSSING: [(Crossing, &str, &str); 3] = [
         "layer:CAPAN:eventLocation layer:NAADS:1.0:eventLocation layer:EC-MSC-SMC: \
      profile:CAP-CP:0.4:AutoTranslated VTEC WMOidentifier AWIPSidentifier NWSheadline eventEndingTime \
      eventMotionDescription maxHailSize tornadoDetection flashFloodDetection flashFloodDamageThreat \
-     timezone capbridge:",
+     timezone capbridge:addedLanguage capbridge:ergGuide capbridge:origin capbridge:originalEvent capbridge:received \
+     capbridge:trace capbridge:unNumber",
     ),
     (Crossing::Purpose, "contact note", "layer:PEASI:1.0:PhoneText OriginatingSystem UserName"),
     (
