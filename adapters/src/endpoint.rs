@@ -53,6 +53,42 @@ pub trait Endpoint: Sized + Send + Sync + 'static {
         cx: &EndpointContext,
         message: &Message,
     ) -> impl Future<Output = Result<Receipt, DeliveryError>> + Send;
+
+    /// Says something that is no alert, once: that the endpoint is to prove itself, or that the connection is tried out.
+    /// An adapter that has no such thing refuses.
+    ///
+    /// # Errors
+    /// Temporary or permanent, as the reply was read; a challenge that was not answered is permanent.
+    fn greet(
+        &self,
+        _cx: &EndpointContext,
+        _greeting: &Greeting,
+    ) -> impl Future<Output = Result<Receipt, DeliveryError>> + Send {
+        let said = "this kind of endpoint takes nothing but alerts".to_owned();
+        std::future::ready(Err(DeliveryError::Permanent { disable: false, cause: Refusal::Unfit { said } }))
+    }
+}
+
+/// What is said to an endpoint beside alerts. It has no text of an alert, so that it needs no `Passage`: whatever an
+/// adapter makes of it cannot be taken for one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Greeting {
+    /// Tells it from others; no two are the same.
+    pub id: String,
+    /// What it is.
+    pub form: GreetingForm,
+}
+
+/// The forms of a greeting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GreetingForm {
+    /// The endpoint proves that it is who it is said to be by answering with this.
+    Challenge {
+        /// Hard to guess.
+        nonce: String,
+    },
+    /// The connection is tried out.
+    Test,
 }
 
 /// All that an endpoint is given.

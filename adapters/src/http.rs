@@ -145,6 +145,18 @@ impl HttpClient {
         self.connector.socket(host, port, true).await
     }
 
+    /// Whether a URL could be asked: its form, and the addresses that its host has now. They are checked again when it is
+    /// dialled, because a name can change.
+    ///
+    /// # Errors
+    /// The URL, or an address of its host, is refused; or the host has none.
+    pub async fn check(&self, url: &Url) -> Result<(), HttpError> {
+        self.guard.check_url(url)?;
+        let host = url.host_str().ok_or(HttpError::InvalidUrl { problem: UrlProblem::NoHost })?;
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        self.connector.look(host, url.scheme() == "https").await
+    }
+
     /// TLS on such a connection, with the roots of this client. The certificate must be good for `host`.
     ///
     /// # Errors
@@ -252,6 +264,12 @@ impl Request {
     /// A PUT of `body`.
     pub fn put(url: Url, body: Bytes) -> Self {
         Request { body, ..Request::new(Method::PUT, url) }
+    }
+
+    /// The same request with a body.
+    #[must_use]
+    pub fn with_body(self, body: Bytes) -> Self {
+        Request { body, ..self }
     }
 
     /// Adds a header.

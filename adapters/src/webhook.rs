@@ -3,6 +3,7 @@
 //! Owns nothing of an agency. Must not retry, and must not follow redirects.
 
 pub mod endpoint;
+mod greeting;
 pub mod settings;
 pub mod signature;
 

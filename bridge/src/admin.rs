@@ -4,8 +4,11 @@
 //! Must not change anything without leaving an audit entry.
 
 mod access;
+mod endpoints;
 mod guard;
 pub(crate) mod problem;
+mod responders;
+mod subscriptions;
 mod tokens;
 
 use std::collections::BTreeMap;
@@ -18,6 +21,7 @@ use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use capbridge_adapters::endpoint::EndpointContext;
 use capbridge_adapters::settings::Secret;
 use capbridge_adapters::source::{Acceptance, Clock, Received};
 use serde::Deserialize;
@@ -32,7 +36,7 @@ use crate::credentials::Credentials;
 use crate::envelope::{AlertKey, Release};
 use crate::health::Health;
 use crate::pipeline::{Pardon, Pipeline};
-use crate::registration::Registrar;
+use crate::registration::Live;
 use crate::relay::dead_letter::{self, ReplayError};
 use crate::store::{DeliveryId, Event, Page, State, Store, StoreError};
 use crate::telemetry::{ErrorChain, Metrics, chain};
@@ -68,7 +72,7 @@ pub struct AdminState {
     /// The bearer token of the configuration, if one is set.
     pub token: Option<Secret>,
     /// Registered tokens, responders, endpoints and subscriptions.
-    pub registrar: Arc<Registrar>,
+    pub live: Arc<Live>,
     /// The names that the socket answers to.
     pub hosts: Hosts,
     /// For health.
@@ -77,6 +81,8 @@ pub struct AdminState {
     pub contact_limit: Duration,
     /// How long a replayed delivery is tried, seconds.
     pub replay_secs: u64,
+    /// What endpoints are given, for challenges and tests.
+    pub context: EndpointContext,
 }
 
 type Shared = Ctx<Arc<AdminState>>;
@@ -120,6 +126,9 @@ fn routes() -> Vec<Route> {
         Route::get("/v1/audit/verify", Need::See, verify_audit),
     ];
     all.extend(tokens::routes());
+    all.extend(responders::routes());
+    all.extend(endpoints::routes());
+    all.extend(subscriptions::routes());
     all
 }
 

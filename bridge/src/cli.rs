@@ -145,6 +145,36 @@ enum Command {
         #[command(flatten)]
         admin: AdminArgs,
     },
+    /// Registers responders: who is told.
+    #[command(
+        after_help = "Example:\n  echo '{\"name\": \"windsor\", \"title\": \"Windsor EOC\"}' | capbridge responders add -\n  capbridge responders list"
+    )]
+    Responders {
+        #[command(subcommand)]
+        action: registration::ResponderAction,
+        #[command(flatten)]
+        admin: AdminArgs,
+    },
+    /// Registers endpoints: where responders are told; those of the configuration are shown too.
+    #[command(
+        after_help = "Example:\n  echo '{\"name\": \"windsor-hook\", \"responder\": \"windsor\", \"class\": \"live\",\n         \"webhook\": {\"url\": \"https://eoc.example.org/alerts\"}}' | capbridge endpoints add -\n  capbridge endpoints challenge windsor-hook"
+    )]
+    Endpoints {
+        #[command(subcommand)]
+        action: registration::EndpointAction,
+        #[command(flatten)]
+        admin: AdminArgs,
+    },
+    /// Registers subscriptions: what endpoints are told of; routes of the configuration are shown too.
+    #[command(
+        after_help = "Example:\n  echo '{\"name\": \"windsor-severe\", \"endpoint\": \"windsor-hook\",\n         \"filter\": {\"severities\": [\"Severe\", \"Extreme\"], \"area\": {\"sgc\": [\"3537\"]}}}' | capbridge subscriptions add -\n  capbridge subscriptions list"
+    )]
+    Subscriptions {
+        #[command(subcommand)]
+        action: registration::SubscriptionAction,
+        #[command(flatten)]
+        admin: AdminArgs,
+    },
     /// Makes, lists and takes back the tokens of the admin socket.
     #[command(
         after_help = "Example:\n  capbridge token create night-desk --role operator > night-desk.token\n  capbridge token revoke night-desk\n\nThe first admin token is made at the machine itself, where the socket asks for none, or with admin.token_file."
@@ -339,6 +369,9 @@ pub fn main() -> ExitCode {
         Command::Quarantine { action, admin } => remote::quarantine(&admin, action),
         Command::Deliveries { state, page, admin } => remote::deliveries(&admin, state, page),
         Command::DeadLetters { action, admin } => remote::dead_letters(&admin, action),
+        Command::Responders { action, admin } => registration::responders(&admin, action),
+        Command::Endpoints { action, admin } => registration::endpoints(&admin, action),
+        Command::Subscriptions { action, admin } => registration::subscriptions(&admin, action),
         Command::Token { action, admin } => registration::token(&admin, action),
     }
 }

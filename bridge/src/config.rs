@@ -7,12 +7,14 @@ mod access;
 mod feeds;
 mod file;
 mod network;
+mod registration;
+mod rule;
 mod settings;
 mod syntax;
 mod translation;
 mod values;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -28,9 +30,10 @@ pub use access::RedisAccess;
 pub use capbridge_adapters::registry::{SignatureRule, Strictness};
 pub use feeds::{Feeds, FeedsTable};
 pub use file::{ConfigFiles, File, PlacedFault};
+pub use rule::Rule;
 pub use settings::{
-    AdminTable, BridgeTable, ClockTable, IntakeTable, LogFormat, LogTable, NetworkTable, RelayTable,
-    RetentionTable, RouteTable, StoreTable,
+    AdminTable, BridgeTable, ClockTable, IntakeTable, LogFormat, LogTable, NetworkTable, RegistrationTable,
+    RelayTable, RetentionTable, RouteTable, StoreTable,
 };
 pub use translation::{PurposeTable, TranslationTable};
 
@@ -40,10 +43,11 @@ use crate::pipeline::verify::SourceTrust;
 use crate::translate::minimise::Purpose;
 
 /// The top-level tables.
-const TABLES: [&str; 14] = [
+const TABLES: [&str; 15] = [
     "bridge",
     "store",
     "admin",
+    "registration",
     "log",
     "network",
     "clock",
@@ -71,6 +75,8 @@ pub struct Config {
     pub admin_token: Option<Secret>,
     /// The names that the admin socket answers to.
     pub admin_hosts: Vec<String>,
+    /// `[registration]`
+    pub registration: RegistrationTable,
     /// `[log]`
     pub log: LogTable,
     /// For the HTTP client.
@@ -95,53 +101,14 @@ pub struct Config {
     pub endpoints: BTreeMap<EndpointName, AnyEndpoint>,
     /// The rules, in the order of the file.
     pub rules: Vec<Rule>,
+    /// The purposes.
+    pub purposes: BTreeMap<String, Purpose>,
+    /// Where endpoints and routes are declared: `endpoint.NAME` to `file capbridge.toml:12`.
+    pub places: BTreeMap<String, String>,
     /// The operator's boundary file.
     pub geodata: Option<Vec<u8>>,
     /// Whether a file was given.
     pub from_file: Option<PathBuf>,
-}
-
-/// A validated routing rule.
-#[derive(Clone, Debug)]
-pub struct Rule {
-    /// Its name.
-    pub name: String,
-    /// Sources.
-    pub from: BTreeSet<Origin>,
-    /// Endpoints.
-    pub to: Vec<EndpointName>,
-    /// The class that it is for.
-    pub class: Class,
-    /// See `RouteTable`.
-    pub categories: Vec<String>,
-    /// See `RouteTable`.
-    pub events: Vec<String>,
-    /// See `RouteTable`.
-    pub severities: Vec<String>,
-    /// See `RouteTable`.
-    pub urgencies: Vec<String>,
-    /// See `RouteTable`.
-    pub certainties: Vec<String>,
-    /// See `RouteTable`.
-    pub languages: Vec<String>,
-    /// See `RouteTable`.
-    pub scopes: Vec<String>,
-    /// See `RouteTable`.
-    pub cbrne: bool,
-    /// See `RouteTable`.
-    pub area: Option<Coverage>,
-    /// See `RouteTable`.
-    pub open_channels: Vec<String>,
-    /// See `RouteTable`.
-    pub untouched: bool,
-    /// See `RouteTable`.
-    pub notify_neighbours: bool,
-    /// See `RouteTable`.
-    pub purpose: Option<Purpose>,
-    /// Only messages that name one of these incidents; empty narrows nothing.
-    pub incidents: Vec<String>,
-    /// Whether it is about no first message for now: chains that went by it go on.
-    pub paused: bool,
 }
 
 /// What went wrong with a configuration.
@@ -187,18 +154,16 @@ impl Config {
         folder: &Path,
         from_file: Option<PathBuf>,
     ) -> Result<Config, ConfigError> {
-        let read = syntax::Text::read(text);
+        let (read, files) = (syntax::Text::read(text), ConfigFiles { folder: folder.to_owned() });
         let mut file = File::parse(name, text, &read);
-        let files = ConfigFiles { folder: folder.to_owned() };
         file.only(&[&TABLES[..], &["route"]].concat());
 
         let bridge: Option<BridgeTable> = file.table(&["bridge"]);
         let store: Option<StoreTable> = file.table(&["store"]);
         let admin: Option<AdminTable> = file.table(&["admin"]);
-        let log = file.table(&["log"]);
-        let network: Option<NetworkTable> = file.table(&["network"]);
-        let clock = file.table(&["clock"]);
-        let intake = file.table(&["intake"]);
+        let registration = registration::read(&mut file).unwrap_or_default();
+        let (log, network): (_, Option<NetworkTable>) = (file.table(&["log"]), file.table(&["network"]));
+        let (clock, intake) = (file.table(&["clock"]), file.table(&["intake"]));
         let relay: Option<RelayTable> = file.table(&["relay"]);
         let feeds = file.table::<FeedsTable>(&["feeds"]).and_then(|table| table.check(&mut file));
         let retention = file.table(&["retention"]);
@@ -207,8 +172,7 @@ impl Config {
         relay.iter().for_each(|relay| check_relay(&mut file, relay));
         translation.iter().for_each(|translation| translation.check(&mut file));
         let geodata = bridge.as_ref().and_then(|bridge| read_geodata(&mut file, bridge, folder));
-        let admin_hosts = admin.as_ref().map(|table| table.hosts.clone()).unwrap_or_default();
-        let admin = admin.map(|table| check_admin(&mut file, &files, &table));
+        let (admin_hosts, admin) = admin_of(&mut file, &files, admin);
         let redis = store.as_ref().map(|table| access::check(&mut file, &files, table)).unwrap_or_default();
         let http = network.as_ref().and_then(|table| network::check(&mut file, &files, table));
         let (sources, profiles) = read_sources(&mut file, &files);
@@ -252,6 +216,7 @@ impl Config {
                 admin_listen,
                 admin_token,
                 admin_hosts,
+                registration,
                 log,
                 http,
                 clock,
@@ -264,6 +229,8 @@ impl Config {
                 profiles,
                 endpoints,
                 rules,
+                purposes,
+                places: registration::places(&file),
                 geodata,
                 from_file,
             });
@@ -345,6 +312,20 @@ fn check_relay(file: &mut File<'_>, relay: &RelayTable) {
         );
     }
 }
+
+/// The names that the admin socket answers to, and what was checked.
+fn admin_of(
+    file: &mut File<'_>,
+    files: &ConfigFiles,
+    table: Option<AdminTable>,
+) -> (Vec<String>, Option<Admin>) {
+    let Some(table) = table else { return (Vec::new(), None) };
+    let checked = check_admin(file, files, &table);
+    (table.hosts, Some(checked))
+}
+
+/// Where the admin socket listens, and its token.
+type Admin = (Option<SocketAddr>, Option<Secret>);
 
 fn check_admin(
     file: &mut File<'_>,

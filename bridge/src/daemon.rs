@@ -4,6 +4,7 @@
 
 mod supervise;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use capbridge_adapters::endpoint::EndpointContext;
 use capbridge_adapters::http::HttpClient;
+use capbridge_adapters::passage::Origin;
 use capbridge_adapters::registry::ReadySource;
 use capbridge_adapters::source::{Accept, Clock, SourceContext};
 use jiff::{SignedDuration, Timestamp};
@@ -32,11 +34,12 @@ use crate::patience::Patience;
 use crate::pipeline::Pipeline;
 use crate::pipeline::classify::TestMarks;
 use crate::pipeline::route::Router;
-use crate::registration::Registrar;
+use crate::registration::declared::{Declared, SourceFacts};
+use crate::registration::{Live, Registrar};
 use crate::relay::gates::Gates;
 use crate::relay::{Relay, UnderWay};
 use crate::rendering::Renderer;
-use crate::routes::{Routes, Table};
+use crate::routes::Routes;
 use crate::store::instance::Instance;
 use crate::store::{Event, Store, StoreError};
 use crate::telemetry::{ErrorChain, Metrics};
@@ -188,6 +191,7 @@ struct Stages {
     pipeline: Arc<Pipeline>,
     router: Arc<Router>,
     relay: Arc<Relay>,
+    live: Arc<Live>,
     /// Wakes the router.
     accepted: Arc<Notify>,
     /// Wakes the relay.
@@ -204,17 +208,40 @@ struct Common {
     shelves: Arc<Shelves>,
 }
 
-fn build(config: Config, common: &Common) -> Result<Stages, StartError> {
-    let Common { store, clock, http, metrics, shelves } = common;
+impl Common {
+    /// What endpoints are given.
+    fn endpoint_context(&self) -> EndpointContext {
+        EndpointContext {
+            clock: Arc::new(self.clock.clone()),
+            http: self.http.clone(),
+            shelf: Arc::clone(&self.shelves) as _,
+        }
+    }
+}
+
+fn build(
+    config: Config,
+    sources: BTreeMap<Origin, SourceFacts>,
+    common: &Common,
+) -> Result<Stages, StartError> {
+    let Common { store, clock, metrics, .. } = common;
     let marks = TestMarks::builtin().map_err(|e| StartError::Tables(Box::new(e)))?;
     let mut tables = Tables::builtin().map_err(|e| StartError::Tables(Box::new(e)))?;
     if let Some(bytes) = &config.geodata {
         tables = tables.with_geodata(bytes).map_err(|e| StartError::Tables(Box::new(e)))?;
     }
     let (accepted, routed) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-    let table = Table::new(config.rules, config.endpoints, &config.bridge.sender);
-    let slots: Vec<_> = table.endpoints.iter().map(|(name, e)| (name.clone(), e.max_in_flight())).collect();
-    let routes = Arc::new(Routes::new(table));
+    let declared = Declared {
+        sources,
+        endpoints: config.endpoints,
+        rules: config.rules,
+        purposes: config.purposes,
+        places: config.places,
+        permits: config.registration,
+        sender: config.bridge.sender.clone(),
+    };
+    // Filled by `Live` before anything looks at them.
+    let (routes, gates) = (Arc::new(Routes::default()), Arc::new(Gates::new([], config.relay.in_flight)));
     let pipeline = Arc::new(Pipeline {
         store: Arc::clone(store),
         clock: clock.clone(),
@@ -240,22 +267,33 @@ fn build(config: Config, common: &Common) -> Result<Stages, StartError> {
         relay: config.relay.clone(),
         routed: Arc::clone(&routed),
     });
+    let registrar = Registrar::new(Arc::clone(store));
+    let joined = (Arc::clone(&routes), Arc::clone(&gates));
+    let live = Arc::new(Live::new(registrar, declared, joined, Arc::clone(&renderer)));
     let relay = Arc::new(Relay {
         store: Arc::clone(store),
         clock: clock.clone(),
-        gates: Arc::new(Gates::new(slots, config.relay.in_flight)),
+        gates,
         routes,
+        live: Arc::clone(&live),
         renderer,
-        context: EndpointContext {
-            clock: Arc::new(clock.clone()),
-            http: http.clone(),
-            shelf: Arc::clone(shelves) as _,
-        },
+        context: common.endpoint_context(),
         settings: config.relay,
         metrics: Arc::clone(metrics),
         under_way: UnderWay::default(),
     });
-    Ok(Stages { pipeline, router, relay, accepted, routed })
+    Ok(Stages { pipeline, router, relay, live, accepted, routed })
+}
+
+async fn open_admin(listen: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let not_opened = |cause| StartError::Listen { listen, cause };
+    let listener = TcpListener::bind(listen).await.map_err(not_opened)?;
+    let address = listener.local_addr().map_err(not_opened)?;
+    Ok((listener, address))
+}
+
+fn facts_of(sources: &[ReadySource]) -> BTreeMap<Origin, SourceFacts> {
+    sources.iter().map(|s| (s.origin.clone(), SourceFacts { kind: s.kind, mode: s.mode })).collect()
 }
 
 /// Starts everything; `stop` ends it.
@@ -263,10 +301,7 @@ fn build(config: Config, common: &Common) -> Result<Stages, StartError> {
 /// # Errors
 /// What kept it from starting.
 pub async fn start(mut config: Config, stop: CancellationToken) -> Result<Running, StartError> {
-    let listen = config.admin_listen;
-    let not_opened = |cause| StartError::Listen { listen, cause };
-    let listener = TcpListener::bind(listen).await.map_err(not_opened)?;
-    let admin = listener.local_addr().map_err(not_opened)?;
+    let (listener, admin) = open_admin(config.admin_listen).await?;
     let folder = config.bridge.data_dir.clone();
     let instance = Instance::open(&folder).map_err(|cause| StartError::Instance { folder, cause })?;
     let store = crate::store::open(&config.store, config.redis.clone(), &config.bridge)
@@ -282,14 +317,14 @@ pub async fn start(mut config: Config, stop: CancellationToken) -> Result<Runnin
     let limit = Duration::from_secs(config.bridge.shutdown_secs);
     let yield_after = config.store.redis_url.is_some().then_some(supervise::YIELD_AFTER);
     let sources = std::mem::take(&mut config.sources);
+    let facts = facts_of(&sources);
     let contacts = Contacts::new(sources.iter().map(|s| s.origin.clone()), Arc::clone(&common.metrics));
     let (days, contact_secs) = (config.retention.alerts_days, config.intake.contact_secs);
     let (token, replay_secs) = (config.admin_token.take(), config.relay.give_up_cap_secs);
     let hosts = admin::Hosts::new(admin, &config.admin_hosts);
-    let registrar = Arc::new(Registrar::new(Arc::clone(&common.store)));
-    registrar.refresh().await.map_err(StartError::Store)?;
     let credentials = Credentials::new(&config.endpoints, Arc::clone(&common.metrics));
-    let Stages { pipeline, router, relay, accepted, routed } = build(config, &common)?;
+    let Stages { pipeline, router, relay, live, accepted, routed } = build(config, facts, &common)?;
+    live.refresh().await.map_err(StartError::Store)?;
 
     let tasks = Tasks { tracker: TaskTracker::new(), health: Arc::default(), stop: stop.clone() };
     let reading = Reading {
@@ -301,6 +336,7 @@ pub async fn start(mut config: Config, stop: CancellationToken) -> Result<Runnin
     };
     reading.start(sources, &tasks);
     readers.into_iter().for_each(|r| tasks.start("feeds".into(), r.server.serve(r.listener)));
+    let context = common.endpoint_context();
     let Common { store, clock, metrics, shelves, .. } = common;
     let (route_stop, woken) = (stop.clone(), Arc::clone(&accepted));
     tasks.start("router".into(), async move { router.run(&woken, route_stop).await });
@@ -322,8 +358,8 @@ pub async fn start(mut config: Config, stop: CancellationToken) -> Result<Runnin
         stop: stop.clone(),
     };
     tasks.start("housekeeping".into(), keep_house(keeping));
-    let (reader, reader_stop) = (Arc::clone(&registrar), stop.clone());
-    tasks.start("registrations".into(), async move { follow_registrations(&reader, &reader_stop).await });
+    let (registered, follow_stop) = (Arc::clone(&live), stop.clone());
+    tasks.start("registrations".into(), async move { follow_registrations(&registered, &follow_stop).await });
     let state = AdminState {
         store: Arc::clone(&store),
         pipeline,
@@ -332,9 +368,10 @@ pub async fn start(mut config: Config, stop: CancellationToken) -> Result<Runnin
         metrics,
         clock,
         token,
-        registrar,
+        live,
         contact_limit: Duration::from_secs(contact_secs),
         replay_secs,
+        context,
         hosts,
         health: Arc::clone(&tasks.health),
     };
@@ -476,11 +513,12 @@ async fn pause(time: Duration, stop: &CancellationToken) {
 }
 
 /// Sees what other instances registered.
-async fn follow_registrations(registrar: &Registrar, stop: &CancellationToken) {
+async fn follow_registrations(live: &Live, stop: &CancellationToken) {
     let mut patience = Patience::default();
     while !stop.is_cancelled() {
-        let nap = match registrar.refresh().await {
-            Ok(_) => {
+        live.write_gone().await;
+        let nap = match live.refresh().await {
+            Ok(()) => {
                 patience.answered();
                 REGISTRATIONS
             }
@@ -489,7 +527,10 @@ async fn follow_registrations(registrar: &Registrar, stop: &CancellationToken) {
                 patience.failed().max(REGISTRATIONS)
             }
         };
-        pause(nap, stop).await;
+        tokio::select! {
+            () = pause(nap, stop) => {}
+            () = live.woken() => {}
+        }
     }
 }
 

@@ -129,6 +129,7 @@ fn the_default_configuration_is_what_the_program_does_without_one() {
     assert_eq!(defaults.bridge, file.bridge);
     assert_eq!(defaults.store, file.store);
     assert_eq!(defaults.admin_listen, file.admin_listen);
+    assert_eq!(defaults.registration, file.registration);
     assert_eq!(defaults.log, file.log);
     assert_eq!(defaults.clock, file.clock);
     assert_eq!(defaults.intake, file.intake);
@@ -152,6 +153,9 @@ fn every_command_has_help_with_an_example() {
         "locate",
         "explain",
         "token",
+        "responders",
+        "endpoints",
+        "subscriptions",
     ] {
         let (code, help, _) = run(&[command, "--help"], Path::new("."));
         assert_eq!(code, 0, "{command}");

@@ -194,6 +194,25 @@ impl Stage {
         Program::start(self.folder.path(), &self.configuration()).await.unwrap()
     }
 
+    /// Runs a command against a bridge: its exit code, and what it said.
+    pub fn command(&self, bridge: &Program, arguments: &[&str], input: &str) -> (i32, String) {
+        use std::io::Write as _;
+        let mut child = std::process::Command::new(capbridge_harness::binary().unwrap())
+            .args(arguments)
+            .args(["--admin", &bridge.admin])
+            .current_dir(self.folder.path())
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        // A command that reads nothing may have ended already.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        let output = child.wait_with_output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code().unwrap(), String::from_utf8(said).unwrap())
+    }
+
     /// Another instance of the bridge, in a folder of its own.
     pub async fn second(&self, configuration: &str) -> (tempfile::TempDir, Program) {
         let folder = tempfile::tempdir().unwrap();

@@ -160,6 +160,22 @@ impl Connector {
     }
 }
 
+impl Connector {
+    /// Resolves a host and checks its addresses as if it were to be dialled.
+    pub(super) async fn look(&self, host: &str, tls: bool) -> Result<(), HttpError> {
+        let addresses = match tokio::time::timeout(self.limit, resolve(host)).await {
+            Ok(found) => found?,
+            Err(_) => {
+                return Err(HttpError::ConnectTimeout {
+                    host: host.to_owned(),
+                    limit_ms: millis(self.limit),
+                });
+            }
+        };
+        self.guard.check(host, &addresses, tls)
+    }
+}
+
 async fn resolve(host: &str) -> Result<Vec<IpAddr>, HttpError> {
     if let Ok(address) = host.parse::<IpAddr>() {
         return Ok(vec![address]);

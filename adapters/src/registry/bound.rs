@@ -9,7 +9,9 @@ use tokio::sync::Semaphore;
 
 use super::EndpointKind;
 use crate::class::{Class, Exercise, Live, Relayable, Test};
-use crate::endpoint::{DeliveryError, Endpoint, EndpointContext, Message, Outbound, Receipt, Refusal, Wants};
+use crate::endpoint::{
+    DeliveryError, Endpoint, EndpointContext, Greeting, Message, Outbound, Receipt, Refusal, Wants,
+};
 use crate::feed::Feed;
 use crate::passage::{Destination, EndpointName, Reach, SystemName};
 
@@ -27,6 +29,11 @@ pub trait DynEndpoint: Send + Sync + 'static {
     /// # Errors
     /// As `Endpoint::deliver`.
     async fn deliver(&self, cx: &EndpointContext, message: &Message) -> Result<Receipt, DeliveryError>;
+    /// See `Endpoint::greet`.
+    ///
+    /// # Errors
+    /// As `Endpoint::greet`.
+    async fn greet(&self, cx: &EndpointContext, greeting: &Greeting) -> Result<Receipt, DeliveryError>;
 }
 
 #[async_trait]
@@ -45,6 +52,10 @@ impl<E: Endpoint> DynEndpoint for E {
 
     async fn deliver(&self, cx: &EndpointContext, message: &Message) -> Result<Receipt, DeliveryError> {
         Endpoint::deliver(self, cx, message).await
+    }
+
+    async fn greet(&self, cx: &EndpointContext, greeting: &Greeting) -> Result<Receipt, DeliveryError> {
+        Endpoint::greet(self, cx, greeting).await
     }
 }
 
@@ -156,6 +167,14 @@ impl AnyEndpoint {
     /// How many attempts may be under way at once.
     pub fn max_in_flight(&self) -> u32 {
         each!(self, bound => bound.about.max_in_flight)
+    }
+
+    /// Says something that is no alert: no class bears on it.
+    ///
+    /// # Errors
+    /// As the endpoint answered.
+    pub async fn greet(&self, cx: &EndpointContext, greeting: &Greeting) -> Result<Receipt, DeliveryError> {
+        each!(self, bound => bound.inner.greet(cx, greeting).await)
     }
 
     /// What the bridge has to prepare for it.

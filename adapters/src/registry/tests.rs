@@ -7,7 +7,7 @@ use cap_schema::MsgType;
 
 use super::*;
 use crate::class::{Classified, Clearance, Live};
-use crate::endpoint::{DeliveryError, EndpointContext, Message, Outbound, Receipt, Refusal};
+use crate::endpoint::{DeliveryError, EndpointContext, Greeting, Message, Outbound, Receipt, Refusal};
 use crate::passage::{Audience, Destination, EndpointName, Origin, Passage, Provenance, Reach};
 use crate::testing::{Answer, InMemory, Peer, Stopped, client};
 
@@ -146,6 +146,10 @@ impl DynEndpoint for Mute {
     }
 
     async fn deliver(&self, _: &EndpointContext, _: &Message) -> Result<Receipt, DeliveryError> {
+        std::future::pending().await
+    }
+
+    async fn greet(&self, _: &EndpointContext, _: &Greeting) -> Result<Receipt, DeliveryError> {
         std::future::pending().await
     }
 }

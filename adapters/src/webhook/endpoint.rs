@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName};
 use url::Url;
 
 use super::WebhookSettings;
 use super::signature::Signer;
 use crate::endpoint::{
-    BodyForm, DeliveryError, Endpoint, EndpointContext, Message, Profile, Receipt, Refusal, Wants,
+    BodyForm, DeliveryError, Endpoint, EndpointContext, Greeting, Message, Profile, Receipt, Refusal, Wants,
 };
 use crate::http::{HttpError, Reply, Request};
 use crate::settings::{Faults, Files};
@@ -32,12 +33,16 @@ impl Webhook {
         self.signer.public_keys()
     }
 
-    fn request(&self, cx: &EndpointContext, message: &Message) -> Result<Request, HttpError> {
+    pub(super) fn request(
+        &self,
+        cx: &EndpointContext,
+        (id, content_type, body): (&str, &str, &Bytes),
+    ) -> Result<Request, HttpError> {
         let timestamp = cx.clock.now().as_second();
-        let signature = self.signer.sign(&message.id, timestamp, &message.body);
-        Ok(Request::post(self.url.clone(), message.body.clone())
-            .header(CONTENT_TYPE, &message.content_type)?
-            .header(ID, &message.id)?
+        let signature = self.signer.sign(id, timestamp, body);
+        Ok(Request::post(self.url.clone(), body.clone())
+            .header(CONTENT_TYPE, content_type)?
+            .header(ID, id)?
             .header(TIMESTAMP, &timestamp.to_string())?
             .header(SIGNATURE, &signature)?
             .limit(self.limit))
@@ -56,15 +61,20 @@ impl Endpoint for Webhook {
     }
 
     async fn deliver(&self, cx: &EndpointContext, message: &Message) -> Result<Receipt, DeliveryError> {
-        let request = self.request(cx, message).map_err(failed)?;
+        let parts = (message.id.as_str(), message.content_type.as_str(), &message.body);
+        let request = self.request(cx, parts).map_err(failed)?;
         let reply = cx.http.send(request).await.map_err(failed)?;
         judge(cx, &reply)
+    }
+
+    async fn greet(&self, cx: &EndpointContext, greeting: &Greeting) -> Result<Receipt, DeliveryError> {
+        super::greeting::say(self, cx, greeting).await
     }
 }
 
 /// Whatever kept us from an answer is for a later attempt: an address, a certificate or a rule of the configuration
 /// can all be put right while the message is still worth something.
-fn failed(cause: HttpError) -> DeliveryError {
+pub(super) fn failed(cause: HttpError) -> DeliveryError {
     DeliveryError::Temporary {
         retry_after: None,
         outcome_unknown: cause.maybe_sent(),
@@ -72,7 +82,7 @@ fn failed(cause: HttpError) -> DeliveryError {
     }
 }
 
-fn judge(cx: &EndpointContext, reply: &Reply) -> Result<Receipt, DeliveryError> {
+pub(super) fn judge(cx: &EndpointContext, reply: &Reply) -> Result<Receipt, DeliveryError> {
     let status_code = reply.status_code;
     let cause = || Refusal::Status { status_code, said: reply.said() };
     match status_code {

@@ -23,6 +23,8 @@ pub(super) enum Need {
     See,
     /// To see at least what is one's own.
     SeeOwn,
+    /// To change what is one's own.
+    ChangeOwn,
     /// To do the daily work.
     Operate,
     /// To say who may do what.
@@ -34,11 +36,11 @@ impl Need {
     pub(super) fn is_met_by(self, role: Role) -> bool {
         match (self, role) {
             (_, Role::Admin) => true,
-            (Need::See | Need::SeeOwn | Need::Operate, Role::Operator) => true,
+            (Need::See | Need::SeeOwn | Need::ChangeOwn | Need::Operate, Role::Operator) => true,
             (Need::See | Need::SeeOwn, Role::Auditor) => true,
-            (Need::SeeOwn, Role::Responder) => true,
+            (Need::SeeOwn | Need::ChangeOwn, Role::Responder) => true,
             (Need::Govern, Role::Operator)
-            | (Need::Operate | Need::Govern, Role::Auditor)
+            | (Need::ChangeOwn | Need::Operate | Need::Govern, Role::Auditor)
             | (Need::See | Need::Operate | Need::Govern, Role::Responder) => false,
         }
     }
@@ -77,6 +79,24 @@ impl Route {
         answers: H,
     ) -> Self {
         Route::new(MethodFilter::POST, path, need, answers)
+    }
+
+    /// Something to be removed.
+    pub(super) fn delete<H: Handler<T, Arc<AdminState>>, T: 'static>(
+        path: &'static str,
+        need: Need,
+        answers: H,
+    ) -> Self {
+        Route::new(MethodFilter::DELETE, path, need, answers)
+    }
+
+    /// Something to be put in the place of what is there.
+    pub(super) fn put<H: Handler<T, Arc<AdminState>>, T: 'static>(
+        path: &'static str,
+        need: Need,
+        answers: H,
+    ) -> Self {
+        Route::new(MethodFilter::PUT, path, need, answers)
     }
 
     /// The route with its guard.
@@ -150,7 +170,7 @@ fn holder(state: &AdminState, token: &str) -> Option<Caller> {
     {
         return Some(Caller { by: "admin.token_file".into(), role: Role::Admin, responder: None });
     }
-    let ledger = state.registrar.ledger();
+    let ledger = state.live.ledger();
     let found = ledger.token_with(&Bearer::digest_of(token))?;
     found.is_good(crate::clock::SystemClock.now()).then(|| found.caller())
 }
@@ -161,12 +181,12 @@ mod tests {
 
     #[test]
     fn each_role_has_its_rights_and_no_more() {
-        let needs = [Need::See, Need::SeeOwn, Need::Operate, Need::Govern];
+        let needs = [Need::See, Need::SeeOwn, Need::ChangeOwn, Need::Operate, Need::Govern];
         for (role, expected) in [
-            (Role::Admin, [true, true, true, true]),
-            (Role::Operator, [true, true, true, false]),
-            (Role::Auditor, [true, true, false, false]),
-            (Role::Responder, [false, true, false, false]),
+            (Role::Admin, [true, true, true, true, true]),
+            (Role::Operator, [true, true, true, true, false]),
+            (Role::Auditor, [true, true, false, false, false]),
+            (Role::Responder, [false, true, true, false, false]),
         ] {
             assert_eq!(needs.map(|need| need.is_met_by(role)), expected, "{role:?}");
         }

@@ -51,7 +51,7 @@ async fn whoami(Extension(caller): Extension<Caller>) -> Response {
 
 async fn list(Ctx(state): Shared) -> Response {
     let now = SystemClock.now();
-    let ledger = state.registrar.ledger();
+    let ledger = state.live.ledger();
     Json(ledger.tokens().map(|token| shown(token, now)).collect::<Vec<_>>()).into_response()
 }
 
@@ -83,7 +83,7 @@ async fn create(
         revoked_at: None,
     };
     let made = state
-        .registrar
+        .live
         .change(|ledger| {
             // A name is used once: the record speaks of tokens by their names.
             if ledger.token(&token.name).is_some() {
@@ -111,7 +111,7 @@ async fn revoke(
 ) -> Response {
     let now = SystemClock.now();
     let ended = state
-        .registrar
+        .live
         .change(|ledger| {
             let known = Name::new(&name).ok().and_then(|name| ledger.token(&name).cloned());
             let Some(known) = known else {

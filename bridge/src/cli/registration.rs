@@ -4,11 +4,273 @@
 
 use std::process::ExitCode;
 
-use clap::{Subcommand, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
+use http::Method;
 use serde_json::{Value, json};
 
-use super::remote::{ask, each, encoded, json_of, show, text};
-use super::{AdminArgs, Format, complain, say};
+use super::inputs;
+use super::remote::{ask, call, each, encoded, json_of, show, text};
+use super::{AdminArgs, Format, USAGE, complain, say};
+
+/// What is paused or resumed, and why.
+#[derive(Args)]
+pub(super) struct Decided {
+    /// Its name.
+    name: String,
+    /// Why; it goes into the audit log.
+    #[arg(long)]
+    reason: String,
+}
+
+#[derive(Subcommand)]
+pub(super) enum ResponderAction {
+    /// Lists them.
+    List,
+    /// Shows one.
+    Show {
+        /// Its name.
+        name: String,
+    },
+    /// Registers one, from a JSON document.
+    Add {
+        /// The document, or - for standard input.
+        #[arg(value_name = "FILE|-")]
+        document: String,
+    },
+    /// Puts another document in the place of one's own.
+    Change {
+        /// The document, or - for standard input.
+        #[arg(value_name = "FILE|-")]
+        document: String,
+    },
+    /// Removes one that has no endpoints.
+    Remove {
+        /// Its name.
+        name: String,
+    },
+}
+
+#[derive(Subcommand)]
+pub(super) enum EndpointAction {
+    /// Lists them, each with where it comes from.
+    List,
+    /// Shows one.
+    Show {
+        /// Its name.
+        name: String,
+    },
+    /// Registers one, from a JSON document.
+    Add {
+        /// The document, or - for standard input.
+        #[arg(value_name = "FILE|-")]
+        document: String,
+    },
+    /// Sends the signed challenge by which a webhook proves itself; until then it gets nothing.
+    Challenge {
+        /// Its name.
+        name: String,
+    },
+    /// Tries the connection out with something that is no alert.
+    Test {
+        /// Its name.
+        name: String,
+    },
+    /// Makes the next signing key; the one before signs beside it for 24 hours.
+    Rotate {
+        /// Its name.
+        name: String,
+    },
+    /// Sends it nothing until it is resumed.
+    Pause(Decided),
+    /// Sends to it again, also after a 410.
+    Resume(Decided),
+    /// Removes one.
+    Remove {
+        /// Its name.
+        name: String,
+    },
+}
+
+#[derive(Subcommand)]
+pub(super) enum SubscriptionAction {
+    /// Lists them, each with where it comes from.
+    List,
+    /// Shows one.
+    Show {
+        /// Its name.
+        name: String,
+    },
+    /// Registers one, from a JSON document.
+    Add {
+        /// The document, or - for standard input.
+        #[arg(value_name = "FILE|-")]
+        document: String,
+    },
+    /// Puts another document in the place of one's own.
+    Change {
+        /// The document, or - for standard input.
+        #[arg(value_name = "FILE|-")]
+        document: String,
+    },
+    /// Takes no new alerts by it until it is resumed; chains that went by it go on.
+    Pause(Decided),
+    /// Takes new alerts by it again.
+    Resume(Decided),
+    /// Removes one; chains that went by it go on to their end.
+    Remove {
+        /// Its name.
+        name: String,
+    },
+}
+
+/// The calls that all three have, by the path of their collection.
+struct Collection<'a> {
+    admin: &'a AdminArgs,
+    path: &'static str,
+    line: fn(&Value) -> String,
+}
+
+impl Collection<'_> {
+    fn one(&self, name: &str) -> String {
+        format!("{}/{}", self.path, encoded(name))
+    }
+
+    fn list(&self) -> ExitCode {
+        show(self.admin, ask(self.admin, self.path, None), |v| each(v, self.line))
+    }
+
+    fn show(&self, name: &str) -> ExitCode {
+        show(self.admin, ask(self.admin, &self.one(name), None), words)
+    }
+
+    fn add(&self, document: &str) -> ExitCode {
+        match read_document(document) {
+            Ok(order) => show(self.admin, ask(self.admin, self.path, Some(order)), words),
+            Err(code) => code,
+        }
+    }
+
+    fn change(&self, document: &str) -> ExitCode {
+        match read_document(document) {
+            Ok(order) => {
+                let path = self.one(text(&order, "name"));
+                show(self.admin, call(self.admin, Method::PUT, &path, Some(order)), words)
+            }
+            Err(code) => code,
+        }
+    }
+
+    fn act(&self, name: &str, what: &str, body: Value) -> ExitCode {
+        let path = format!("{}/{what}", self.one(name));
+        show(self.admin, ask(self.admin, &path, Some(body)), words)
+    }
+
+    fn decide(&self, what: &str, decided: &Decided) -> ExitCode {
+        self.act(&decided.name, what, json!({"reason": decided.reason}))
+    }
+
+    fn remove(&self, name: &str) -> ExitCode {
+        let answer = call(self.admin, Method::DELETE, &self.one(name), None);
+        show(self.admin, answer, |_| format!("{name} removed"))
+    }
+}
+
+fn read_document(path: &str) -> Result<Value, ExitCode> {
+    let bytes = inputs::read(path).map_err(|error| {
+        complain(&format!("capbridge: {path}: {error}"));
+        ExitCode::from(USAGE)
+    })?;
+    serde_json::from_slice(&bytes).map_err(|error| {
+        complain(&format!("capbridge: {path} is no JSON document: {error}"));
+        ExitCode::from(USAGE)
+    })
+}
+
+/// `capbridge responders`.
+pub(super) fn responders(admin: &AdminArgs, action: ResponderAction) -> ExitCode {
+    let all = Collection { admin, path: "/v1/responders", line: responder_line };
+    match action {
+        ResponderAction::List => all.list(),
+        ResponderAction::Show { name } => all.show(&name),
+        ResponderAction::Add { document } => all.add(&document),
+        ResponderAction::Change { document } => all.change(&document),
+        ResponderAction::Remove { name } => all.remove(&name),
+    }
+}
+
+/// `capbridge endpoints`.
+pub(super) fn endpoints(admin: &AdminArgs, action: EndpointAction) -> ExitCode {
+    let all = Collection { admin, path: "/v1/endpoints", line: endpoint_line };
+    match action {
+        EndpointAction::List => all.list(),
+        EndpointAction::Show { name } => all.show(&name),
+        EndpointAction::Add { document } => all.add(&document),
+        EndpointAction::Challenge { name } => all.act(&name, "challenge", json!({})),
+        EndpointAction::Test { name } => all.act(&name, "test", json!({})),
+        EndpointAction::Rotate { name } => all.act(&name, "rotate", json!({})),
+        EndpointAction::Pause(decided) => all.decide("pause", &decided),
+        EndpointAction::Resume(decided) => all.decide("resume", &decided),
+        EndpointAction::Remove { name } => all.remove(&name),
+    }
+}
+
+/// `capbridge subscriptions`.
+pub(super) fn subscriptions(admin: &AdminArgs, action: SubscriptionAction) -> ExitCode {
+    let all = Collection { admin, path: "/v1/subscriptions", line: subscription_line };
+    match action {
+        SubscriptionAction::List => all.list(),
+        SubscriptionAction::Show { name } => all.show(&name),
+        SubscriptionAction::Add { document } => all.add(&document),
+        SubscriptionAction::Change { document } => all.change(&document),
+        SubscriptionAction::Pause(decided) => all.decide("pause", &decided),
+        SubscriptionAction::Resume(decided) => all.decide("resume", &decided),
+        SubscriptionAction::Remove { name } => all.remove(&name),
+    }
+}
+
+fn responder_line(responder: &Value) -> String {
+    format!("{}  {}  from: {}", text(responder, "name"), text(responder, "title"), text(responder, "from"))
+}
+
+fn endpoint_line(endpoint: &Value) -> String {
+    format!(
+        "{}  {}  {}  {}  from: {}",
+        text(endpoint, "name"),
+        text(endpoint, "kind"),
+        text(endpoint, "class"),
+        text(endpoint, "state"),
+        text(endpoint, "from"),
+    )
+}
+
+fn subscription_line(subscription: &Value) -> String {
+    let several = subscription.get("endpoints").and_then(Value::as_array).into_iter().flatten();
+    let several = several.filter_map(Value::as_str).collect::<Vec<_>>().join(", ");
+    format!(
+        "{}  to {}{several}  {}  {}  from: {}",
+        text(subscription, "name"),
+        text(subscription, "endpoint"),
+        text(subscription, "class"),
+        text(subscription, "state"),
+        text(subscription, "from"),
+    )
+}
+
+/// One member a line; what is not said is left out.
+fn words(value: &Value) -> String {
+    let Some(members) = value.as_object() else { return value.to_string() };
+    let said = members.iter().filter(|(_, value)| match value {
+        Value::Null => false,
+        Value::Array(all) => !all.is_empty(),
+        Value::Object(all) => !all.is_empty(),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
+    });
+    let lines = said.map(|(key, value)| match value.as_str() {
+        Some(text) => format!("{key}: {text}"),
+        None => format!("{key}: {value}"),
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum RoleArg {

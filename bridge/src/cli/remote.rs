@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use capbridge_adapters::http::{HttpClient, HttpSettings, Request};
 use clap::ValueEnum;
+use http::Method;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use serde_json::{Value, json};
 
@@ -27,6 +28,17 @@ pub(super) struct Answer {
 
 /// Asks the socket; complains and gives an exit code where it does not answer well.
 pub(super) fn ask(admin: &AdminArgs, path: &str, body: Option<Value>) -> Result<Answer, ExitCode> {
+    let method = if body.is_some() { Method::POST } else { Method::GET };
+    call(admin, method, path, body)
+}
+
+/// The same by any method.
+pub(super) fn call(
+    admin: &AdminArgs,
+    method: Method,
+    path: &str,
+    body: Option<Value>,
+) -> Result<Answer, ExitCode> {
     let base = admin.admin.trim_end_matches('/');
     let unavailable = |why: String| {
         complain(&format!("capbridge: the bridge at {base} does not answer: {why}"));
@@ -44,12 +56,11 @@ pub(super) fn ask(admin: &AdminArgs, path: &str, body: Option<Value>) -> Result<
     };
     let settings = HttpSettings::new(&[host, "127.0.0.0/8".into(), "::1/128".into()], None)
         .map_err(|_| unavailable("the address is not usable".into()))?;
-    let mut request = match body {
-        Some(body) => Request::post(url, body.to_string().into()),
-        None => Request::get(url),
-    }
-    .limit(Duration::from_secs(30))
-    .max_reply_bytes(MAX_REPLY_BYTES);
+    let body = body.map(|body| body.to_string().into()).unwrap_or_default();
+    let mut request = Request::new(method, url)
+        .with_body(body)
+        .limit(Duration::from_secs(30))
+        .max_reply_bytes(MAX_REPLY_BYTES);
     let bad_header = |e| unavailable(chain(&e));
     request = request.header(CONTENT_TYPE, "application/json").map_err(bad_header)?;
     if let Some(path) = &admin.token_file {

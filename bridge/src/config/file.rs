@@ -295,6 +295,15 @@ impl<'t> File<'t> {
             .map(|(k, _)| k.clone())
     }
 
+    /// Where a key or table is: `file capbridge.toml:12`.
+    pub fn place_of(&self, key: &str) -> String {
+        let line = self.span_of(key).map(|span| line_and_column(self.text, span.start).0);
+        match line {
+            Some(line) => format!("file {}:{line}", self.name),
+            None => format!("file {}", self.name),
+        }
+    }
+
     /// Whether a key or table is in the file.
     pub fn has(&self, key: &str) -> bool {
         self.spans.iter().any(|(known, _)| known == key)

@@ -83,6 +83,23 @@ impl Default for AdminTable {
     }
 }
 
+/// `[registration]`: what may be registered over the admin API.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RegistrationTable {
+    /// Kinds of endpoints. Those that are not named can be declared in the file only.
+    pub kinds: Vec<String>,
+    /// Public channels that subscriptions may open, such as `EAS`. With none, no endpoint with `reach = "public"` can be
+    /// registered either.
+    pub public_channels: Vec<String>,
+}
+
+impl Default for RegistrationTable {
+    fn default() -> Self {
+        RegistrationTable { kinds: vec!["email".into(), "webhook".into()], public_channels: Vec::new() }
+    }
+}
+
 /// `[log]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

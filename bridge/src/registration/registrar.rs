@@ -53,6 +53,11 @@ impl Step {
         self
     }
 
+    /// What it says, where there is nothing to write.
+    pub fn events(self) -> Vec<Event> {
+        self.events
+    }
+
     /// Adds a line of the record. `facts` is an object.
     #[must_use]
     pub fn note(mut self, at: Timestamp, what: &str, by: &Caller, facts: Value) -> Self {

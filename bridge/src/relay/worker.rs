@@ -27,6 +27,7 @@ use crate::clock::BridgeClock;
 use crate::config::{RelayTable, Rule};
 use crate::envelope::{Lane, StoredAlert};
 use crate::patience::Patience;
+use crate::registration::Live;
 use crate::rendering::{Around, Making, NotRendered, Renderer};
 use crate::routes::Routes;
 use crate::store::{
@@ -57,6 +58,8 @@ pub struct Relay {
     pub clock: BridgeClock,
     /// The endpoints, and the rules for what they open.
     pub routes: Arc<Routes>,
+    /// What is registered: for what another instance registered a moment ago, and for what outlives a 410.
+    pub live: Arc<Live>,
     /// Makes the messages.
     pub renderer: Arc<Renderer>,
     /// What endpoints are given.
@@ -224,6 +227,9 @@ impl Relay {
                 "the endpoint asked never to be called again: what is meant for it becomes dead letters"
             ),
         }
+        if change == Change::Gone {
+            self.live.note_gone(endpoint);
+        }
         self.metrics.endpoint(endpoint, change);
     }
 
@@ -263,7 +269,10 @@ impl Relay {
                 error: "the endpoint did not take it before its time was over".into(),
             });
         }
-        let table = self.routes.now();
+        let mut table = self.routes.now();
+        if table.rules.onward(&stored.envelope, &delivery.endpoint, &delivery.rule).is_empty() {
+            table = self.live.newest().await?;
+        }
         let Some(endpoint) = table.endpoints.get(&delivery.endpoint) else {
             return Ok(AttemptEnd::Dead { error: "its endpoint is no longer configured".into() });
         };

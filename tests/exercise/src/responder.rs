@@ -25,11 +25,19 @@ pub struct Settings {
     pub tolerance_secs: i64,
     /// Prints each request.
     pub log: bool,
+    /// Whether it answers a challenge with itself, whoever signed it: as an owner does who put up what the bridge told it.
+    pub proves_itself: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { public_keys: Vec::new(), secrets: Vec::new(), tolerance_secs: 300, log: false }
+        Self {
+            public_keys: Vec::new(),
+            secrets: Vec::new(),
+            tolerance_secs: 300,
+            log: false,
+            proves_itself: true,
+        }
     }
 }
 
@@ -177,6 +185,21 @@ impl Responder {
     }
 }
 
+/// What a receiver with these settings would say of a delivery that arrived somewhere else.
+#[must_use]
+pub fn verdict_of(settings: &Settings, delivery: &Delivery) -> Verdict {
+    let responder = Responder { settings: settings.clone(), clock: Clock::system(), state: Mutex::default() };
+    let Delivery { at, path, headers, body, .. } = delivery.clone();
+    responder.verdict(&Request { at, method: "POST".to_owned(), path, query: Vec::new(), headers, body })
+}
+
+/// The challenge in a document that is one.
+fn challenge(body: &[u8]) -> Option<String> {
+    let document: serde_json::Value = serde_json::from_slice(body).ok()?;
+    (document.get("type")? == "capbridge.challenge").then_some(())?;
+    Some(document.get("data")?.get("challenge")?.as_str()?.to_owned())
+}
+
 fn is_believed(verdict: Verdict) -> bool {
     match verdict {
         Verdict::Good | Verdict::Unchecked => true,
@@ -188,6 +211,10 @@ impl Site for Responder {
     fn answer(&self, request: &Request) -> Answer {
         if request.method != "POST" {
             return Answer::unexpected(request);
+        }
+        if let Some(challenge) = challenge(&request.body) {
+            let body = Bytes::from(if self.settings.proves_itself { challenge } else { "ok".to_owned() });
+            return Answer { status: 200, headers: Vec::new(), body, expected: true };
         }
         let verdict = self.verdict(request);
         let id = request.header("webhook-id").unwrap_or_default().to_owned();
