@@ -7,6 +7,7 @@
 use std::collections::{HashMap, HashSet};
 
 use cap_schema::MsgType;
+use capbridge_adapters::source::Form;
 use jiff::SignedDuration;
 
 use crate::envelope::{ChainName, Envelope};
@@ -89,9 +90,11 @@ impl<'m> Lineage<'m> {
         issued.iter().filter(|i| belonging.contains(&i.original.name)).cloned().collect()
     }
 
-    /// Of each message that an endpoint took: the first that took its place there.
+    /// Of each message that an endpoint took: the first that took its place there. Nothing takes the place of a Cancel.
     fn takers<'i>(&'i self, issued: &'i [Issued]) -> HashMap<&'i ChainName, &'i ChainName> {
         let there: HashSet<&ChainName> = issued.iter().map(|i| &i.original.name).collect();
+        let cancels: HashSet<&ChainName> =
+            issued.iter().filter(|i| i.msg_type == MsgType::Cancel).map(|i| &i.original.name).collect();
         let replacing = || issued.iter().map(|i| &i.original).filter(|o| is_replacing(o));
         let mut takers: HashMap<&ChainName, &ChainName> = HashMap::new();
         for later in replacing() {
@@ -99,15 +102,18 @@ impl<'m> Lineage<'m> {
             let (mut open, mut seen): (Vec<&ChainName>, HashSet<_>) =
                 (before(later).collect(), HashSet::new());
             while let Some(name) = open.pop() {
-                if !seen.insert(name) {
-                } else if there.contains(name) {
+                if !seen.insert(name) || cancels.contains(name) {
+                    continue;
+                }
+                if there.contains(name) {
                     takers.entry(name).or_insert(&later.name);
                 } else {
                     open.extend(self.0.get(name).into_iter().flatten().flat_map(|m| before(m)));
                 }
             }
         }
-        for earlier in issued.iter().map(|i| &i.original) {
+        let lasting = issued.iter().filter(|i| i.msg_type != MsgType::Cancel).map(|i| &i.original);
+        for earlier in lasting {
             if !takers.contains_key(&earlier.name)
                 && let Some(later) = replacing().find(|later| self.means_too(later, earlier))
             {
@@ -118,9 +124,10 @@ impl<'m> Lineage<'m> {
     }
 }
 
-/// Whether both are versions of one entry of a hub.
+/// Whether both are versions of one entry of a hub that has no CAP: it names its first version only.
 fn same_entry(one: &Envelope, other: &Envelope) -> bool {
-    one.remote_id.is_some()
+    (one.form, other.form) == (Form::MasasEntry, Form::MasasEntry)
+        && one.remote_id.is_some()
         && (&one.remote_id, &one.provenance.system) == (&other.remote_id, &other.provenance.system)
 }
 

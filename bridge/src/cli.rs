@@ -12,7 +12,9 @@ mod remote;
 mod store;
 mod translate;
 
-use std::io::Write;
+use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -378,12 +380,33 @@ pub fn main() -> ExitCode {
 
 /// Writes a line to standard error. A closed pipe is nothing to complain about.
 fn complain(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{text}");
+    let _ = writeln!(std::io::stderr(), "{}", harmless(text));
 }
 
 /// Writes a line to standard output.
 fn say(text: &str) {
-    let _ = writeln!(std::io::stdout(), "{text}");
+    let _ = writeln!(std::io::stdout(), "{}", harmless(text));
+}
+
+/// A text as a terminal may get it: what would steer it, or turn the direction of writing, is written as JSON does.
+/// So the same holds for both formats.
+fn harmless(text: &str) -> Cow<'_, str> {
+    let steers = |c: char| {
+        (c.is_control() && c != '\n' && c != '\t')
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    if !text.contains(steers) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if steers(c) {
+            let _ = write!(out, "\\u{:04x}", u32::from(c));
+        } else {
+            out.push(c);
+        }
+    }
+    Cow::Owned(out)
 }
 
 fn faults(error: &ConfigError) -> ExitCode {
@@ -444,5 +467,23 @@ fn run(path: Option<PathBuf>) -> ExitCode {
                 | StartError::Signals(_) => UNAVAILABLE,
             })
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::harmless;
+
+    #[test]
+    fn what_steers_a_terminal_is_shown_and_the_rest_stays() {
+        let check = |given: &str, expected: &str| assert_eq!(harmless(given), expected, "{given:?}");
+        check("Fuite de chlore – Sarnia\n\tà côté", "Fuite de chlore – Sarnia\n\tà côté");
+        check("\u{9b}31mred", "\\u009b31mred");
+        check("\u{1b}]0;title\u{7}", "\\u001b]0;title\\u0007");
+        check("a\u{202e}evil\u{2066}", "a\\u202eevil\\u2066");
+        check("one\rtwo\u{7f}", "one\\u000dtwo\\u007f");
+        let json = serde_json::json!({"headline": "\u{9b}\u{202e}"}).to_string();
+        let read: serde_json::Value = serde_json::from_str(&harmless(&json)).unwrap();
+        assert_eq!(read["headline"], "\u{9b}\u{202e}", "JSON stays what it was");
     }
 }

@@ -8,7 +8,7 @@ use cap_schema::MsgType;
 use capbridge_adapters::class::{Class, Classified};
 use capbridge_adapters::passage::{Origin, Provenance};
 use capbridge_adapters::source::Form;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// The key of an alert: lower-case hex of SHA-256 over sender, identifier and the instant of sent, joined by NUL, and
@@ -146,6 +146,26 @@ pub struct Envelope {
     /// What the classifier and the router go by: event codes, categories and so on are read again from the bytes;
     /// this is the headline for people.
     pub headline: Option<String>,
+}
+
+/// How long an Alert or Update without `expires` counts as in force, days from its acceptance. CAP 1.2 3.2.2 leaves its
+/// end to the recipient; a Cancel within this time finds everybody who has it.
+const OPEN_ENDED_DAYS: i64 = 365;
+
+impl Envelope {
+    /// From when on retention counts: nothing that may be in force is forgotten before.
+    pub fn over_at(&self) -> Timestamp {
+        let open_ended = matches!(self.msg_type, MsgType::Alert | MsgType::Update);
+        let expires_at = match self.expires_at {
+            Some(expires_at) => expires_at,
+            None if open_ended => {
+                let days = SignedDuration::from_hours(24 * OPEN_ENDED_DAYS);
+                self.accepted_at.checked_add(days).unwrap_or(Timestamp::MAX)
+            }
+            None => self.accepted_at,
+        };
+        expires_at.max(self.accepted_at)
+    }
 }
 
 /// An alert with its bytes.

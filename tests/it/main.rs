@@ -37,6 +37,7 @@ mod email;
 mod feeds;
 mod full_store;
 mod hub;
+mod in_force;
 mod lists;
 mod opened;
 mod places;

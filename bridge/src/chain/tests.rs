@@ -2,7 +2,6 @@
 
 use capbridge_adapters::class::{Class, Classified};
 use capbridge_adapters::passage::{Audience, Origin, Provenance, SystemName};
-use capbridge_adapters::source::Form;
 use jiff::Timestamp;
 
 use super::*;
@@ -114,7 +113,7 @@ fn a_sender_that_goes_on_naming_its_first_message_is_understood() {
 fn versions_of_one_entry_are_no_parts() {
     let version = |name: &str, secs: i64, follows: &[&str]| {
         let mut version = message(name, secs, follows);
-        version.remote_id = Some("entry 7".into());
+        (version.form, version.remote_id) = (Form::MasasEntry, Some("entry 7".into()));
         version
     };
     let members = [version("A", 0, &[]), version("U1", 4, &["A"]), version("C", 8, &["A"])];
@@ -124,6 +123,10 @@ fn versions_of_one_entry_are_no_parts() {
     let mut other = members[2].clone();
     other.remote_id = Some("entry 8".into());
     assert!(!lineage.replaces(&other, &members[1]), "another entry may be another part");
+    // Two CAP messages under one name of a source, such as its address.
+    let mut cap = members.clone();
+    cap.iter_mut().for_each(|m| m.form = Form::Cap);
+    assert!(!Lineage::new(&cap).replaces(&cap[2], &cap[1]));
 }
 
 #[test]

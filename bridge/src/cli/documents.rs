@@ -15,7 +15,7 @@ use indicatif::ProgressBar;
 use serde::Serialize;
 
 use super::inputs::{self, Input};
-use super::{Format, ProfileArg, SignatureArgs, USAGE, ValidateArgs, complain, say};
+use super::{Format, ProfileArg, SignatureArgs, USAGE, ValidateArgs, complain, harmless, say};
 
 /// One line of `validate --format json`.
 #[derive(Serialize)]
@@ -45,22 +45,28 @@ pub fn validate(args: &ValidateArgs) -> ExitCode {
         }
     };
     let names = inputs::expand(&args.inputs);
-    let (mut sound, mut shut) = (true, false);
+    let (mut sound, mut shut) = (true, None);
     let bar = ProgressBar::new(u64::try_from(names.len()).unwrap_or(0));
     // A few documents for each core at a time, in order: memory does not grow with their number.
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     for group in names.chunks(cores * 4) {
         for (good, text) in in_parallel(group, cores, |name| judged(name, args, &trust)) {
             sound &= good;
-            shut = shut || writeln!(std::io::stdout(), "{}", text.trim_end()).is_err();
+            if shut.is_none() {
+                shut = writeln!(std::io::stdout(), "{}", harmless(text.trim_end())).err();
+            }
         }
         bar.inc(u64::try_from(group.len()).unwrap_or(0));
-        if shut {
-            // Nobody reads any more.
+        if shut.is_some() {
             break;
         }
     }
     bar.finish_and_clear();
+    // Who reads no more has seen enough; a verdict that could not be written is lost.
+    if let Some(error) = shut.filter(|e| e.kind() != std::io::ErrorKind::BrokenPipe) {
+        complain(&format!("capbridge: the verdicts cannot be written: {error}"));
+        return ExitCode::from(1);
+    }
     if sound { ExitCode::SUCCESS } else { ExitCode::from(1) }
 }
 

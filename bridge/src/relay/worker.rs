@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use capbridge_adapters::endpoint::{DeliveryError, EndpointContext, Message, Receipt, Refusal};
-use capbridge_adapters::passage::EndpointName;
+use capbridge_adapters::passage::{Barred, EndpointName};
 use capbridge_adapters::registry::AnyEndpoint;
 use capbridge_adapters::source::Clock;
 use jiff::{SignedDuration, Timestamp};
@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
-use super::attempt::{Admission, admit_end, is_stale, prior};
+use super::attempt::{Admission, NotAdmitted, admit_end, is_stale, prior};
 use super::gates::{Change, Entry, Gates, Pass};
 use super::{dead_letter, retry, stampings};
 use crate::chain::Lineage;
@@ -282,6 +282,10 @@ impl Relay {
         };
         let admission = match admit_end(endpoint, &stored.envelope) {
             Ok(admission) => admission,
+            // A second way by which it came showed that it would go back: nothing to act on.
+            Err(NotAdmitted::Barred(barred @ Barred::SameSystem)) => {
+                return Ok(AttemptEnd::Moot { error: barred.to_string() });
+            }
             Err(barred) => return Ok(AttemptEnd::Dead { error: barred.to_string() }),
         };
         let issued = self.store.issued(&delivery.endpoint, &delivery.chain).await?;

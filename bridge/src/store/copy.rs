@@ -12,7 +12,7 @@ use crate::store::embedded::EmbeddedStore;
 use crate::store::redis::{RedisSettings, RedisStore};
 use crate::store::{Depth, Store, StoreError};
 
-pub use record::{Digest, Entry, Kind, Name, Ours, Record, Seen, over_ms};
+pub use record::{Digest, Entry, Kind, Name, Ours, Record, Seen};
 
 /// How many records are read and written in one step.
 const BATCH: u32 = 200;

@@ -56,6 +56,8 @@ pub(crate) enum Fault {
     Unsettled,
     #[error("the file is not the store that was open: its schema version is {found}")]
     Replaced { found: i64 },
+    #[error("the file {} that was open is no longer there: put it back, or stop the bridge", .0.display())]
+    Moved(PathBuf),
     #[error("the writer thread has ended")]
     Ended,
     #[error("the store's folder cannot be used")]

@@ -158,11 +158,13 @@ impl Store for RedisStore {
         const STEP: &str = "accept an alert";
         let Arrival { alert, if_new, if_linked } = arrival;
         let e = &alert.envelope;
-        let over = e.expires_at.map_or(e.accepted_at, |expires| expires.max(e.accepted_at));
         let mut call = self.scripts.accept.call();
         call.arg(&e.key.0).arg(&e.digest).arg(&e.content_digest);
         call.arg(e.twin.as_ref().map_or("", |t| t.0.as_str())).arg(self.call_name());
-        call.arg(&e.reference.sender).arg(&e.reference.identifier).arg(lane_name(e.lane)).arg(ms(over));
+        call.arg(&e.reference.sender)
+            .arg(&e.reference.identifier)
+            .arg(lane_name(e.lane))
+            .arg(ms(e.over_at()));
         call.arg(json(STEP, e)?).arg(alert.raw.as_ref());
         call.arg(u8::from(alert.derived.is_some())).arg(alert.derived.as_deref().unwrap_or_default());
         let Provenance { origin, system, .. } = &e.provenance;

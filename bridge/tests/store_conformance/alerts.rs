@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use cap_schema::MsgType;
 use capbridge::envelope::{AlertKey, Lane, Reference, StoredAlert};
 use capbridge::store::{AttemptEnd, Page, Store, StoreError, Stored};
 
@@ -374,6 +375,24 @@ pub async fn the_sweep_takes_what_is_over_and_keeps_what_is_not(s: Shared) {
         .await
         .unwrap();
     assert_eq!(s.sweep(at(100), 100).await.unwrap(), 1);
+}
+
+pub async fn what_has_no_end_is_kept_for_a_year_and_a_cancel_without_one_is_not(s: Shared) {
+    let open_ended = |mut alert: StoredAlert| {
+        alert.envelope.expires_at = None;
+        alert
+    };
+    let mut cancel = open_ended(update("c", &["a"]));
+    cancel.envelope.msg_type = MsgType::Cancel;
+    for stored in [open_ended(alert("a")), cancel] {
+        s.accept(arrival(stored.clone())).await.unwrap();
+        s.route(&stored.envelope, at(1), Vec::new(), Vec::new()).await.unwrap();
+    }
+    let days = |n: i64| at(n * 24 * 3_600);
+    assert_eq!(s.sweep(days(364), 100).await.unwrap(), 1);
+    assert!(s.alert(&key("a")).await.unwrap().is_some());
+    assert_eq!(s.sweep(days(366), 100).await.unwrap(), 1);
+    assert!(s.alert(&key("a")).await.unwrap().is_none());
 }
 
 pub async fn dedup_keys_and_our_references_outlive_the_sweep(s: Shared) {

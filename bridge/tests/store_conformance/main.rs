@@ -74,6 +74,7 @@ macro_rules! suite {
                 alerts: alerts_are_found_by_identifier_and_by_key_prefix
                 alerts: lists_of_alerts_are_newest_first_in_pages
                 alerts: the_sweep_takes_what_is_over_and_keeps_what_is_not
+                alerts: what_has_no_end_is_kept_for_a_year_and_a_cancel_without_one_is_not
                 alerts: dedup_keys_and_our_references_outlive_the_sweep
                 alerts: the_sweep_keeps_to_its_limit_and_takes_the_oldest
                 deliveries: routing_twice_changes_nothing

@@ -4,7 +4,6 @@ use aws_lc_rs::digest::{Context, SHA256};
 use bytes::Bytes;
 use capbridge_adapters::feed::Keeping;
 use capbridge_adapters::passage::EndpointName;
-use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::envelope::{AlertKey, Quarantined, StoredAlert};
@@ -281,9 +280,4 @@ impl Record {
 /// Canonical JSON: through a value, so that maps have sorted keys.
 fn text(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_value(value).map(|v| v.to_string().into_bytes()).unwrap_or_default()
-}
-
-/// From when on retention counts, ms.
-pub fn over_ms(accepted_at: Timestamp, expires_at: Option<Timestamp>) -> i64 {
-    expires_at.map_or(accepted_at, |expires| expires.max(accepted_at)).as_millisecond()
 }

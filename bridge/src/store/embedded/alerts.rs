@@ -47,7 +47,7 @@ pub(super) fn accept(tx: &Transaction<'_>, arrival: Arrival) -> Result<Stored, F
         alert.derived.as_deref(),
         envelope.sent_at.as_millisecond(),
         envelope.accepted_at.as_millisecond(),
-        envelope.expires_at.map(Timestamp::as_millisecond),
+        envelope.over_at().as_millisecond(),
         held_until.map_or(0, Timestamp::as_millisecond),
     ])?;
     count(tx, "unrouted", 1)?;

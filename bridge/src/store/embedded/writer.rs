@@ -7,7 +7,7 @@
 //! and the log cut to nothing (`schema::settle`): so nothing of the old handle's unsynced pages is built upon. A disk
 //! that is full again refuses that too, and the wait grows.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -33,6 +33,8 @@ pub(super) struct Queued {
 /// The file, open for writing or shut.
 pub(super) struct Writer {
     file: PathBuf,
+    /// Which file it was when the store was opened: device and number.
+    identity: Option<(u64, u64)>,
     readers: Arc<Mutex<Vec<Connection>>>,
     state: State,
 }
@@ -44,7 +46,14 @@ enum State {
 
 impl Writer {
     pub(super) fn new(file: PathBuf, connection: Connection, readers: Arc<Mutex<Vec<Connection>>>) -> Self {
-        Writer { file, readers, state: State::Open(connection) }
+        let identity = identity(&file);
+        Writer { file, identity, readers, state: State::Open(connection) }
+    }
+
+    /// # Errors
+    /// The file was moved away or deleted: what is written through the open handle would be gone at the next start.
+    fn still_there(&self) -> Result<(), Fault> {
+        if identity(&self.file) == self.identity { Ok(()) } else { Err(Fault::Moved(self.file.clone())) }
     }
 
     /// Takes what waits, runs each change in its own savepoint, commits once, then answers. Ends with its callers.
@@ -63,6 +72,9 @@ impl Writer {
 
     fn take(&mut self, group: Vec<Queued>) {
         self.reopen_if_due();
+        if let (State::Open(_), Err(fault)) = (&self.state, self.still_there()) {
+            return self.refuse(group.into_iter().map(|queued| queued.failed), fault);
+        }
         let connection = match &mut self.state {
             State::Open(connection) => connection,
             State::Shut { cause, retry_at, .. } => {
@@ -77,16 +89,19 @@ impl Writer {
                 Ok(answer) => answer(),
                 Err(fault) => failed(Arc::new(fault)),
             }),
-            Err(fault) => {
-                let fault = Arc::new(fault);
-                tracing::error!(
-                    error = %crate::telemetry::ErrorChain(&*fault),
-                    "a write failed: the store takes nothing until its file could be opened again"
-                );
-                self.shut(Arc::clone(&fault), 0);
-                tell(failed.into_iter(), &fault);
-            }
+            Err(fault) => self.refuse(failed.into_iter(), fault),
         }
+    }
+
+    /// Shuts the file and tells those whose changes were not made.
+    fn refuse(&mut self, failed: impl Iterator<Item = Failed>, fault: Fault) {
+        let fault = Arc::new(fault);
+        tracing::error!(
+            error = %crate::telemetry::ErrorChain(&*fault),
+            "a write failed: the store takes nothing until its file could be opened again"
+        );
+        self.shut(Arc::clone(&fault), 0);
+        tell(failed, &fault);
     }
 
     /// Closes every handle on the file.
@@ -103,7 +118,7 @@ impl Writer {
             return;
         }
         let failures = *failures;
-        match schema::reopen(&self.file) {
+        match self.still_there().and_then(|()| schema::reopen(&self.file)) {
             Ok(connection) => {
                 tracing::warn!("the store's file is open again after a failed write");
                 self.state = State::Open(connection);
@@ -111,6 +126,18 @@ impl Writer {
             Err(fault) => self.shut(Arc::new(fault), failures),
         }
     }
+}
+
+/// Device and number of a file, where the system has them.
+#[cfg(unix)]
+fn identity(file: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt as _;
+    std::fs::metadata(file).ok().map(|found| (found.dev(), found.ino()))
+}
+
+#[cfg(not(unix))]
+fn identity(file: &Path) -> Option<(u64, u64)> {
+    file.exists().then_some((0, 0))
 }
 
 type Change = Box<dyn FnOnce(&Transaction<'_>) -> Result<Answer, Fault> + Send>;
@@ -190,5 +217,32 @@ mod tests {
         };
         assert_eq!(store.read("count", kept).await.unwrap(), told);
         fill(&store, "more".to_owned()).await.unwrap();
+    }
+    #[tokio::test]
+    async fn a_file_that_is_moved_away_takes_nothing_until_it_is_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = EmbeddedStore::open(folder.path()).unwrap();
+        fill(&store, "before".to_owned()).await.unwrap();
+        let away = folder.path().join("away");
+        std::fs::create_dir(&away).unwrap();
+        let files = ["capbridge.sqlite", "capbridge.sqlite-wal", "capbridge.sqlite-shm"];
+        let moved = |from: &std::path::Path, to: &std::path::Path| {
+            files.iter().filter(|f| from.join(f).exists()).for_each(|f| {
+                std::fs::rename(from.join(f), to.join(f)).unwrap();
+            });
+        };
+        moved(folder.path(), &away);
+        let told = chain(&fill(&store, "lost".to_owned()).await.unwrap_err());
+        assert!(told.contains("no longer there"), "{told}");
+        // Another file in its place is not taken for it.
+        std::fs::copy(away.join(files[0]), folder.path().join(files[0])).unwrap();
+        let told = chain(&store.probe().await.unwrap_err());
+        assert!(told.contains("no longer there"), "{told}");
+        std::fs::remove_file(folder.path().join(files[0])).unwrap();
+        moved(&away, folder.path());
+        eventually("it takes writes again", Duration::from_secs(10), async || store.probe().await.ok())
+            .await
+            .unwrap();
+        fill(&store, "after".to_owned()).await.unwrap();
     }
 }

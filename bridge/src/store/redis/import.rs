@@ -18,7 +18,7 @@ use super::link::Effect;
 use super::records::{lane_name, state_name};
 use super::{RedisSettings, RedisStore};
 use crate::envelope::Lane;
-use crate::store::copy::{Entry, Kind, Marker, Record, over_ms};
+use crate::store::copy::{Entry, Kind, Marker, Record};
 use crate::store::registrations::Registration;
 use crate::store::{Delivery, Rendering, State, StoreError};
 
@@ -250,8 +250,7 @@ impl RedisStore {
         let also = std::mem::take(&mut envelope.provenance.also);
         let (id, chain) = (envelope.key.0.as_str(), envelope.chain.0.as_str());
         let (key, member) = (keys.of(suffix::ALERT, id), member(id, *seq));
-        let (sent, over) =
-            (envelope.sent_at.as_millisecond(), over_ms(envelope.accepted_at, envelope.expires_at));
+        let (sent, over) = (envelope.sent_at.as_millisecond(), envelope.over_at().as_millisecond());
         let follows: Vec<&str> = envelope.follows.iter().map(|name| name.0.as_str()).collect();
         let identifier = envelope.reference.identifier.as_str();
         pipe.hset(&key, "envelope", serde_json::to_string(&envelope)?).hset(&key, "raw", alert.raw.as_ref());
