@@ -7,7 +7,7 @@ use std::time::Duration;
 use capbridge_exercise::{Fault, Mischief};
 use capbridge_harness::eventually;
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::stage::{Stage, endpoint, events, feed, message, now, originals, route, source};
 

@@ -329,14 +329,14 @@ pub async fn lists_of_alerts_are_newest_first_in_pages(s: Shared) {
 fn aged(name: &str, accepted: i64, expires: Option<i64>) -> StoredAlert {
     let mut aged = alert(name);
     aged.envelope.accepted_at = at(accepted);
-    aged.envelope.expires_at = expires.map(at);
+    aged.envelope.expires_at = Some(expires.map_or(at(accepted), at));
     aged
 }
 
 pub async fn the_sweep_takes_what_is_over_and_keeps_what_is_not(s: Shared) {
     let alerts = [
         aged("old", 0, Some(50)),
-        aged("old without end", 1, None),
+        aged("old and over at once", 1, None),
         aged("old but in force", 2, Some(500)),
         aged("old but not delivered", 3, Some(50)),
         aged("old but not routed", 4, Some(50)),
@@ -346,7 +346,7 @@ pub async fn the_sweep_takes_what_is_over_and_keeps_what_is_not(s: Shared) {
         s.accept(arrival(new)).await.unwrap();
     }
     s.route(&alert("old").envelope, at(10), vec![delivery("old", "x")], Vec::new()).await.unwrap();
-    for name in ["old without end", "old but in force", "new"] {
+    for name in ["old and over at once", "old but in force", "new"] {
         s.route(&alert(name).envelope, at(10), Vec::new(), Vec::new()).await.unwrap();
     }
     let waiting = vec![delivery("old but not delivered", "y")];

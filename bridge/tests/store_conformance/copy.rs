@@ -67,7 +67,7 @@ async fn fill(store: Arc<dyn Store>) {
     assert_eq!(store.sweep_feed(&endpoint("f"), at(-8_000_000), 9).await.unwrap(), 1);
     // Swept: what is for ever stays.
     let mut old = alert("old");
-    (old.envelope.expires_at, old.envelope.accepted_at) = (None, at(-9_000_000));
+    (old.envelope.expires_at, old.envelope.accepted_at) = (Some(at(-9_000_000)), at(-9_000_000));
     store.accept(arrival(old.clone())).await.unwrap();
     store.route(&old.envelope, at(5), Vec::new(), vec![event("routed", Some("old"), 5)]).await.unwrap();
     assert_eq!(store.sweep(at(-8_000_000), 9).await.unwrap(), 1);
