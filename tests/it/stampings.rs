@@ -18,6 +18,7 @@ const COG: u32 = 120_082;
 on_both_stores! {
     a_cancel_finds_the_stamping_that_ipaws_has
     what_is_over_at_ipaws_is_not_referred_to
+    an_update_and_a_cancel_whose_answers_were_lost_are_delivered
 }
 
 async fn ipaws(stage: &mut Stage) -> Running<IpawsOpen> {
@@ -112,5 +113,38 @@ async fn what_is_over_at_ipaws_is_not_referred_to(mut stage: Stage) {
     let (_, references) = last.alert.split_once("<references>").unwrap();
     let references = references.split_once('<').unwrap().0;
     assert_eq!(references.split(' ').count(), 1, "{references}");
+    assert!(bridge.list("/v1/deliveries?state=dead").await.unwrap().is_empty());
+}
+
+async fn an_update_and_a_cancel_whose_answers_were_lost_are_delivered(mut stage: Stage) {
+    // D-9
+    let ipaws = ipaws(&mut stage).await;
+    let bridge = stage.bridge().await;
+    let begun = now();
+    let urgent =
+        |chain, turn| message(chain, turn, begun).replace("<urgency>Expected<", "<urgency>Immediate<");
+    // A Cancel of an Alert; then an Update, a second one of which two answers are lost, and the Cancel of all.
+    for (chain, turn, lost) in [(1, 0, 0), (2, 0, 0), (2, 1, 1), (2, 2, 2), (2, 3, 0)] {
+        if lost > 0 {
+            ipaws.misbehave(Mischief::next(lost, Fault::LoseAnswer).method("POST"));
+        }
+        stage.feed.site.publish(urgent(chain, turn));
+        delivered(&bridge, &format!("C{chain}-{turn}")).await;
+    }
+    // The Cancel has no content, and so the lane of a routine alert: a first repeat after 5 s.
+    ipaws.misbehave(Mischief::next(1, Fault::LoseAnswer).method("POST"));
+    let cancel = urgent(1, 3);
+    let (before, rest) = cancel.split_once("<references>").unwrap();
+    let (all, after) = rest.split_once("</references>").unwrap();
+    let first = all.split(' ').next().unwrap();
+    stage.feed.site.publish(format!("{before}<references>{first}</references>{after}"));
+    delivered(&bridge, "C1-3").await;
+
+    let posts = ipaws.posts();
+    let codes =
+        |code: &str| posts.iter().flat_map(|post| &post.groups).filter(|group| group.code == code).count();
+    assert_eq!((codes("201"), codes("307")), (4, 0), "{posts:?}");
+    let taken = posts.iter().filter(|post| post.is_accepted).count();
+    assert_eq!(taken, 6, "each once: {posts:?}");
     assert!(bridge.list("/v1/deliveries?state=dead").await.unwrap().is_empty());
 }

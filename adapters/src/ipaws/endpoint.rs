@@ -22,6 +22,12 @@ use crate::tree::Element;
 
 const PROTOCOL: &str = "ipaws-open";
 
+/// What is told with a 307 after a lost answer. INFERRED that IPAWS tells a duplicate (201, CAPEXCH) before what is
+/// wrong with references (307, IPAWS): then the earlier attempt did not arrive. Were it the other way round, its own
+/// arrival would explain the 307, so neither end may be claimed, and a person must look.
+const MAY_BE_THERE: &str = "; the answer to an earlier attempt was lost: if that one arrived, IPAWS has the message and \
+    refuses the repeat for it, so look whether it is there before anything is done about it";
+
 /// A COG as an endpoint.
 #[derive(Clone, Debug)]
 pub struct IpawsEndpoint {
@@ -146,7 +152,11 @@ impl IpawsEndpoint {
                 Err(DeliveryError::Temporary { retry_after, outcome_unknown: message.maybe_delivered, cause })
             }
             Outcome::Rejected(Rejection::Reference) => {
-                let cause = Refusal::UnknownReference { protocol: PROTOCOL, said: said(&groups) };
+                let mut said = said(&groups);
+                if message.maybe_delivered {
+                    said.push_str(MAY_BE_THERE);
+                }
+                let cause = Refusal::UnknownReference { protocol: PROTOCOL, said };
                 Err(DeliveryError::Permanent { disable: false, cause })
             }
             Outcome::Rejected(Rejection::Expired) => {

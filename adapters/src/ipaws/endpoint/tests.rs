@@ -171,6 +171,12 @@ async fn a_18_the_reply_decides_what_comes_next() {
         (Answer::body(200, groups(&[("CAPEXCH", "201", "Y")])), &BLOCKED[..], true, End::Taken),
         (Answer::body(200, groups(&[("CAPEXCH", "201", "Y")])), open, true, End::Partly),
         (
+            Answer::body(200, groups(&[("IPAWS", "307", "Y"), ("CAPEXCH", "201", "Y")])),
+            &BLOCKED[..],
+            true,
+            End::Taken,
+        ),
+        (
             Answer::body(200, groups(&[("IPAWS", "303", "Y")])),
             &BLOCKED[..],
             false,
@@ -206,6 +212,22 @@ async fn a_18_the_reply_decides_what_comes_next() {
             Err(DeliveryError::Permanent { .. }) => End::Never,
         };
         assert_eq!(end, expected, "{answer:?} {blocked:?} {maybe_delivered}");
+    }
+}
+
+// a repeat that is refused for its references is not told as if nothing had arrived.
+#[tokio::test]
+async fn a_18_a_307_after_a_lost_answer_says_that_the_message_may_be_there() {
+    let (key, certificate) = pair("IPAWSOPEN999999");
+    for maybe_delivered in [false, true] {
+        let peer = Peer::in_order(vec![Answer::body(200, groups(&[("IPAWS", "307", "Y")]))]).await;
+        let endpoint = endpoint(peer.url.as_str(), &key, &certificate).unwrap();
+        let one = Message { maybe_delivered, msg_type: MsgType::Cancel, ..message(alert(&BLOCKED)) };
+        let end = endpoint.deliver(&context(NOW), &one).await.unwrap_err();
+        let DeliveryError::Permanent { cause: Refusal::UnknownReference { said, .. }, .. } = end else {
+            panic!("{end:?}");
+        };
+        assert_eq!(said.contains("if that one arrived, IPAWS has the message"), maybe_delivered, "{said}");
     }
 }
 

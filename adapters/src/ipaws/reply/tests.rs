@@ -74,6 +74,7 @@ fn a_18_the_groups_decide_and_what_is_missing_is_a_failure() {
         ("CAPEXCH 209 Y expired".into(), &[], End::Rejected(Rejection::Expired)),
         ("IPAWS 307 Y reference\nIPAWS 310 Y profile".into(), &[], End::Rejected(Rejection::Message)),
         ("CAPEXCH 201 Y duplicate".into(), &[], End::Rejected(Rejection::Duplicate)),
+        ("IPAWS 307 Y reference\nCAPEXCH 201 Y duplicate".into(), &[], End::Rejected(Rejection::Duplicate)),
         (format!("{TAKEN}CAPEXCH 201 Y duplicate"), &[], End::Rejected(Rejection::Duplicate)),
         ("CAPEXCH 200 N Ack\nIPAWS 303 Y too old".into(), &[], End::Rejected(Rejection::Stale)),
         ("CAPEXCH 201 Y duplicate\nIPAWS 303 Y too old".into(), &[], End::Rejected(Rejection::Duplicate)),

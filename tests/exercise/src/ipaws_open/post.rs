@@ -71,9 +71,10 @@ impl IpawsOpen {
         let mut failed = Vec::new();
         let state = self.state();
         let mut earlier = state.published.iter();
-        // INFERRED: only a message that was taken makes an identifier a duplicate.
+        // INFERRED: only a message that was taken makes an identifier a duplicate, and that is told before anything else
+        // (CAPEXCH comes before IPAWS): what came twice is not measured against its own first arrival.
         if earlier.any(|one| one.identifier == alert.identifier && one.cog_id == Some(logon.cog_id)) {
-            failed.push(Group::plain("capexch-duplicate"));
+            return Err(vec![Group::plain("capexch-duplicate")]);
         }
         if alert.msg_type != "Alert" && alert.references.is_empty() {
             failed.push(Group::plain("capexch-no-references"));
@@ -150,7 +151,7 @@ fn second_reading(bytes: &str) -> Result<(), Vec<Group>> {
 }
 
 /// Whether an Update or Cancel names all messages of its chain that have not expired. Messages are of one
-/// chain if one names the other.
+/// chain if one names the other; none of them is the message itself.
 fn names_all(alert: &Alert, published: &[Published], cog_id: u32, now: Timestamp) -> bool {
     if alert.msg_type != "Update" && alert.msg_type != "Cancel" {
         return true;
@@ -177,6 +178,7 @@ fn names_all(alert: &Alert, published: &[Published], cog_id: u32, now: Timestamp
     published
         .iter()
         .filter(|one| one.cog_id == Some(cog_id) && chain.contains(&one.reference))
+        .filter(|one| one.identifier != alert.identifier)
         .filter(is_active)
         .all(|one| alert.references.contains(&one.reference))
 }

@@ -167,6 +167,11 @@ fn what_ipaws_refuses_gets_its_code_and_is_not_published() {
     assert_eq!(bench.post(&third(own)), ["IPAWS 307"], "the Update is active and not named");
     let both = format!("{own} {}", own.replace("-0001", "-0002"));
     assert_eq!(bench.post(&third(&both)).len(), 8);
+    let again =
+        [HMW.to_owned(), update(own), third(&both), third(own), third("a,b,2026-03-01T17:02:00-00:00")];
+    for twice in &again {
+        assert_eq!(bench.post(twice), ["CAPEXCH 201"], "what it refers to no longer matters: {twice}");
+    }
     bench.clock.advance(2 * 60 * 60);
     let late =
         update(own).replace("-0002<", "-0004<").replace("T18:02", "T20:02").replace("T17:02", "T19:02");
@@ -189,6 +194,7 @@ fn a_cancel_without_blocks_goes_where_its_alert_went() {
         bench.post(&cancel)[3..],
         ["NWEM 401", "EAS 500", "CMAS 600", "PUBLIC 801", "sendinggatewayid 10"]
     );
+    assert_eq!(bench.post(&cancel), ["CAPEXCH 201"], "it is not a related message of its own");
     assert_eq!(bench.feed("eas/recent/2026-03-01T17:00:00Z").1.matches("<alert").count(), 2);
 }
 
