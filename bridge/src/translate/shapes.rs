@@ -203,11 +203,12 @@ mod tests {
         points.join(" ")
     }
 
-    /// A ring on the map, running on over the 180th meridian.
+    /// A ring on the map, running on over the 180th meridian; near that one from its east, wherever the ring begins.
     fn ring(polygon: &Polygon<'_>) -> geo::LineString<f64> {
         let mut ring: Vec<(f64, f64)> = Vec::new();
         for point in polygon.points().unwrap() {
-            let before = ring.last().map_or(point.lon, |(lon, _)| *lon);
+            let beginning = if point.lon.abs() > 90.0 { 180.0 } else { point.lon };
+            let before = ring.last().map_or(beginning, |(lon, _)| *lon);
             let turns = ((point.lon - before) / 360.0).round();
             ring.push((point.lon - turns * 360.0, point.lat));
         }
