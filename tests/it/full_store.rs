@@ -69,13 +69,8 @@ async fn check(on: On) {
     .await
     .unwrap_or_else(|error| panic!("{on:?}: {error}\n{}", bridge.tail(5)));
     assert!(told.len() > 20, "{told}");
-    eventually("liveness says what is wrong and does not ask for a restart", LIMIT, async || {
-        let (status, body) = bridge.get("/healthz").await.ok()?;
-        assert_eq!((status, &body["alive"]), (200, &Value::Bool(true)), "{body}");
-        (body["store"] != "takes writes").then_some(())
-    })
-    .await
-    .unwrap();
+    let (status, body) = bridge.get("/healthz").await.unwrap();
+    assert_eq!((status, &body["alive"]), (200, &Value::Bool(true)), "a restart would not help: {body}");
     // Enough time for a loop that does not wait to write thousands of lines.
     let (lines, secs) = eventually("some time with a full store", LIMIT, async || {
         let (lines, secs) = lines_since_failure(&bridge);
@@ -85,8 +80,6 @@ async fn check(on: On) {
     .unwrap();
     let rate = f64::from(u32::try_from(lines).unwrap()) / secs;
     assert!(rate < 20.0, "{on:?}: {lines} lines in {secs} s\n{}", bridge.tail(20));
-    let (_, metrics) = bridge.get("/metrics").await.unwrap();
-    assert!(metrics.as_str().unwrap().contains("capbridge_store_writable 0"), "{metrics}");
     let before = stage.accepted();
     assert!(before.len() < CHAINS * 4, "{on:?}: everything fitted, nothing was tested");
 
