@@ -8,8 +8,6 @@ mod feeds;
 mod file;
 mod network;
 mod registration;
-mod rule;
-mod settings;
 mod syntax;
 mod translation;
 mod values;
@@ -23,23 +21,22 @@ use cap_schema::{Limits, Polygon};
 use capbridge_adapters::class::Class;
 use capbridge_adapters::http::HttpSettings;
 use capbridge_adapters::passage::{EndpointName, Origin, Reach};
-use capbridge_adapters::registry::{AnyEndpoint, EndpointTable, ReadySource, SourceTable};
+use capbridge_adapters::registry::{AnyEndpoint, EndpointTable, ReadySource, SignatureRule, SourceTable};
 use capbridge_adapters::settings::{Files, Secret};
 
 pub use access::RedisAccess;
-pub use capbridge_adapters::registry::{SignatureRule, Strictness};
 pub use feeds::{Feeds, FeedsTable};
 pub use file::{ConfigFiles, File, PlacedFault};
-pub use rule::Rule;
-pub use settings::{
-    AdminTable, BridgeTable, ClockTable, IntakeTable, LogFormat, LogTable, NetworkTable, RegistrationTable,
-    RelayTable, RetentionTable, RouteTable, StoreTable,
-};
 pub use translation::{PurposeTable, TranslationTable};
 
 use crate::pipeline::SourceProfile;
 use crate::pipeline::coverage::Coverage;
+use crate::pipeline::rules::Rule;
 use crate::pipeline::verify::SourceTrust;
+use crate::settings::{
+    AdminTable, BridgeTable, ClockTable, IntakeTable, LogTable, NetworkTable, RegistrationTable, RelayTable,
+    RetentionTable, RouteTable, StoreTable,
+};
 use crate::translate::minimise::Purpose;
 
 /// The top-level tables.

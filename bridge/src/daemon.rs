@@ -256,7 +256,7 @@ fn build(
     let renderer = Arc::new(Renderer {
         tables,
         bridge: config.bridge,
-        translation: config.translation,
+        translation: config.translation.settings(),
         limits: cap_schema::Limits::default(),
     });
     let router = Arc::new(Router {

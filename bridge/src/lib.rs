@@ -20,6 +20,7 @@ pub mod registration;
 pub mod relay;
 pub mod rendering;
 pub mod routes;
+pub mod settings;
 pub mod store;
 pub mod telemetry;
 pub mod translate;

@@ -9,6 +9,7 @@ pub mod deduplicate;
 mod facts;
 pub mod ingest;
 pub mod route;
+mod rule;
 pub mod rules;
 pub mod verify;
 
@@ -29,9 +30,9 @@ use tokio::sync::Notify;
 use tracing::{debug, info, warn};
 
 use crate::clock::BridgeClock;
-use crate::config::IntakeTable;
 use crate::envelope::{AlertKey, ChainKey, Envelope, Quarantined, Reference, StoredAlert, World};
 use crate::routes::Routes;
+use crate::settings::IntakeTable;
 use crate::store::{Arrival, Event, Store, StoreError, Stored};
 use crate::telemetry::{ErrorChain, Metrics};
 
@@ -507,7 +508,7 @@ impl Pipeline {
         let facts = json!({"origin": origin, "quarantine": id, "reason": reason});
         let events = vec![self.event("quarantined", None, facts)];
         self.store.quarantine(entry, received.raw.clone(), events).await?;
-        self.metrics.quarantined(setback.reason);
+        self.metrics.quarantined(setback.reason.as_str());
         let reference = setback.reference.as_ref().map(ToString::to_string).unwrap_or_default();
         warn!(%origin, reference, quarantine = id, reason, detail = setback.detail, "document quarantined");
         Ok(Acceptance::Quarantined)

@@ -13,9 +13,10 @@ use capbridge_adapters::endpoint::{BodyForm, Profile, Wants};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::config::{BridgeTable, Rule, TranslationTable};
 use crate::envelope::{Reference, StoredAlert};
 use crate::pipeline::owned;
+use crate::pipeline::rules::Rule;
+use crate::settings::BridgeTable;
 use crate::store::{DeliveryId, Issued, Part, Rendering};
 use crate::translate::{self, NotSent, Settings, Tables, Target};
 
@@ -29,7 +30,7 @@ pub struct Renderer {
     /// Who we are.
     pub bridge: BridgeTable,
     /// What the operator sets of translations.
-    pub translation: TranslationTable,
+    pub translation: Settings,
     /// Limits of the reader.
     pub limits: Limits,
 }
@@ -204,7 +205,7 @@ impl Renderer {
             untouched: rule.untouched,
             notify_neighbours: rule.notify_neighbours,
             purpose: rule.purpose.clone(),
-            ..self.translation.settings()
+            ..self.translation.clone()
         }
     }
 }

@@ -9,8 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use capbridge_adapters::passage::EndpointName;
 use capbridge_adapters::registry::AnyEndpoint;
 
-use crate::config::Rule;
-use crate::pipeline::rules::Rules;
+use crate::pipeline::rules::{Rule, Rules};
 
 /// Rules and endpoints that belong together.
 #[derive(Clone, Default)]

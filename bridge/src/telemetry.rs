@@ -20,9 +20,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use tracing_subscriber::EnvFilter;
 
-use crate::config::{LogFormat, LogTable};
-use crate::pipeline::Reason;
 use crate::relay::gates::{Change, Why};
+use crate::settings::{LogFormat, LogTable};
 use crate::store::{AttemptEnd, Delivery, Depth};
 
 /// Prints an error with all its causes.
@@ -334,8 +333,8 @@ impl Metrics {
     }
 
     /// A document was set aside.
-    pub fn quarantined(&self, reason: Reason) {
-        self.quarantined.get_or_create(&ReasonLabel { reason: reason.as_str().into() }).inc();
+    pub fn quarantined(&self, reason: &str) {
+        self.quarantined.get_or_create(&ReasonLabel { reason: reason.into() }).inc();
     }
 
     /// An attempt ended.

@@ -17,7 +17,7 @@ use super::problem::{problem, problem_with};
 use super::responders::{owns, present};
 use super::tokens::{Refusal, refused};
 use crate::clock::SystemClock;
-use crate::config::Rule;
+use crate::pipeline::rules::Rule;
 use crate::registration::{
     Caller, Ledger, Live, Pause, RegisterError, Role, Step, Subscription, SubscriptionOrder, Wanting,
 };

@@ -17,15 +17,16 @@ use tracing::{error, info, warn};
 
 use super::coverage::Whereabouts;
 use super::deduplicate::{hex_digest, name};
+use super::rules::Rule;
 use crate::chain::Lineage;
 use crate::clock::BridgeClock;
-use crate::config::{RelayTable, Rule};
 use crate::envelope::{AlertKey, ChainKey, Envelope, Reference, StoredAlert};
 use crate::patience::Patience;
 use crate::relay::attempt::{admit, admit_end};
 use crate::relay::expiry::give_up_at;
 use crate::rendering::{Around, Making, NotRendered, Renderer};
 use crate::routes::{Routes, Table};
+use crate::settings::RelayTable;
 use crate::store::{DeliveryId, Event, NewDelivery, Store, StoreError};
 use crate::telemetry::ErrorChain;
 use crate::translate::NotSent;

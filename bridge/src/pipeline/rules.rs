@@ -11,7 +11,7 @@ use capbridge_adapters::passage::{EndpointName, Origin};
 
 use super::coverage::Whereabouts;
 use super::facts;
-use crate::config::Rule;
+pub use super::rule::Rule;
 use crate::envelope::Envelope;
 
 /// The rules, in the order of the file.

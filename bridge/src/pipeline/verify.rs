@@ -4,10 +4,11 @@
 
 use cap_schema::signature::{self, Policy, State, TrustStore, Verification};
 use cap_schema::{Alert, Finding, Level, Profile};
+use capbridge_adapters::registry::{SignatureRule, Strictness};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Reason, Setback};
-use crate::config::{IntakeTable, SignatureRule, Strictness};
+use crate::settings::IntakeTable;
 
 /// What a source's documents must satisfy.
 #[derive(Clone, Debug)]

@@ -6,7 +6,8 @@ use capbridge_adapters::class::Class;
 use capbridge_adapters::passage::{EndpointName, Origin};
 use capbridge_adapters::registry::{AnyEndpoint, SourceKind};
 
-use crate::config::{RegistrationTable, Rule};
+use crate::pipeline::rules::Rule;
+use crate::settings::RegistrationTable;
 use crate::translate::minimise::Purpose;
 
 /// What a subscription must know of a source.

@@ -19,7 +19,7 @@ use super::registrar::{RegisterError, Registrar, Step};
 use super::subscription::Wanting;
 use super::{Caller, Endpoint, Ledger, Name, Role, Standing, Subscription};
 use crate::clock::SystemClock;
-use crate::config::Rule;
+use crate::pipeline::rules::Rule;
 use crate::relay::gates::Gates;
 use crate::rendering::Renderer;
 use crate::routes::{Routes, Table};

@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize};
 use super::declared::Declared;
 use super::shape;
 use super::{Name, Pause};
-use crate::config::Rule;
 use crate::pipeline::coverage::{Codes, Coverage};
+use crate::pipeline::rules::Rule;
 use crate::translate::geography::{Boundaries, CodeSystem};
 
 /// The most entries of one list of a filter.

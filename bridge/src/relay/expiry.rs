@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::config::RelayTable;
+use crate::settings::RelayTable;
 
 /// The moment after which a delivery is no longer tried: `expires`, but not before the floor and not after the cap.
 pub fn give_up_at(queued_at: Timestamp, expires_at: Option<Timestamp>, settings: &RelayTable) -> Timestamp {

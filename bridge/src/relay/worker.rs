@@ -24,12 +24,13 @@ use super::gates::{Change, Entry, Gates, Pass};
 use super::{dead_letter, retry, stampings};
 use crate::chain::Lineage;
 use crate::clock::BridgeClock;
-use crate::config::{RelayTable, Rule};
 use crate::envelope::{Lane, StoredAlert};
 use crate::patience::Patience;
+use crate::pipeline::rules::Rule;
 use crate::registration::Live;
 use crate::rendering::{Around, Making, NotRendered, Renderer};
 use crate::routes::Routes;
+use crate::settings::RelayTable;
 use crate::store::{
     AttemptEnd, Claim, Delivery, DeliveryId, Event, Issued, Part, Rendering, Store, StoreError,
 };

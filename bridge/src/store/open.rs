@@ -10,7 +10,8 @@ use capbridge_adapters::source::{AcceptError, Checkpoint};
 use super::embedded::EmbeddedStore;
 use super::redis::{RedisSettings, RedisStore};
 use super::{Store, StoreError};
-use crate::config::{BridgeTable, RedisAccess, StoreTable};
+use crate::config::RedisAccess;
+use crate::settings::{BridgeTable, StoreTable};
 
 /// The longest wait for one answer of Redis; longer than a rewrite of its log holds up a write.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(5);

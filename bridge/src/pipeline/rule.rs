@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use capbridge_adapters::class::Class;
 use capbridge_adapters::passage::{EndpointName, Origin};
 
-use crate::pipeline::coverage::Coverage;
+use super::coverage::Coverage;
 use crate::translate::minimise::Purpose;
 
 /// A validated routing rule.

@@ -1,6 +1,7 @@
 //! The tables of the configuration, one struct each, with their defaults.
 //!
-//! Owns names and defaults; `config.default.toml` shows the same and a test compares. Must not read files.
+//! Owns names and defaults; `config.default.toml` shows the same and a test compares. Plain data: `config` reads and checks
+//! it, the rest of the program goes by it.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
