@@ -9,8 +9,8 @@ mod entry;
 mod shape;
 
 pub use crate::tree::Malformed;
-pub(crate) use cut::parts;
 pub use cut::{Cut, cut};
+pub(crate) use cut::{Wrapper, parts};
 pub use ending::expiring;
 pub use entry::{Author, Category, Entry, Link, Text};
 pub use shape::{Place, Shape};

@@ -116,6 +116,11 @@ pub enum Problem {
     /// Could not be cut out of its container.
     #[error("the container of the document could not be read")]
     BrokenContainer,
+    /// Stands in a feed, and is neither one of its alerts or entries nor one of the feed's own elements.
+    #[error(
+        "it stands in the feed and is neither an alert, nor an entry, nor one of the feed's own elements"
+    )]
+    Stray,
 }
 
 /// Takes documents. Returns when what became of the document is stored durably.

@@ -6,6 +6,7 @@
 mod order;
 
 use std::collections::HashSet;
+use std::ops::Range;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,13 +16,16 @@ use tracing::warn;
 use url::Url;
 
 use super::settings::IpawsSourceSettings;
-use crate::atom::{FeedError, parts};
+use crate::atom::{FeedError, Wrapper, parts};
 use crate::http::{HttpError, Request, Shown};
 use crate::settings::{Faults, Files, Secret};
-use crate::source::{AcceptError, Form, Received, Source, SourceContext, SourceError};
+use crate::source::{AcceptError, Form, Problem, Received, Source, SourceContext, SourceError};
 
 /// FEMA asks not to poll more often (February 2026).
 const POLITE: Duration = Duration::from_secs(120);
+
+/// The feed's document (ipaws page 3.2): alerts and nothing else.
+const ALERTS: Wrapper = Wrapper { name: "alerts", part: "alert", own: &[] };
 
 /// The public feed as a source.
 #[derive(Clone, Debug)]
@@ -42,7 +46,7 @@ pub struct IpawsSource {
 struct Position {
     /// When the last good answer was asked for.
     since: Option<Timestamp>,
-    /// Digests of the alerts in the last good answer.
+    /// Digests of what was in the last good answer.
     seen: HashSet<Vec<u8>>,
     /// A gap was told and has not ended.
     in_gap: bool,
@@ -118,20 +122,22 @@ impl IpawsSource {
             cx.contact.told_time(&cx.origin, at);
         }
         let body = reply.whole().map_err(unreachable)?.clone();
-        let found = parts(&body, "alerts", "alert");
+        let found = parts(&body, &ALERTS);
         let found = found.map_err(|cause| SourceError::NotAFeed { url: shown.clone(), cause })?;
         let mut page = HashSet::new();
-        let mut fresh = Vec::new();
-        for range in &found.found {
-            let raw = body.slice(range.clone());
+        let mut fresh = |ranges: &[Range<usize>]| {
+            let mut all: Vec<Bytes> = ranges.iter().map(|range| body.slice(range.clone())).collect();
+            all.retain(|raw| {
+                let digest = digest(raw);
+                page.insert(digest.clone()) && !position.seen.contains(&digest)
+            });
+            all
+        };
+        let strays = fresh(&found.strays).into_iter().map(|raw| (raw, Some(Problem::Stray)));
+        let alerts = order::by_sent(fresh(&found.found)).into_iter().map(|raw| (raw, None));
+        for (raw, problem) in strays.chain(alerts).collect::<Vec<_>>() {
             let digest = digest(&raw);
-            if page.insert(digest.clone()) && !position.seen.contains(&digest) {
-                fresh.push(raw);
-            }
-        }
-        for raw in order::by_sent(fresh) {
-            let digest = digest(&raw);
-            self.hand_over(cx, raw, &shown).await?;
+            self.hand_over(cx, raw, problem, &shown).await?;
             position.seen.insert(digest);
         }
         if !found.complete {
@@ -142,14 +148,20 @@ impl IpawsSource {
         Ok(())
     }
 
-    async fn hand_over(&self, cx: &SourceContext, raw: Bytes, shown: &str) -> Result<(), SourceError> {
+    async fn hand_over(
+        &self,
+        cx: &SourceContext,
+        raw: Bytes,
+        problem: Option<Problem>,
+        shown: &str,
+    ) -> Result<(), SourceError> {
         let received = Received {
             // A copy of its own: the whole feed must not stay in memory for one alert.
             raw: Bytes::copy_from_slice(&raw),
             form: Form::Cap,
             received_at: cx.clock.now(),
             remote_id: Some(shown.to_owned()),
-            problem: None,
+            problem,
         };
         cx.accept.accept(&cx.origin, received).await.map_err(not_accepted)?;
         Ok(())

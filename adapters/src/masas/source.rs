@@ -15,7 +15,7 @@ use super::client::{FeedQuery, Hub};
 use super::entry::{EntrySettings, both, is_ended};
 use super::settings::{HubKind, MasasSourceSettings};
 use super::{CAP_TYPE, CAP_TYPE_IANA};
-use crate::atom::{Entry, FeedError, cut};
+use crate::atom::{Cut, Entry, FeedError, cut};
 use crate::class::Class;
 use crate::http::{HttpError, Reply, Shown};
 use crate::settings::{Faults, Files};
@@ -114,6 +114,16 @@ impl Source for MasasSource {
     }
 }
 
+fn received(
+    cx: &SourceContext,
+    raw: Bytes,
+    form: Form,
+    remote_id: Option<String>,
+    problem: Option<Problem>,
+) -> Received {
+    Received { raw, form, received_at: cx.clock.now(), remote_id, problem }
+}
+
 fn not_accepted(cause: AcceptError) -> SourceError {
     SourceError::NotAccepted { cause }
 }
@@ -124,6 +134,15 @@ impl MasasSource {
         let page = self.page(cx, position.settled()).await?;
         let mut on_page = HashSet::new();
         let mut last: Option<Timestamp> = None;
+        for stray in &page.strays {
+            let version = (digest(stray), None);
+            if !position.seen.contains_key(&version) {
+                let raw = Bytes::copy_from_slice(stray);
+                self.accept(cx, received(cx, raw, Form::MasasEntry, None, Some(Problem::Stray))).await?;
+                position.seen.insert(version.clone(), asked_at);
+            }
+            on_page.insert(version);
+        }
         for (document, entry) in sorted(&page.entries) {
             let version = (digest(document), entry.as_ref().and_then(|e| e.updated));
             if !position.seen.contains_key(&version)
@@ -200,7 +219,8 @@ impl MasasSource {
             if full {
                 warn!(origin = %cx.origin, entries = feed.entries.len(), "the hub may hold more than it gives");
             }
-            return Ok(Page { entries: feed.entries, complete: feed.complete, url: shown });
+            let Cut { entries, strays, complete } = feed;
+            return Ok(Page { entries, strays, complete, url: shown });
         }
         Ok(Page::default())
     }
@@ -214,28 +234,21 @@ impl MasasSource {
         entry: Option<Entry>,
         version: &Version,
     ) -> Result<bool, SourceError> {
-        let received = |raw: Bytes, form, remote_id, problem| Received {
-            raw,
-            form,
-            received_at: cx.clock.now(),
-            remote_id,
-            problem,
-        };
         let raw = Bytes::copy_from_slice(document);
         let Some(entry) = entry else {
-            self.accept(cx, received(raw, Form::MasasEntry, None, Some(Problem::BrokenContainer))).await?;
+            self.accept(cx, received(cx, raw, Form::MasasEntry, None, Some(Problem::BrokenContainer))).await?;
             return Ok(true);
         };
         let is_cap = |l: &&crate::atom::Link| l.is_type(CAP_TYPE) || l.is_type(CAP_TYPE_IANA);
         let enclosures: Vec<_> = entry.linked("enclosure").filter(is_cap).collect();
         if enclosures.is_empty() {
-            self.accept(cx, received(raw.clone(), Form::MasasEntry, entry.id.clone(), None)).await?;
+            self.accept(cx, received(cx, raw.clone(), Form::MasasEntry, entry.id.clone(), None)).await?;
         }
         for enclosure in enclosures {
             let fetched = cx.unless_stopped(self.enclosure(cx, &enclosure.href)).await?;
             if let Fetched::Cap(cap) = fetched {
                 let ending = is_ended(&entry, &cap, &self.entries).then(|| both(document, &cap));
-                let taken = self.accept(cx, received(cap, Form::Cap, entry.id.clone(), None)).await?;
+                let taken = self.accept(cx, received(cx, cap, Form::Cap, entry.id.clone(), None)).await?;
                 match (taken, ending) {
                     // Ours ends where it came from.
                     (Acceptance::Loop, _) | (_, None) => {}
@@ -246,7 +259,7 @@ impl MasasSource {
                         | Acceptance::Quarantined,
                         Some(ending),
                     ) => {
-                        let ending = received(ending.into(), Form::MasasEnding, entry.id.clone(), None);
+                        let ending = received(cx, ending.into(), Form::MasasEnding, entry.id.clone(), None);
                         self.accept(cx, ending).await?;
                     }
                 }
@@ -257,11 +270,11 @@ impl MasasSource {
             if *attempts == self.enclosure_attempts {
                 let told = match fetched {
                     Fetched::Cap(bytes) | Fetched::NoAlert(bytes) => {
-                        received(bytes, Form::Cap, entry.id.clone(), None)
+                        received(cx, bytes, Form::Cap, entry.id.clone(), None)
                     }
                     Fetched::Nothing => {
                         let problem = Some(Problem::EnclosureUnavailable);
-                        received(raw.clone(), Form::MasasEntry, entry.id.clone(), problem)
+                        received(cx, raw.clone(), Form::MasasEntry, entry.id.clone(), problem)
                     }
                 };
                 self.accept(cx, told).await?;
@@ -315,6 +328,7 @@ enum Fetched {
 #[derive(Default)]
 struct Page {
     entries: Vec<Vec<u8>>,
+    strays: Vec<Vec<u8>>,
     complete: bool,
     url: String,
 }

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use cap_schema::{Alert, Document, Finding, Limits, Rejection};
 use capbridge_adapters::masas;
-use capbridge_adapters::source::{Form, Received};
+use capbridge_adapters::source::{Form, Problem, Received};
 
 use super::{Reason, Setback};
 
@@ -33,7 +33,13 @@ pub fn read(
     masas: &masas::entry::EntrySettings,
 ) -> Result<Read, Box<Setback>> {
     if let Some(problem) = received.problem {
-        return Err(Setback::boxed(Reason::Incomplete, problem.to_string()));
+        let reason = match problem {
+            Problem::Stray => Reason::Document,
+            Problem::EnclosureUnavailable | Problem::TooLarge | Problem::BrokenContainer => {
+                Reason::Incomplete
+            }
+        };
+        return Err(Setback::boxed(reason, problem.to_string()));
     }
     let (cap, derived, mut findings) = match received.form {
         Form::Cap => (Cow::Borrowed(received.raw.as_ref()), None, Vec::new()),

@@ -55,6 +55,25 @@ async fn a_9_each_alert_is_a_document_of_its_own_and_a_broken_one_harms_nobody()
     assert_eq!(got[1].target, "/S/rest/public/recent/2026-03-01T11:50:00Z?pin=1234");
 }
 
+// what is no alert may hold one; it comes once, however long it stays in the feed.
+#[tokio::test]
+async fn a_9_what_is_no_alert_of_the_feed_is_handed_over_as_what_it_is() {
+    let (stray, alert) = ("<batch><alert>1</alert></batch>", "<alert>2</alert>");
+    let answers = vec![feed(&[alert, stray]), feed(&[stray, alert, "<alert>3</alert>"])];
+    let peer = Peer::in_order(answers).await;
+    let mut bridge = Bridge::at("2026-03-01T12:00:00Z", 0);
+    let tasks = running(source(&peer, ""), &bridge);
+    for expected in [(stray, Some(Problem::Stray)), (alert, None), ("<alert>3</alert>", None)] {
+        let received = bridge.next().await;
+        assert_eq!((&received.raw[..], received.problem), (expected.0.as_bytes(), expected.1));
+    }
+    for _ in 0..3 {
+        assert_eq!(bridge.heard().await, Heard::Reached);
+    }
+    assert!(bridge.taken.try_recv().is_err());
+    stopped(&bridge, tasks).await;
+}
+
 // whatever the order of the feed is.
 #[tokio::test]
 async fn a_7_the_alerts_of_one_poll_come_by_sent_so_that_a_cancel_follows_its_alert() {

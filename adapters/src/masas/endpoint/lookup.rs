@@ -128,6 +128,9 @@ fn read_whole(body: &[u8]) -> Result<Vec<Entry>, DeliveryError> {
     if !feed.complete {
         return Err(unreadable("the feed breaks off before its end"));
     }
+    if !feed.strays.is_empty() {
+        return Err(unreadable("the feed holds what is no entry"));
+    }
     if feed.entries.len() >= usize::try_from(PAGE).unwrap_or(usize::MAX) {
         return Err(unreadable("the page is full: there may be more entries"));
     }
