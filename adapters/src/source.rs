@@ -99,6 +99,10 @@ pub struct Received {
     pub received_at: Timestamp,
     /// The name that the source gives it: an Atom id, a feed URL.
     pub remote_id: Option<String>,
+    /// It stands where the source showed an earlier version of it before, and is all that the source shows now: what it
+    /// follows was handed over or never will be.
+    #[serde(default)]
+    pub is_revision: bool,
     /// Something that already went wrong on the way; goes to quarantine with it.
     pub problem: Option<Problem>,
 }
@@ -121,6 +125,9 @@ pub enum Problem {
         "it stands in the feed and is neither an alert, nor an entry, nor one of the feed's own elements"
     )]
     Stray,
+    /// The entry that holds the alert says that it is no real event any more, and the alert says Actual.
+    #[error("the entry around the alert says that it is no real event, and the alert says Actual")]
+    TakenBack,
 }
 
 /// Takes documents. Returns when what became of the document is stored durably.

@@ -321,6 +321,7 @@ async fn release(Ctx(state): Shared, Path(id): Path<String>, Json(decision): Jso
         form: entry.form,
         received_at: entry.received_at,
         remote_id: entry.remote_id.clone(),
+        is_revision: false,
         problem: None,
     };
     // Taken first and marked then: a crash between the two leaves a document that is accepted and still shown, not one

@@ -4,6 +4,7 @@
 //! runs from the store, so that a crash between the two loses nothing. Must not talk to endpoints.
 
 pub mod classify;
+mod correction;
 pub mod coverage;
 pub mod deduplicate;
 mod facts;
@@ -152,10 +153,11 @@ impl Accept for Pipeline {
 }
 
 /// Whether what a document follows may still come. What is made of an entry follows that entry's earlier versions, which
-/// its source handed over before or never will: hubs show the newest only.
-fn comes_later(form: Form) -> bool {
-    match form {
-        Form::Cap => true,
+/// its source handed over before or never will: hubs show the newest only. The same holds for a CAP document that took
+/// the place of an earlier one there.
+fn comes_later(received: &Received) -> bool {
+    match received.form {
+        Form::Cap => !received.is_revision,
         Form::MasasEnding | Form::MasasEntry => false,
     }
 }
@@ -219,7 +221,11 @@ impl Pipeline {
         let made = Made { alert: read.alert, derived: read.derived, signature, findings };
         let key = self.key(&reference, &standing.world).await?;
         let alert = self.stored(origin, &received, made, (source, standing, key));
-        self.store_alert(origin, &received, alert).await
+        let told = match self.end_corrected(source, &received, &alert.envelope).await? {
+            Some(ended) => Some(ended),
+            None => self.unheard(&alert.envelope).await?,
+        };
+        self.store_alert(origin, &received, alert, told.into_iter().collect()).await
     }
 
     /// Class, world and names of a message. One without infos says of itself only its status: where what it follows is of
@@ -350,7 +356,7 @@ impl Pipeline {
         let hold = SignedDuration::from_secs(i64::try_from(self.intake.hold_secs).unwrap_or(60));
         let (msg_type, waits) = match &alert.msg_type {
             Code::Known(kind @ (MsgType::Update | MsgType::Cancel)) => {
-                (*kind, !names.follows.is_empty() && comes_later(received.form))
+                (*kind, !names.follows.is_empty() && comes_later(received))
             }
             Code::Known(kind @ (MsgType::Alert | MsgType::Ack | MsgType::Error)) => (*kind, false),
             Code::Unknown(_) => (MsgType::Alert, false),
@@ -396,6 +402,7 @@ impl Pipeline {
         origin: &Origin,
         received: &Received,
         alert: StoredAlert,
+        more: Vec<Event>,
     ) -> Result<Acceptance, StoreError> {
         let envelope = alert.envelope.clone();
         let reference = &envelope.reference;
@@ -403,7 +410,7 @@ impl Pipeline {
             "class": envelope.class.class(), "reference": reference.to_string()});
         let event = |what| self.event(what, Some(envelope.key.clone()), facts.clone());
         let mut if_new = vec![event("accepted")];
-        if_new.extend(self.unheard(&envelope).await?);
+        if_new.extend(more);
         let arrival = Arrival { alert, if_new, if_linked: vec![event("linked")] };
         match self.store.accept(arrival).await? {
             stored @ (Stored::New(_) | Stored::Held(_)) => {

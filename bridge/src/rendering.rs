@@ -3,7 +3,7 @@
 //! Owns the choice between translation and the original bytes, and the JSON body of webhooks. Pure apart from its
 //! tables; called once by the router (to know whether a message can be made) and once by the relay (to make it).
 
-mod end;
+pub(crate) mod end;
 
 use base64::Engine;
 use bytes::Bytes;

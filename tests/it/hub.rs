@@ -44,7 +44,7 @@ async fn hub(stage: &mut Stage) -> Running<MasasHub> {
 }
 
 /// A message of a chain with a place that a hub can show, in the urgent lane.
-fn located(chain: usize, turn: usize, begun: Timestamp) -> String {
+pub fn located(chain: usize, turn: usize, begun: Timestamp) -> String {
     let polygon = "</areaDesc><polygon>42.9,-82.5 43.0,-82.5 43.0,-82.3 42.9,-82.3 42.9,-82.5</polygon>";
     message(chain, turn, begun)
         .replace("</areaDesc>", polygon)
@@ -210,13 +210,13 @@ async fn an_entry_whose_answer_was_lost_is_found_by_its_cancel(mut stage: Stage)
 const ENTRY: &str = include_str!("../exercise/data/samples/entry.xml");
 
 /// An entry of a real event that ends then.
-fn atom(expires: Timestamp) -> String {
+pub fn atom(expires: Timestamp) -> String {
     let ends = format!(">{expires}<");
     ENTRY.replace(">2026-03-01T23:00:00Z<", &ends).replace("\"Exercise\"", "\"Actual\"")
 }
 
 /// A hub as a source, half a minute behind.
-async fn source(stage: &mut Stage) -> (Running<MasasHub>, Clock) {
+pub async fn source(stage: &mut Stage) -> (Running<MasasHub>, Clock) {
     let clock = Clock::fixed(now().checked_sub(SignedDuration::from_secs(30)).unwrap());
     let accounts = vec![Account::writer("code", "capbridge"), Account::writer("other", "Other")];
     let hub = MasasHub::start(Settings::new(Mode::Operations, accounts), clock.clone()).await.unwrap();
@@ -235,7 +235,7 @@ fn received(stage: &Stage) -> Vec<String> {
     received_by(&stage.responder)
 }
 
-fn received_by(responder: &Running<Responder>) -> Vec<String> {
+pub fn received_by(responder: &Running<Responder>) -> Vec<String> {
     let value = |text: &str, name: &str| {
         let (_, after) = text.split_once(&format!("<{name}>")).unwrap_or_default();
         after.split_once('<').unwrap_or_default().0.to_owned()

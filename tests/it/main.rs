@@ -30,6 +30,7 @@ mod chains;
 mod config;
 mod conformance;
 mod copy;
+mod corrected;
 mod crash;
 mod demo;
 mod drivers;

@@ -161,6 +161,7 @@ impl IpawsSource {
             form: Form::Cap,
             received_at: cx.clock.now(),
             remote_id: Some(shown.to_owned()),
+            is_revision: false,
             problem,
         };
         cx.accept.accept(&cx.origin, received).await.map_err(not_accepted)?;

@@ -19,7 +19,7 @@ mod icons;
 mod places;
 
 pub use ending::to_cancel;
-pub(super) use ending::{both, is_ended};
+pub(super) use ending::{Ending, both, ending, is_revised};
 
 /// How entries become CAP. `[source.NAME.masas.entries]`.
 #[derive(Clone, Debug, Deserialize)]

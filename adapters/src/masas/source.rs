@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use tracing::{debug, warn};
 
 use super::client::{FeedQuery, Hub};
-use super::entry::{EntrySettings, both, is_ended};
+use super::entry::{Ending, EntrySettings, both, ending, is_revised};
 use super::settings::{HubKind, MasasSourceSettings};
 use super::{CAP_TYPE, CAP_TYPE_IANA};
 use crate::atom::{Cut, Entry, FeedError, cut};
@@ -121,7 +121,7 @@ fn received(
     remote_id: Option<String>,
     problem: Option<Problem>,
 ) -> Received {
-    Received { raw, form, received_at: cx.clock.now(), remote_id, problem }
+    Received { raw, form, received_at: cx.clock.now(), remote_id, is_revision: false, problem }
 }
 
 fn not_accepted(cause: AcceptError) -> SourceError {
@@ -236,33 +236,23 @@ impl MasasSource {
     ) -> Result<bool, SourceError> {
         let raw = Bytes::copy_from_slice(document);
         let Some(entry) = entry else {
-            self.accept(cx, received(cx, raw, Form::MasasEntry, None, Some(Problem::BrokenContainer))).await?;
+            self.accept(cx, received(cx, raw, Form::MasasEntry, None, Some(Problem::BrokenContainer)))
+                .await?;
             return Ok(true);
         };
         let is_cap = |l: &&crate::atom::Link| l.is_type(CAP_TYPE) || l.is_type(CAP_TYPE_IANA);
         let enclosures: Vec<_> = entry.linked("enclosure").filter(is_cap).collect();
+        // What another entry holds may still come.
+        let is_revision = is_revised(&entry) && position.waiting.keys().all(|other| other == version);
         if enclosures.is_empty() {
-            self.accept(cx, received(cx, raw.clone(), Form::MasasEntry, entry.id.clone(), None)).await?;
+            let entry = received(cx, raw.clone(), Form::MasasEntry, entry.id.clone(), None);
+            self.accept(cx, Received { is_revision, ..entry }).await?;
         }
         for enclosure in enclosures {
             let fetched = cx.unless_stopped(self.enclosure(cx, &enclosure.href)).await?;
             if let Fetched::Cap(cap) = fetched {
-                let ending = is_ended(&entry, &cap, &self.entries).then(|| both(document, &cap));
-                let taken = self.accept(cx, received(cx, cap, Form::Cap, entry.id.clone(), None)).await?;
-                match (taken, ending) {
-                    // Ours ends where it came from.
-                    (Acceptance::Loop, _) | (_, None) => {}
-                    (
-                        Acceptance::Accepted
-                        | Acceptance::Repeat
-                        | Acceptance::Linked
-                        | Acceptance::Quarantined,
-                        Some(ending),
-                    ) => {
-                        let ending = received(cx, ending.into(), Form::MasasEnding, entry.id.clone(), None);
-                        self.accept(cx, ending).await?;
-                    }
-                }
+                let cap = Received { is_revision, ..received(cx, cap, Form::Cap, entry.id.clone(), None) };
+                self.take_cap(cx, cap, document, &entry).await?;
                 continue;
             }
             let attempts = position.waiting.entry(version.clone()).or_insert(0);
@@ -284,6 +274,37 @@ impl MasasSource {
             }
         }
         Ok(true)
+    }
+
+    /// Hands over the alert of an entry, and its end where the author ended it.
+    async fn take_cap(
+        &self,
+        cx: &SourceContext,
+        cap: Received,
+        document: &[u8],
+        entry: &Entry,
+    ) -> Result<(), SourceError> {
+        let end = || received(cx, both(document, &cap.raw).into(), Form::MasasEnding, entry.id.clone(), None);
+        match ending(entry, &cap.raw, &self.entries) {
+            None => self.accept(cx, cap).await.map(|_| ()),
+            Some(Ending::Demoted) => {
+                // Who has it is told, and nobody gets it any more.
+                self.accept(cx, end()).await?;
+                let problem = Some(Problem::TakenBack);
+                self.accept(cx, Received { problem, ..cap }).await.map(|_| ())
+            }
+            Some(Ending::Ended) => {
+                let end = end();
+                match self.accept(cx, cap).await? {
+                    // Ours ends where it came from.
+                    Acceptance::Loop => Ok(()),
+                    Acceptance::Accepted
+                    | Acceptance::Repeat
+                    | Acceptance::Linked
+                    | Acceptance::Quarantined => self.accept(cx, end).await.map(|_| ()),
+                }
+            }
+        }
     }
 
     async fn accept(&self, cx: &SourceContext, received: Received) -> Result<Acceptance, SourceError> {

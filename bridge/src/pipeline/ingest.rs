@@ -34,7 +34,7 @@ pub fn read(
 ) -> Result<Read, Box<Setback>> {
     if let Some(problem) = received.problem {
         let reason = match problem {
-            Problem::Stray => Reason::Document,
+            Problem::Stray | Problem::TakenBack => Reason::Document,
             Problem::EnclosureUnavailable | Problem::TooLarge | Problem::BrokenContainer => {
                 Reason::Incomplete
             }

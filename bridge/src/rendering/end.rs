@@ -29,7 +29,7 @@ pub(super) struct By<'b> {
 ///
 /// # Errors
 /// Nothing of this class leaves.
-pub(super) fn bare(held: &Envelope) -> Result<Alert<'static>, NotSent> {
+pub(crate) fn bare(held: &Envelope) -> Result<Alert<'static>, NotSent> {
     let status = match held.class.class() {
         Class::Live => Status::Actual,
         Class::Exercise => Status::Exercise,

@@ -11,13 +11,13 @@ use super::{EntryError, EntryScope, EntrySettings, Made, cap_time, icons};
 use crate::atom::{Entry, Text};
 use crate::masas::{CAP_TYPE, CAP_TYPE_IANA};
 
-const STATUS: &str = "masas:category:status";
+pub(super) const STATUS: &str = "masas:category:status";
 const SEVERITY: &str = "masas:category:severity";
 const CERTAINTY: &str = "masas:category:certainty";
 const CATEGORY: &str = "masas:category:category";
 const ICON: &str = "masas:category:icon";
 
-const STATUSES: [&str; 5] = ["Actual", "Exercise", "System", "Test", "Draft"];
+pub(super) const STATUSES: [&str; 5] = ["Actual", "Exercise", "System", "Test", "Draft"];
 const SEVERITIES: [&str; 5] = ["Extreme", "Severe", "Moderate", "Minor", "Unknown"];
 const CERTAINTIES: [&str; 5] = ["Observed", "Likely", "Possible", "Unlikely", "Unknown"];
 const CATEGORIES: [&str; 12] = [

@@ -6,7 +6,7 @@
 
 use std::fmt::Write;
 
-use cap_schema::{Alert, Code, Limits, MsgType, Time};
+use cap_schema::{Alert, Code, Limits, MsgType, Status, Time};
 use jiff::{SignedDuration, Timestamp};
 
 use super::document::Out;
@@ -16,25 +16,47 @@ use crate::atom::Entry;
 /// How what is handed over begins; the length of the entry in bytes, and the entry and the alert follow it unchanged.
 const HEAD: &str = "masas-ending ";
 
-/// Whether the author ended the entry while its alert says that it goes on.
-pub(in crate::masas) fn is_ended(entry: &Entry, cap: &[u8], settings: &EntrySettings) -> bool {
-    let (Some(published), Some(updated)) = (entry.published, entry.updated) else { return false };
-    let slack = SignedDuration::from_secs(i64::from(settings.cancel_slack_secs));
-    let ended = entry.expires.is_some_and(|expires| expires.duration_since(updated) <= slack);
+/// How an author ends an entry whose alert goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::masas) enum Ending {
+    /// Its end was set to now.
+    Ended,
+    /// Its status was taken back: the alert says Actual, and the entry that it is none.
+    Demoted,
+}
+
+/// Whether the author changed the entry after it was posted.
+pub(in crate::masas) fn is_revised(entry: &Entry) -> bool {
     // A hub's times have a resolution of a second.
-    let is_changed = entry.edited.is_some() || published < updated;
-    if !ended || !is_changed {
-        return false;
-    }
-    let Ok(parsed) = cap_schema::parse_owned(cap, &Limits::default()) else { return false };
-    match parsed.alert.msg_type {
+    let is_later = entry.published.zip(entry.updated).is_some_and(|(published, updated)| published < updated);
+    entry.edited.is_some() || is_later
+}
+
+/// How the author ended the entry, where its alert says that it goes on.
+pub(in crate::masas) fn ending(entry: &Entry, cap: &[u8], settings: &EntrySettings) -> Option<Ending> {
+    let updated = entry.updated?;
+    let slack = SignedDuration::from_secs(i64::from(settings.cancel_slack_secs));
+    let alert = cap_schema::parse_owned(cap, &Limits::default()).ok()?.alert;
+    match alert.msg_type {
         Code::Known(MsgType::Alert | MsgType::Update) => {}
-        Code::Known(MsgType::Cancel | MsgType::Ack | MsgType::Error) | Code::Unknown(_) => return false,
+        Code::Known(MsgType::Cancel | MsgType::Ack | MsgType::Error) | Code::Unknown(_) => return None,
     }
-    parsed.alert.info.iter().any(|info| match info.expires.as_ref().and_then(instant) {
+    if demoted_to(entry, &alert).is_some() {
+        return Some(Ending::Demoted);
+    }
+    let ended = entry.expires.is_some_and(|expires| expires.duration_since(updated) <= slack);
+    let goes_on = alert.info.iter().any(|info| match info.expires.as_ref().and_then(instant) {
         Some(expires) => expires.duration_since(updated) > slack,
         None => true,
-    })
+    });
+    (ended && goes_on && is_revised(entry)).then_some(Ending::Ended)
+}
+
+/// The status of an entry that is no real event, where its alert says that it is one.
+fn demoted_to<'e>(entry: &'e Entry, alert: &Alert<'_>) -> Option<&'e str> {
+    let written =
+        entry.terms(document::STATUS).next().filter(|status| document::STATUSES.contains(status))?;
+    (written != "Actual" && alert.status == Code::Known(Status::Actual)).then_some(written)
 }
 
 /// The entry and its alert as one document, each byte for byte.
@@ -57,7 +79,13 @@ pub fn to_cancel(raw: &[u8], settings: &EntrySettings) -> Result<Made, EntryErro
     let parsed = cap_schema::parse_owned(cap, &Limits::default()).map_err(|_| EntryError::NotBoth)?;
     let alert = &parsed.alert;
     let sent = instant(&alert.sent).map_or(updated, |sent| shortly_after(sent, updated));
-    let words = format!("the author of {id} ended it at {}, and the alert in it goes on", cap_time(updated));
+    let at = cap_time(updated);
+    let words = match demoted_to(&entry, alert) {
+        Some(status) => {
+            format!("the author of {id} made it {status} at {at}, and the alert in it says Actual")
+        }
+        None => format!("the author of {id} ended it at {at}, and the alert in it goes on"),
+    };
     let cap = cancel(alert, &document::name(id, updated), sent, (settings.hub_host(), &words));
     Ok(Made { cap, findings: vec![finding("masas.ended", format!("made a Cancel: {words}"))] })
 }
@@ -169,7 +197,34 @@ mod tests {
         ];
         for (entry, cap, ended) in cases {
             let read = Entry::read(entry.as_bytes()).unwrap();
-            assert_eq!(is_ended(&read, cap.as_bytes(), &EntrySettings::default()), ended, "{entry} {cap}");
+            let found = ending(&read, cap.as_bytes(), &EntrySettings::default());
+            assert_eq!(found, ended.then_some(Ending::Ended), "{entry} {cap}");
+        }
+    }
+    #[test]
+    fn an_entry_that_is_no_real_event_any_more_takes_its_alert_back() {
+        let later = "2026-03-02T18:00:00Z";
+        let actual = CAP.replace(">Exercise<", ">Actual<");
+        for (status, cap, expected) in [
+            ("Exercise", &actual, Some(Ending::Demoted)),
+            ("Draft", &actual, Some(Ending::Demoted)),
+            ("Actual", &actual, None),
+            ("actual", &actual, None),
+            ("Test", &CAP.to_owned(), None),
+            ("Test", &actual.replace(">Alert<", ">Cancel<"), None),
+        ] {
+            let category = format!("<category scheme='masas:category:status' term='{status}'/></entry>");
+            let entry = entry(later, later).replace("<expires", "<x").replace("expires>", "x>");
+            let entry = entry.replace("</entry>", &category);
+            let read = Entry::read(entry.as_bytes()).unwrap();
+            let settings = EntrySettings::default();
+            assert_eq!(ending(&read, cap.as_bytes(), &settings), expected, "{status}");
+            if expected.is_some() {
+                let made = to_cancel(&both(entry.as_bytes(), cap.as_bytes()), &settings).unwrap();
+                let made = String::from_utf8(made.cap).unwrap();
+                assert!(made.contains("<status>Actual</status><msgType>Cancel</msgType>"), "{made}");
+                assert!(made.contains(&format!("made it {status} at")), "{made}");
+            }
         }
     }
 }

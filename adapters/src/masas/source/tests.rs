@@ -190,6 +190,26 @@ async fn a_9_a_broken_entry_does_not_stop_the_batch() {
     stopped(&bridge, tasks).await;
 }
 
+// what is no entry may hold one; it comes once, and holds nothing back.
+#[tokio::test]
+async fn a_9_what_is_no_entry_of_the_feed_is_handed_over_as_what_it_is() {
+    let stray = format!("<x:batch xmlns:x='x'>{}</x:batch>", entry("9", "2026-03-01T12:00:09Z", None));
+    let own = "<title>hub</title><updated>2026-03-01T12:00:00Z</updated>".to_owned();
+    let body = feed(&[own, stray.clone(), entry("1", "2026-03-01T12:00:01Z", None)]);
+    let peer = Peer::in_order(vec![Answer::body(200, body)]).await;
+    let mut bridge = Bridge::at("2026-03-01T12:00:05Z", 0);
+    let tasks = running(source(&peer, ""), &bridge);
+    let first = bridge.next().await;
+    assert_eq!((&first.raw[..], first.problem), (stray.as_bytes(), Some(Problem::Stray)));
+    assert_eq!(bridge.next().await.remote_id.as_deref(), Some("masas:entry:1"));
+    for _ in 0..3 {
+        assert_eq!(bridge.heard().await, Heard::Reached);
+    }
+    assert!(bridge.taken.try_recv().is_err());
+    assert_eq!(bridge.checkpoint.lock().unwrap().as_deref(), Some("2026-03-01T12:00:01Z"));
+    stopped(&bridge, tasks).await;
+}
+
 // bytes that are no alert are asked for again, and kept if they stay so.
 #[tokio::test]
 async fn a_8_an_enclosure_that_is_no_alert_is_asked_for_again() {
