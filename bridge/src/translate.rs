@@ -15,6 +15,7 @@ pub mod minimise;
 pub mod personal;
 pub mod places;
 pub mod report;
+mod room;
 mod settings;
 mod shapes;
 mod text;

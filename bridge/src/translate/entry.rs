@@ -1,19 +1,35 @@
 //! A MASAS Atom entry (masas page 4 and 6.2): for hubs and viewers that take no CAP.
+//!
+//! An entry has one status, severity and certainty, one end, one shape, and a text for each language; it has no type and
+//! refers to nothing. So a Cancel is an entry that ends now, to be put where the earlier one is.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
 use cap_schema::xml::escape_text;
-use cap_schema::{Alert, Circle, Info};
+use cap_schema::{Alert, Circle, Code, Info, MsgType, Time};
 
 use super::report::{Report, Rule};
-use super::{Request, codes, text as texts};
+use super::{Request, codes, lifecycle, room, text as texts};
 
 /// Characters of a title that a hub takes (masas page 4.3).
 const TITLE_CHARS: usize = 250;
 const ATOM: &str = "http://www.w3.org/2005/Atom";
 
+/// What the entry shows of the shapes of a message.
+pub(super) struct Shape {
+    /// The name of its element.
+    pub(super) name: &'static str,
+    /// As the message writes it.
+    pub(super) text: String,
+}
+
 /// Writes the entry of a message that was made for Canada.
 pub(super) fn write(request: &Request<'_>, alert: &Alert<'_>, report: &mut Report) -> String {
+    let kind = match alert.msg_type {
+        Code::Known(kind) => kind,
+        Code::Unknown(_) => MsgType::Alert,
+    };
     let mut out = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<entry xmlns=\"{ATOM}\">");
     let first = alert.info.first();
     category(&mut out, "Status", alert.status.as_str());
@@ -34,28 +50,76 @@ pub(super) fn write(request: &Request<'_>, alert: &Alert<'_>, report: &mut Repor
         "<category label=\"Bridge Origin\" scheme=\"urn:capbridge:origin\" term=\"{}\"/>",
         attribute(&origin)
     );
-    text(&mut out, "title", alert, |i| title(i, report));
-    text(&mut out, "content", alert, |i| {
-        [i.headline.as_deref(), i.description.as_deref(), i.instruction.as_deref()]
-            .into_iter()
-            .flatten()
-            .collect::<Vec<_>>()
-            .join(" ")
-    });
-    if let Some(expires) = first.and_then(|i| i.expires.as_ref()).and_then(cap_schema::Time::instant) {
-        let zulu = jiff::Timestamp::from_second(expires.seconds()).map(|t| t.to_string()).unwrap_or_default();
-        let _ = write!(out, "<expires xmlns=\"http://purl.org/atompub/age/1.0\">{zulu}</expires>");
+    let blocks = blocks(alert);
+    text(
+        &mut out,
+        "title",
+        &blocks,
+        |infos, report| infos.first().map_or(String::new(), |i| title(i, kind, report)),
+        report,
+    );
+    text(&mut out, "content", &blocks, |infos, _| content(infos), report);
+    if let Some(web) = first.and_then(|info| info.web.as_deref()) {
+        let _ = write!(out, "<link rel=\"related\" href=\"{}\"/>", attribute(web));
     }
-    if let Some(info) = first {
-        geometry(&mut out, info);
+    let ends = match kind {
+        MsgType::Cancel => Some(request.at.to_string()),
+        MsgType::Alert | MsgType::Update | MsgType::Ack | MsgType::Error => {
+            first.and_then(|info| info.expires.as_ref()).and_then(zulu)
+        }
+    };
+    if let Some(ends) = ends {
+        let _ = write!(out, "<expires xmlns=\"http://purl.org/atompub/age/1.0\">{ends}</expires>");
     }
+    if let Some(effective) = first.and_then(|info| info.effective.as_ref()).and_then(zulu) {
+        let _ = write!(out, "<effective xmlns=\"masas:experimental:time\">{effective}</effective>");
+    }
+    let shown = first.and_then(|info| geometry(&mut out, info));
     out.push_str("</entry>");
+    room::report(alert, kind, shown.as_ref(), report);
     out
 }
 
+fn zulu(time: &Time<'_>) -> Option<String> {
+    jiff::Timestamp::from_second(time.instant()?.seconds()).ok().map(|at| at.to_string())
+}
+
+/// The infos of each language, in the order of the message: an entry has one text for a language.
+fn blocks<'a>(alert: &'a Alert<'_>) -> Vec<(Cow<'a, str>, Vec<&'a Info<'a>>)> {
+    let mut blocks: Vec<(Cow<'a, str>, Vec<&'a Info<'a>>)> = Vec::new();
+    for info in &alert.info {
+        let language = info.language.as_deref().unwrap_or("en-CA");
+        let short = language.split('-').next().unwrap_or("en");
+        match blocks.iter_mut().find(|(known, _)| known == short) {
+            Some((_, infos)) => infos.push(info),
+            None => blocks.push((Cow::Borrowed(short), vec![info])),
+        }
+    }
+    blocks
+}
+
+/// What the infos of a language say, each once.
+fn content(infos: &[&Info<'_>]) -> String {
+    let mut said: Vec<String> = Vec::with_capacity(infos.len());
+    for info in infos {
+        let texts = [info.headline.as_deref(), info.description.as_deref(), info.instruction.as_deref()];
+        let words = texts.into_iter().flatten().collect::<Vec<_>>().join(" ");
+        if !said.contains(&words) {
+            said.push(words);
+        }
+    }
+    said.join(" ")
+}
+
 /// The whole headline is in the content; the title is cut to what a hub takes.
-fn title(info: &Info<'_>, report: &mut Report) -> String {
+fn title(info: &Info<'_>, kind: MsgType, report: &mut Report) -> String {
     let whole = info.headline.as_deref().unwrap_or(&info.event);
+    let ended = lifecycle::ended(info.language.as_deref());
+    let whole = if kind == MsgType::Cancel && !whole.ends_with(ended) {
+        &format!("{whole} - {ended}")
+    } else {
+        whole
+    };
     let short = texts::cut(whole, TITLE_CHARS);
     if short.len() < whole.len() {
         let rest = whole.get(short.len()..).unwrap_or("").trim();
@@ -79,20 +143,24 @@ fn attribute(value: &str) -> String {
     escaped.replace('"', "&quot;")
 }
 
-fn text(out: &mut String, name: &str, alert: &Alert<'_>, mut words: impl FnMut(&Info<'_>) -> String) {
+fn text<'a>(
+    out: &mut String,
+    name: &str,
+    blocks: &[(Cow<'a, str>, Vec<&'a Info<'a>>)],
+    mut words: impl FnMut(&[&'a Info<'a>], &mut Report) -> String,
+    report: &mut Report,
+) {
     let _ = write!(out, "<{name} type=\"xhtml\"><div xmlns=\"http://www.w3.org/1999/xhtml\">");
-    for info in &alert.info {
-        let language = info.language.as_deref().unwrap_or("en-CA");
-        let short = language.split('-').next().unwrap_or("en");
-        let _ = write!(out, "<div xml:lang=\"{}\">", attribute(short));
-        escape_text(&words(info), out);
+    for (language, infos) in blocks {
+        let _ = write!(out, "<div xml:lang=\"{}\">", attribute(language));
+        escape_text(&words(infos, report), out);
         out.push_str("</div>");
     }
     let _ = write!(out, "</div></{name}>");
 }
 
-/// One shape: the event's position if it is known, else the first circle (metres) or polygon.
-fn geometry(out: &mut String, info: &Info<'_>) {
+/// One shape: the event's position if it is known, else the first circle (metres) or polygon. Which one of the message.
+fn geometry(out: &mut String, info: &Info<'_>) -> Option<Shape> {
     const GEORSS: &str = "http://www.georss.org/georss";
     let position = info
         .parameter
@@ -101,21 +169,19 @@ fn geometry(out: &mut String, info: &Info<'_>) {
     if let Some(point) = position {
         let _ =
             write!(out, "<point xmlns=\"{GEORSS}\">{}</point>", attribute(&point.value.replace(',', " ")));
-        return;
+        return None;
     }
     let mut circles = info.area.iter().flat_map(|a| &a.circle);
-    if let Some((center, metres)) = circles.find_map(|circle| in_metres(circle)) {
+    if let Some((text, center, metres)) =
+        circles.find_map(|circle| in_metres(circle).map(|(center, metres)| (circle.as_str(), center, metres)))
+    {
         let _ = write!(out, "<circle xmlns=\"{GEORSS}\">{} {metres}</circle>", attribute(&center));
-        return;
+        return Some(Shape { name: "circle", text: text.to_owned() });
     }
-    let polygon = info.area.iter().flat_map(|a| &a.polygon).find(|p| p.points().is_ok());
-    if let Some(polygon) = polygon {
-        let _ = write!(
-            out,
-            "<polygon xmlns=\"{GEORSS}\">{}</polygon>",
-            attribute(&polygon.as_str().replace(',', " "))
-        );
-    }
+    let polygon = info.area.iter().flat_map(|a| &a.polygon).find(|p| p.points().is_ok())?;
+    let text = polygon.as_str();
+    let _ = write!(out, "<polygon xmlns=\"{GEORSS}\">{}</polygon>", attribute(&text.replace(',', " ")));
+    Some(Shape { name: "polygon", text: text.to_owned() })
 }
 
 /// Centre and radius of a circle as GeoRSS writes them: the same digits, kilometres moved to metres. A hub takes no

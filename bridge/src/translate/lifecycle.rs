@@ -158,6 +158,11 @@ pub(super) fn references(
     Some(ours.join(" "))
 }
 
+/// The word for an end.
+pub(super) fn ended(language: Option<&str>) -> &'static str {
+    if language.is_some_and(|l| l.starts_with("fr")) { "annulé" } else { "cancelled" }
+}
+
 /// What an info says that ends an event.
 pub(super) fn end_info(info: &mut Info<'static>) {
     info.response_type = vec![Code::Known(ResponseType::AllClear)];
@@ -166,8 +171,7 @@ pub(super) fn end_info(info: &mut Info<'static>) {
     info.certainty = Code::Known(Certainty::Observed);
     info.instruction = None;
     let headline = info.headline.take().unwrap_or(Cow::Borrowed(""));
-    let ended =
-        if info.language.as_deref().is_some_and(|l| l.starts_with("fr")) { "annulé" } else { "cancelled" };
+    let ended = ended(info.language.as_deref());
     info.headline = Some(Cow::Owned(format!("{headline} - {ended}").trim_start_matches(" - ").to_owned()));
     info.description = None;
 }

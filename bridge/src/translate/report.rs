@@ -141,6 +141,17 @@ impl Report {
         self.push(rule, Some(row), field, detail);
     }
 
+    /// Takes the lines out, for a target that has to say something else of them.
+    pub(super) fn take(&mut self) -> Vec<Line> {
+        self.hashes.clear();
+        std::mem::take(&mut self.lines)
+    }
+
+    /// Puts a line back.
+    pub(super) fn put(&mut self, line: Line) {
+        self.push(line.rule, line.row, &line.field, &line.detail);
+    }
+
     fn push(&mut self, rule: Rule, row: Option<Row>, field: &str, detail: &str) {
         let (action, severity) = (rule.action(), rule.severity());
         let line = Line { field: field.to_owned(), action, rule, row, detail: detail.to_owned(), severity };

@@ -179,6 +179,58 @@ fn an_entry_is_written_with_status_icon_and_both_languages() {
     }
 }
 
+/// Two blocks of one language, with three shapes.
+fn river_in_blocks() -> String {
+    let (head, rest) = RIVER.split_once("<info>").unwrap();
+    let (first, tail) = rest.split_once("</info>").unwrap();
+    let other = "<area><areaDesc>Other</areaDesc><circle>42.95,-82.45 3</circle></area>";
+    let second = first
+        .replace("<severity>Severe", "<severity>Moderate")
+        .replace("<headline>Hazardous Materials Warning", "<headline>Downstream")
+        .replace("42.9000,-82.4900", "42.8900,-82.4900");
+    format!("{head}<info>{first}{other}</info><info>{second}</info>{tail}")
+}
+
+#[test]
+fn what_an_entry_has_no_room_for_is_dropped_in_its_report() {
+    let made = made(&river_in_blocks(), Target::MasasEntry, AT).unwrap();
+    let text = |language: &str| made.xml.matches(&format!("xml:lang=\"{language}\"")).count();
+    assert_eq!((text("en"), text("fr")), (2, 2), "one title and one content: {}", made.xml);
+    assert!(made.xml.contains("Downstream A barge leaks."), "{}", made.xml);
+    assert!(made.xml.contains("<circle xmlns=\"http://www.georss.org/georss\">42.95 -82.45 3000<"));
+    let lines = |field: &str| -> Vec<&str> {
+        made.report.lines.iter().filter(|l| l.field == field).map(|l| l.rule.id()).collect()
+    };
+    for (field, rules) in [
+        ("info[1]/area[2]/circle", &["places.shape"][..]),
+        ("info[1]/area[1]/polygon", &["entry.one-shape"]),
+        ("info[2]/area[1]/polygon", &["entry.one-shape"]),
+        ("info[1]/severity", &["text.value-kept"]),
+        ("info[2]/severity", &["entry.no-room"]),
+        ("info[2]/certainty", &["text.value-kept"]),
+        ("info[1]/urgency", &["entry.no-room"]),
+        ("info[2]/headline", &["text.kept"]),
+        ("info[1]/area/areaDesc", &["entry.no-room", "entry.no-room"]),
+        ("identifier", &["entry.of-the-hub"]),
+        ("msgType", &["entry.of-the-hub"]),
+        ("status", &["class.kept"]),
+    ] {
+        assert_eq!(lines(field), rules, "{field}: {}", made.report.to_words());
+    }
+    let kept = |l: &&report::Line| l.action != report::Action::Dropped && l.field.contains("area");
+    assert_eq!(made.report.lines.iter().filter(kept).count(), 1, "{}", made.report.to_words());
+}
+
+#[test]
+fn a_cancel_is_an_entry_that_is_over() {
+    let references = "<references>hmw@stclair.example.test,STCLAIR-0,2026-03-01T11:02:05-05:00</references>";
+    let text = RIVER.replace(">Alert<", ">Cancel<").replace("<info>", &format!("{references}<info>"));
+    let made = made(&text, Target::MasasEntry, AT).unwrap();
+    assert!(made.xml.contains(&format!("age/1.0\">{AT}</expires>")), "{}", made.xml);
+    assert!(made.xml.contains(">Hazardous Materials Warning - cancelled<"), "{}", made.xml);
+    assert!(made.report.lines.iter().any(|l| l.rule == report::Rule::EntryEnds), "{:?}", made.report);
+}
+
 #[test]
 fn numbers_for_responders_are_carried_as_facts() {
     let text = SARNIA.replace("Chlorine.</description>", "Chlorine, UN 1017, ERG guide 124.</description>");

@@ -236,6 +236,14 @@ rules! {
     ChannelText: "channels.text", Cut, Alarm, "IPAWS EAS and NWEM: 1,800 characters in all";
     /// A wireless text cut at a word.
     WirelessText: "channels.wireless-text", Cut, Warning, "IPAWS WEA: 90 and 360 characters";
+    /// An entry has no type: a Cancel is an entry that ends when it is issued, put in the place of the earlier one.
+    EntryEnds: "entry.ends", Mapped, Note, "MASAS: an entry ends by its expiry";
+    /// A hub gives an entry its identity, author, time and history itself.
+    EntryOfHub: "entry.of-the-hub", Dropped, Note, "MASAS entries: id, author, updated, history";
+    /// An entry has one shape; the others are left out.
+    EntryOneShape: "entry.one-shape", Dropped, Alarm, "MASAS entries: one GeoRSS shape";
+    /// An entry has no room for it, or shows it of the first block only.
+    EntryRoom: "entry.no-room", Dropped, Warning, "MASAS entries: one value of a kind, and no places by name or code";
     /// UN and ERG guide numbers that stand in the text.
     HazardFact: "facts.hazard", Derived, Note, "facts from the text only; nothing is looked up";
 }
