@@ -43,6 +43,7 @@ pub struct MasasHub {
 struct State {
     entries: Vec<Stored>,
     replayed: usize,
+    shown: Option<Bytes>,
 }
 
 #[derive(Debug)]
@@ -101,6 +102,11 @@ impl MasasHub {
     #[must_use]
     pub fn account_uri(&self, secret: &str) -> Option<String> {
         self.settings.accounts.iter().find(|account| account.secret == secret)?.uri.clone()
+    }
+
+    /// Shows a recorded feed, byte for byte, from now on. For a hub that replays (`Settings::replay`).
+    pub fn show(&self, feed: Bytes) {
+        self.state().shown = Some(feed);
     }
 
     /// All entries as they are now, first posted first, expired ones too.

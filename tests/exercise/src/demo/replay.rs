@@ -1,15 +1,19 @@
 //! Every real message that is at hand, through the running bridge, byte for byte.
 //!
-//! Owns the counting: how many were accepted, relayed, quarantined and why. The bridge's clock follows the messages.
+//! Owns the order and the counting: what became of each, and why. One message after the other is shown, oldest first, and
+//! the next only when the bridge has done with it, so that its clock, which follows the messages, never runs ahead of what
+//! it has to do: two runs come to the same. What each is expected to come to is in `data/replay.tsv`.
+
+mod outcome;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
-use serde_json::Value;
-use tokio::time::Instant;
+use jiff::Timestamp;
 
 use super::Teller;
 use super::world::write_private;
@@ -20,8 +24,10 @@ use crate::program::Program;
 use crate::responder::{self, Responder};
 use crate::server::{self, Answer, Request, Running, Site};
 
-/// How long the bridge may take over all of them.
-const LIMIT: Duration = Duration::from_secs(40);
+use outcome::Witness;
+
+/// What each document is expected to come to.
+const EXPECTED: &str = include_str!("../../data/replay.tsv");
 
 /// The folder of real messages: `CAP_CORPUS`, or beside the repository.
 pub fn corpus() -> Option<PathBuf> {
@@ -30,19 +36,26 @@ pub fn corpus() -> Option<PathBuf> {
     found.is_dir().then_some(found)
 }
 
-/// An IPAWS feed that serves given alerts in its wrapper, untouched, all in every answer.
-#[derive(Debug)]
+/// An IPAWS feed that shows a given alert in its wrapper, untouched.
+#[derive(Debug, Default)]
 struct RecordedFeed {
-    body: Bytes,
+    shown: Mutex<Bytes>,
+}
+
+impl RecordedFeed {
+    fn show(&self, alert: Bytes) {
+        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = alert;
+    }
 }
 
 impl Site for RecordedFeed {
     fn answer(&self, request: &Request) -> Answer {
-        if request.path.contains("/recent/") {
-            Answer::new(200, "application/xml", self.body.clone())
-        } else {
-            Answer::unexpected(request)
+        if !request.path.contains("/recent/") {
+            return Answer::unexpected(request);
         }
+        let alert = self.shown.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let open: &[u8] = b"<ns1:alerts xmlns:ns1=\"http://gov.fema.ipaws.services/feed\">";
+        Answer::new(200, "application/xml", [open, &alert, b"</ns1:alerts>"].concat())
     }
 }
 
@@ -70,23 +83,88 @@ fn element(document: &[u8]) -> &[u8] {
     document.get(start..end).unwrap_or(document)
 }
 
-/// All files of the folders whose name begins so, with their `sent`, oldest first.
-fn messages(folder: &Path) -> Result<Vec<(PathBuf, Bytes)>> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder)?.flatten() {
-        if entry.file_name().to_string_lossy().starts_with("cap-") {
-            for file in std::fs::read_dir(entry.path())?.flatten() {
-                found.push((file.path(), Bytes::from(std::fs::read(file.path())?)));
+/// A document of the corpus.
+struct Recorded {
+    /// Its path in the corpus.
+    name: String,
+    /// The beginning of its SHA-256: names of files are others' and change.
+    digest: String,
+    at: Option<Timestamp>,
+    content: Content,
+}
+
+/// What a document is shown as.
+enum Content {
+    Alert(Bytes),
+    HubFeed(Bytes),
+}
+
+impl Recorded {
+    /// Whether the real system published it with its signature: it may not be refused.
+    fn is_signed_original(&self) -> bool {
+        let folder = self.name.split('/').nth(1).unwrap_or_default();
+        match &self.content {
+            Content::Alert(bytes) => {
+                ["cap-ipaws-openfema", "cap-ipaws-other"].contains(&folder)
+                    && String::from_utf8_lossy(bytes).contains("SignatureValue")
             }
+            Content::HubFeed(_) => false,
         }
     }
-    let sent = |bytes: &[u8]| {
-        let text = String::from_utf8_lossy(bytes).into_owned();
-        let value = text.split("sent>").nth(1).map(|s| s.trim_end_matches("</").to_owned())?;
-        instant(value.split('<').next()?)
-    };
-    found.sort_by_key(|(path, bytes)| (sent(bytes), path.clone()));
+}
+
+/// The files of a folder, by name.
+fn files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut found: Vec<PathBuf> = std::fs::read_dir(folder)?.flatten().map(|e| e.path()).collect();
+    found.sort();
     Ok(found)
+}
+
+fn begins(path: &Path, with: &str) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(with))
+}
+
+/// All real alerts and hub feeds, oldest first.
+fn recorded(corpus: &Path) -> Result<Vec<Recorded>> {
+    let name = |path: &Path| path.strip_prefix(corpus).unwrap_or(path).to_string_lossy().into_owned();
+    let mut found = Vec::new();
+    for folder in files(&corpus.join("ipaws"))?.iter().filter(|folder| begins(folder, "cap-")) {
+        for path in files(folder)? {
+            let bytes = Bytes::from(std::fs::read(&path)?);
+            let at = times(&bytes, "sent>").next();
+            found.push(Recorded {
+                name: name(&path),
+                digest: digest(&bytes),
+                at,
+                content: Content::Alert(bytes),
+            });
+        }
+    }
+    for path in files(&corpus.join("masas"))?.iter().filter(|path| begins(path, "masas_hub_feed")) {
+        let bytes = Bytes::from(std::fs::read(path)?);
+        let at = times(&bytes, "updated>").max();
+        found.push(Recorded {
+            name: name(path),
+            digest: digest(&bytes),
+            at,
+            content: Content::HubFeed(bytes),
+        });
+    }
+    found.sort_by(|one, other| (one.at, &one.name).cmp(&(other.at, &other.name)));
+    Ok(found)
+}
+
+fn digest(bytes: &[u8]) -> String {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
+    digest.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The times in elements of a name, as far as they can be read so simply.
+fn times(document: &[u8], tag: &str) -> impl Iterator<Item = Timestamp> {
+    let text = String::from_utf8_lossy(document).into_owned();
+    let values: Vec<_> =
+        text.split(tag).skip(1).filter_map(|rest| instant(rest.split('<').next()?)).collect();
+    values.into_iter()
 }
 
 /// Feeds the real messages through the bridge and tells what became of them.
@@ -95,31 +173,12 @@ fn messages(folder: &Path) -> Result<Vec<(PathBuf, Bytes)>> {
 /// A program or a simulator does not start.
 pub async fn run(corpus: &Path, teller: &mut Teller) -> Result<()> {
     teller.scene("Replay: real messages, served byte for byte; the bridge's clock follows them");
-    let messages = messages(&corpus.join("ipaws"))?;
-    let mut body = b"<ns1:alerts xmlns:ns1=\"http://gov.fema.ipaws.services/feed\">".to_vec();
-    for (_, bytes) in &messages {
-        body.extend_from_slice(element(bytes));
-    }
-    body.extend_from_slice(b"</ns1:alerts>");
-    let feeds: Vec<Bytes> = {
-        let mut paths: Vec<PathBuf> = std::fs::read_dir(corpus.join("masas"))?
-            .flatten()
-            .map(|e| e.path())
-            .filter(|p| p.file_name().is_some_and(|n| n.to_string_lossy().starts_with("masas_hub_feed")))
-            .collect();
-        paths.sort();
-        paths.iter().map(|p| std::fs::read(p).map(Bytes::from)).collect::<Result<_, _>>()?
-    };
+    let recorded = recorded(corpus)?;
     let clock = Clock::system();
-    let feed = server::serve(
-        std::sync::Arc::new(RecordedFeed { body: body.into() }),
-        server::loopback().await?,
-        clock.clone(),
-        false,
-    )?;
-    let feed_count = feeds.len();
+    let site = std::sync::Arc::new(RecordedFeed::default());
+    let feed = server::serve(site, server::loopback().await?, clock.clone(), false)?;
     let settings = masas_hub::Settings {
-        replay: feeds,
+        replay: vec![Bytes::from_static(b"<feed xmlns=\"http://www.w3.org/2005/Atom\"/>")],
         ..masas_hub::Settings::new(Mode::Operations, vec![Account::reader("code", "bridge")])
     };
     let hub = MasasHub::start(settings, clock.clone()).await?;
@@ -133,132 +192,91 @@ pub async fn run(corpus: &Path, teller: &mut Teller) -> Result<()> {
     write_private(&folder.path().join("webhook.key.pem"), &keys.key_pem)?;
     write_private(&folder.path().join("hub.secret"), "code")?;
     let bridge = Program::start(folder.path(), &configuration(&feed, &hub, &responder)).await?;
-    teller
-        .event("feeds", &format!("{} US documents and {feed_count} MASAS feeds are served", messages.len()));
-    let outcome = settle(&bridge, messages.len()).await?;
-    report(&outcome, &responder, teller);
-    judge(&bridge, &messages, &outcome, teller).await?;
+    teller.event("feeds", &format!("{} real documents are shown, one after the other", recorded.len()));
+    let mut witness = Witness::new(&bridge, &responder);
+    let mut outcomes = Vec::with_capacity(recorded.len());
+    for document in &recorded {
+        match &document.content {
+            Content::Alert(bytes) => {
+                feed.site.show(Bytes::copy_from_slice(element(bytes)));
+                outcomes.push(witness.alert().await?);
+            }
+            Content::HubFeed(bytes) => {
+                hub.site.show(bytes.clone());
+                outcomes.push(witness.hub_feed(&hub).await?);
+            }
+        }
+    }
+    report(&recorded, &outcomes, teller);
+    judge(&bridge, &recorded, &outcomes, teller).await?;
     bridge.terminate(Duration::from_secs(15)).await.context("stopping the bridge of the replay")?;
     Ok(())
 }
 
-/// What became of the documents.
-struct Outcome {
-    counts: BTreeMap<(String, String), u64>,
-    quarantine: Vec<Value>,
-    delivered: usize,
-}
-
-/// Waits until every document has an outcome and every delivery an end.
-async fn settle(bridge: &Program, documents: usize) -> Result<Outcome> {
-    let begun = Instant::now();
-    let mut last = (0, Instant::now());
-    loop {
-        let (_, text) = bridge.get("/metrics").await?;
-        let text = text.as_str().unwrap_or("").to_owned();
-        let counts = received(&text);
-        let seen: u64 = counts.iter().filter(|((origin, _), _)| origin == "ipaws").map(|(_, n)| n).sum();
-        let unfinished: u64 = text
-            .lines()
-            .filter(|l| {
-                l.starts_with("capbridge_unfinished_deliveries{")
-                    || l.starts_with("capbridge_unrouted_alerts ")
-            })
-            .filter_map(|l| l.rsplit(' ').next()?.parse::<u64>().ok())
-            .sum();
-        let everything: u64 = counts.values().sum();
-        if everything != last.0 {
-            last = (everything, Instant::now());
+/// How many documents came to what.
+fn report(recorded: &[Recorded], outcomes: &[String], teller: &Teller) {
+    let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    for (document, outcome) in recorded.iter().zip(outcomes) {
+        let from = match document.content {
+            Content::Alert(_) => "ipaws",
+            Content::HubFeed(_) => "masas",
+        };
+        for one in outcome.split("; ") {
+            *counts.entry((from, one)).or_default() += 1;
         }
-        let all = seen >= documents as u64 && counts.keys().any(|(origin, _)| origin == "masas");
-        let quiet = all && unfinished == 0 && last.1.elapsed() > Duration::from_millis(2_500);
-        if quiet || begun.elapsed() > LIMIT {
-            let delivered = bridge.list("/v1/deliveries?state=delivered&limit=1000").await?.len();
-            return Ok(Outcome {
-                counts,
-                quarantine: bridge.list("/v1/quarantine?limit=1000").await?,
-                delivered,
-            });
-        }
-        tokio::time::sleep(Duration::from_millis(200)).await;
     }
-}
-
-fn received(metrics: &str) -> BTreeMap<(String, String), u64> {
-    let label = |line: &str, name: &str| {
-        line.split(&format!("{name}=\"")).nth(1)?.split('"').next().map(str::to_owned)
-    };
-    metrics
-        .lines()
-        .filter(|l| l.starts_with("capbridge_received_total{"))
-        .filter_map(|l| {
-            Some(((label(l, "origin")?, label(l, "outcome")?), l.rsplit(' ').next()?.parse().ok()?))
-        })
-        .collect()
-}
-
-fn report(outcome: &Outcome, responder: &Running<Responder>, teller: &Teller) {
-    for ((origin, what), count) in &outcome.counts {
-        teller.event(origin, &format!("{what}: {count}"));
+    for ((from, outcome), count) in counts {
+        teller.event(from, &format!("{count:>3} {outcome}"));
     }
-    let mut reasons: BTreeMap<String, u64> = BTreeMap::new();
-    for entry in &outcome.quarantine {
-        let text = |key: &str| entry.get(key).and_then(Value::as_str).unwrap_or("").to_owned();
-        let detail = text("detail");
-        let rule = detail.split(':').next().unwrap_or("").to_owned();
-        *reasons.entry(format!("{} {}: {rule}", text("origin"), text("reason"))).or_default() += 1;
-    }
-    for (reason, count) in &reasons {
-        teller.event("quarantine", &format!("{count} × {reason}"));
-    }
-    teller.event(
-        "relay",
-        &format!("{} delivered, {} at the responder", outcome.delivered, responder.site.accepted().len()),
-    );
 }
 
 async fn judge(
     bridge: &Program,
-    messages: &[(PathBuf, Bytes)],
-    outcome: &Outcome,
+    recorded: &[Recorded],
+    outcomes: &[String],
     teller: &mut Teller,
 ) -> Result<()> {
-    let expected: Vec<&(PathBuf, Bytes)> = messages
-        .iter()
-        .filter(|(path, bytes)| {
-            let real = path
-                .parent()
-                .is_some_and(|p| p.ends_with("cap-ipaws-openfema") || p.ends_with("cap-ipaws-other"));
-            real && String::from_utf8_lossy(bytes).contains("SignatureValue")
-        })
+    let expected: BTreeMap<&str, &str> = EXPECTED
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| line.split_once('\t'))
         .collect();
-    let refused: Vec<String> = outcome
-        .quarantine
-        .iter()
-        .filter_map(|e| {
-            let identifier = e.pointer("/reference/identifier")?.as_str()?;
-            let ours = expected.iter().any(|(_, bytes)| String::from_utf8_lossy(bytes).contains(identifier));
-            ours.then(|| format!("{identifier}: {}", e.get("detail").and_then(Value::as_str).unwrap_or("")))
-        })
-        .collect();
-    for one in &refused {
-        teller.event("refused", one);
+    let (mut known, mut other, mut refused, mut signed) = (0, 0, 0, 0);
+    for (document, outcome) in recorded.iter().zip(outcomes) {
+        let (name, digest) = (document.name.as_str(), document.digest.as_str());
+        match expected.get(digest) {
+            Some(wanted) => {
+                known += 1;
+                if outcome != wanted {
+                    other += 1;
+                    teller.event("differs", &format!("{name}: {outcome}; expected: {wanted}"));
+                }
+            }
+            None => teller.event("new", &format!("{name}: {digest}\t{outcome}")),
+        }
+        if document.is_signed_original() {
+            signed += 1;
+            if outcome.contains("quarantined") {
+                refused += 1;
+                teller.event("refused", &format!("{name}: {outcome}"));
+            }
+        }
     }
     teller.expect(
-        refused.is_empty(),
-        format!("replay: none of the {} real signed IPAWS alerts is refused", expected.len()),
+        refused == 0 && signed > 0,
+        format!("replay: none of the {signed} real signed IPAWS alerts is refused"),
     );
-    let seen: u64 = outcome.counts.iter().filter(|((o, _), _)| o == "ipaws").map(|(_, n)| n).sum();
+    let open = outcomes.iter().filter(|outcome| outcome.is_empty()).count();
+    teller.expect(open == 0, format!("replay: each of the {} documents has an outcome", recorded.len()));
     teller.expect(
-        seen >= messages.len() as u64,
-        format!("replay: each of the {} documents has an outcome", messages.len()),
+        other == 0 && known > 0,
+        format!("replay: each of the {known} documents that are known came to what is expected of it"),
     );
-    let masas: u64 = outcome.counts.iter().filter(|((o, _), _)| o == "masas").map(|(_, n)| n).sum();
-    teller.expect(masas > 0, "replay: the entries of the real MASAS feeds have an outcome");
-    let open = bridge.list("/v1/deliveries?state=waiting").await?.len()
-        + bridge.list("/v1/deliveries?state=queued").await?.len();
-    let dead = bridge.list("/v1/deliveries?state=dead").await?.len();
-    teller.expect(open + dead == 0, "replay: every delivery ended, none as a dead letter");
+    let mut left = 0;
+    for state in ["waiting", "queued", "dead", "expired"] {
+        left += bridge.list(&format!("/v1/deliveries?state={state}&limit=1000")).await?.len();
+    }
+    teller.expect(left == 0, "replay: every delivery arrived");
     Ok(())
 }
 

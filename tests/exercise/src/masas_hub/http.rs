@@ -57,6 +57,9 @@ impl MasasHub {
         self.authorised(request)?;
         if let Some(last) = self.settings.replay.len().checked_sub(1) {
             let mut state = self.state();
+            if let Some(shown) = &state.shown {
+                return Ok(Answer::new(200, ATOM_TYPE, shown.clone()));
+            }
             let body = self.settings.replay.get(state.replayed.min(last)).cloned().unwrap_or_default();
             state.replayed += 1;
             return Ok(Answer::new(200, ATOM_TYPE, body));

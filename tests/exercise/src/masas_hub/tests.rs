@@ -235,6 +235,8 @@ fn a_replayed_feed_is_served_byte_for_byte() {
     for wanted in ["<feed>1</feed>", "<feed>2</feed>", "<feed>2</feed>"] {
         assert_eq!(ask(&hub, "GET", "/hub/feed", "eye", ("text/plain", "")).body, wanted);
     }
+    hub.show(Bytes::from_static(b"<feed>3</feed>"));
+    assert_eq!(ask(&hub, "GET", "/hub/feed", "eye", ("text/plain", "")).body, "<feed>3</feed>");
 }
 
 #[test]
