@@ -93,6 +93,9 @@ enum Command {
         action: geodata::GeodataAction,
     },
     /// Moves what the bridge has stored.
+    #[command(
+        after_help = "Example:\n  capbridge store copy --from capbridge-data --to redis://127.0.0.1:6379 --config bridge.toml"
+    )]
     Store {
         #[command(subcommand)]
         action: store::StoreAction,
@@ -270,21 +273,27 @@ struct PageArgs {
 #[derive(Subcommand)]
 enum QuarantineAction {
     /// Lists the newest.
+    #[command(after_help = "Example:\n  capbridge quarantine list --limit 20")]
     List {
         #[command(flatten)]
         page: PageArgs,
     },
     /// Shows one with its findings.
+    #[command(after_help = "Example:\n  capbridge quarantine show q_0123")]
     Show {
         /// The id, `q_...`.
         id: String,
     },
     /// Writes the original bytes to standard output.
+    #[command(after_help = "Example:\n  capbridge quarantine document q_0123 > document.xml")]
     Document {
         /// The id, `q_...`.
         id: String,
     },
     /// Lets one through; recorded in the audit log.
+    #[command(
+        after_help = "Example:\n  capbridge quarantine release q_0123 --operator duty-officer --reason \"confirmed by telephone\""
+    )]
     Release {
         /// The id, `q_...`.
         id: String,
@@ -300,11 +309,15 @@ enum QuarantineAction {
 #[derive(Subcommand)]
 enum DeadLetterAction {
     /// Lists the newest.
+    #[command(after_help = "Example:\n  capbridge dead-letters list --limit 20")]
     List {
         #[command(flatten)]
         page: PageArgs,
     },
     /// Puts one back in its queue; recorded in the audit log.
+    #[command(
+        after_help = "Example:\n  capbridge dead-letters replay msg_0123 --operator duty-officer --reason \"endpoint repaired\""
+    )]
     Replay {
         /// The id, `msg_...`.
         id: String,
@@ -472,7 +485,34 @@ fn run(path: Option<PathBuf>) -> ExitCode {
 
 #[cfg(test)]
 mod tests {
-    use super::harmless;
+    use clap::CommandFactory;
+
+    use super::{Cli, harmless};
+
+    /// Every command says how it is used, and what it says can be typed.
+    fn check_examples(command: &clap::Command, path: &str) {
+        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let mut examples = help.lines().skip_while(|line| *line != "Example:").skip(1);
+        assert!(examples.any(|line| line.contains(path)), "{path} has no example:\n{help}");
+        for line in help.lines().filter_map(|line| line.trim_start().strip_prefix("capbridge ")) {
+            let typed =
+                line.split(" > ").flat_map(|l| l.split(" && ")).flat_map(|l| l.split(" | ")).next().unwrap();
+            // What is in quotes is one word.
+            let words = typed.split('"').enumerate().flat_map(|(n, part)| {
+                if n % 2 == 1 { vec![part] } else { part.split_whitespace().collect() }
+            });
+            let parsed = Cli::command().try_get_matches_from(std::iter::once("capbridge").chain(words));
+            assert!(parsed.is_ok(), "{typed}: {}", parsed.unwrap_err());
+        }
+        for sub in command.get_subcommands() {
+            check_examples(sub, &format!("{path} {}", sub.get_name()));
+        }
+    }
+
+    #[test]
+    fn every_command_has_an_example_that_can_be_typed() {
+        check_examples(&Cli::command(), "capbridge");
+    }
 
     #[test]
     fn what_steers_a_terminal_is_shown_and_the_rest_stays() {

@@ -25,25 +25,30 @@ pub(super) struct Decided {
 #[derive(Subcommand)]
 pub(super) enum ResponderAction {
     /// Lists them.
+    #[command(after_help = "Example:\n  capbridge responders list")]
     List,
     /// Shows one.
+    #[command(after_help = "Example:\n  capbridge responders show windsor")]
     Show {
         /// Its name.
         name: String,
     },
     /// Registers one, from a JSON document.
+    #[command(after_help = "Example:\n  capbridge responders add windsor.json")]
     Add {
         /// The document, or - for standard input.
         #[arg(value_name = "FILE|-")]
         document: String,
     },
     /// Puts another document in the place of one's own.
+    #[command(after_help = "Example:\n  capbridge responders change windsor.json")]
     Change {
         /// The document, or - for standard input.
         #[arg(value_name = "FILE|-")]
         document: String,
     },
     /// Removes one that has no endpoints.
+    #[command(after_help = "Example:\n  capbridge responders remove windsor")]
     Remove {
         /// Its name.
         name: String,
@@ -53,38 +58,47 @@ pub(super) enum ResponderAction {
 #[derive(Subcommand)]
 pub(super) enum EndpointAction {
     /// Lists them, each with where it comes from.
+    #[command(after_help = "Example:\n  capbridge endpoints list")]
     List,
     /// Shows one.
+    #[command(after_help = "Example:\n  capbridge endpoints show windsor-hook")]
     Show {
         /// Its name.
         name: String,
     },
     /// Registers one, from a JSON document.
+    #[command(after_help = "Example:\n  capbridge endpoints add windsor-hook.json")]
     Add {
         /// The document, or - for standard input.
         #[arg(value_name = "FILE|-")]
         document: String,
     },
     /// Sends the signed challenge by which a webhook proves itself; until then it gets nothing.
+    #[command(after_help = "Example:\n  capbridge endpoints challenge windsor-hook")]
     Challenge {
         /// Its name.
         name: String,
     },
     /// Tries the connection out with something that is no alert.
+    #[command(after_help = "Example:\n  capbridge endpoints test windsor-hook")]
     Test {
         /// Its name.
         name: String,
     },
     /// Makes the next signing key; the one before signs beside it for 24 hours.
+    #[command(after_help = "Example:\n  capbridge endpoints rotate windsor-hook")]
     Rotate {
         /// Its name.
         name: String,
     },
     /// Sends it nothing until it is resumed.
+    #[command(after_help = "Example:\n  capbridge endpoints pause windsor-hook --reason \"moves house\"")]
     Pause(Decided),
     /// Sends to it again, also after a 410.
+    #[command(after_help = "Example:\n  capbridge endpoints resume windsor-hook --reason \"is back\"")]
     Resume(Decided),
     /// Removes one.
+    #[command(after_help = "Example:\n  capbridge endpoints remove windsor-hook")]
     Remove {
         /// Its name.
         name: String,
@@ -94,29 +108,38 @@ pub(super) enum EndpointAction {
 #[derive(Subcommand)]
 pub(super) enum SubscriptionAction {
     /// Lists them, each with where it comes from.
+    #[command(after_help = "Example:\n  capbridge subscriptions list")]
     List,
     /// Shows one.
+    #[command(after_help = "Example:\n  capbridge subscriptions show windsor-severe")]
     Show {
         /// Its name.
         name: String,
     },
     /// Registers one, from a JSON document.
+    #[command(after_help = "Example:\n  capbridge subscriptions add windsor-severe.json")]
     Add {
         /// The document, or - for standard input.
         #[arg(value_name = "FILE|-")]
         document: String,
     },
     /// Puts another document in the place of one's own.
+    #[command(after_help = "Example:\n  capbridge subscriptions change windsor-severe.json")]
     Change {
         /// The document, or - for standard input.
         #[arg(value_name = "FILE|-")]
         document: String,
     },
     /// Takes no new alerts by it until it is resumed; chains that went by it go on.
+    #[command(after_help = "Example:\n  capbridge subscriptions pause windsor-severe --reason \"too much\"")]
     Pause(Decided),
     /// Takes new alerts by it again.
+    #[command(
+        after_help = "Example:\n  capbridge subscriptions resume windsor-severe --reason \"narrower now\""
+    )]
     Resume(Decided),
     /// Removes one; chains that went by it go on to their end.
+    #[command(after_help = "Example:\n  capbridge subscriptions remove windsor-severe")]
     Remove {
         /// Its name.
         name: String,
@@ -283,6 +306,9 @@ pub(super) enum RoleArg {
 #[derive(Subcommand)]
 pub(super) enum TokenAction {
     /// Makes a token and writes it to standard output, once: only its hash is kept.
+    #[command(
+        after_help = "Example:\n  capbridge token create night-desk --role operator > night-desk.token"
+    )]
     Create {
         /// Its name; a name is used once.
         name: String,
@@ -297,13 +323,16 @@ pub(super) enum TokenAction {
         expires_at: Option<String>,
     },
     /// Lists the tokens, revoked ones too.
+    #[command(after_help = "Example:\n  capbridge token list")]
     List,
     /// Takes a token back.
+    #[command(after_help = "Example:\n  capbridge token revoke night-desk")]
     Revoke {
         /// Its name.
         name: String,
     },
     /// Says who the caller is to the bridge.
+    #[command(after_help = "Example:\n  capbridge token whoami --token-file night-desk.token")]
     Whoami,
 }
 

@@ -18,6 +18,7 @@ use tokio::net::TcpListener;
 /// Simulators and keys for rehearsals with capbridge.
 #[derive(Debug, Parser)]
 #[command(version, arg_required_else_help = true)]
+#[command(after_help = "Example:\n  capbridge-exercise demo")]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -29,7 +30,10 @@ enum Command {
     #[command(after_help = "Example:\n  capbridge-exercise keys ./exercise-keys --cog 120082")]
     Keys(KeysArgs),
     /// Runs a simulator until it is interrupted; prints its address and credentials.
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Example:\n  capbridge-exercise simulate masas --listen 127.0.0.1:8140 --mode exercise"
+    )]
     Simulate(Simulate),
     /// Plays the main job of the bridge between simulators and checks what must come of it.
     #[command(
@@ -46,6 +50,9 @@ struct KeysArgs {
     /// The number of a COG to make a certificate for; may be repeated.
     #[arg(long, default_value = "120082")]
     cog: Vec<u32>,
+    /// Makes new keys in the place of those in the folder: what trusts the old ones trusts these no more.
+    #[arg(long)]
+    force: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -148,7 +155,8 @@ struct ResponderArgs {
 pub async fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
         Command::Keys(args) => {
-            let paths = keys::write_folder(&args.dir, &args.cog, Clock::system().now())?;
+            let make = if args.force { keys::replace_folder } else { keys::write_folder };
+            let paths = make(&args.dir, &args.cog, Clock::system().now())?;
             let lines: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
             say(&lines)
         }
@@ -286,4 +294,25 @@ async fn until_interrupted<S>(running: Running<S>, faults: Vec<Mischief>) -> any
     }
     let unexpected = running.unexpected().len();
     say(&[format!("stopped after {} requests, {unexpected} unexpected", running.requests().len())])
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::Cli;
+
+    fn check_examples(command: &clap::Command, path: &str) {
+        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let mut examples = help.lines().skip_while(|line| *line != "Example:").skip(1);
+        assert!(examples.any(|line| line.contains(path)), "{path} has no example:\n{help}");
+        for sub in command.get_subcommands() {
+            check_examples(sub, &format!("{path} {}", sub.get_name()));
+        }
+    }
+
+    #[test]
+    fn every_command_has_an_example() {
+        check_examples(&Cli::command(), "capbridge-exercise");
+    }
 }

@@ -43,6 +43,12 @@ pub enum KeysError {
     /// A PEM file holds no key.
     #[error("the text holds no private key in PEM")]
     NoPem,
+    /// The folder holds keys, which are not overwritten.
+    #[error("{path} is there already; name another folder, or give --force for new keys in its place", path = path.display())]
+    Held {
+        /// The first of them.
+        path: PathBuf,
+    },
     /// A file could not be written.
     #[error("writing {path} failed", path = path.display())]
     Write {
@@ -234,8 +240,42 @@ impl WebhookKeys {
 /// `webhook.whsec`. Returns the paths.
 ///
 /// # Errors
-/// If a key cannot be made or a file cannot be written.
+/// If a key cannot be made or a file cannot be written, or if the folder holds keys already.
 pub fn write_folder(folder: &Path, cogs: &[u32], now: Timestamp) -> Result<Vec<PathBuf>, KeysError> {
+    if let Some(path) = held(folder).into_iter().next() {
+        return Err(KeysError::Held { path });
+    }
+    write(folder, cogs, now)
+}
+
+/// The same in the place of the keys that the folder holds.
+///
+/// # Errors
+/// If a key cannot be made or a file cannot be written.
+pub fn replace_folder(folder: &Path, cogs: &[u32], now: Timestamp) -> Result<Vec<PathBuf>, KeysError> {
+    let held = held(folder);
+    let written = write(folder, cogs, now)?;
+    // The certificates of the old authority: nobody believes them any more.
+    for path in held.into_iter().filter(|path| !written.contains(path)) {
+        std::fs::remove_file(&path).map_err(|cause| KeysError::Write { path, cause })?;
+    }
+    Ok(written)
+}
+
+/// The keys and certificates of an exercise in a folder.
+fn held(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let is_ours = |path: &PathBuf| {
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let is_cog = name.starts_with("cog-") && (name.ends_with(".crt.pem") || name.ends_with(".key.pem"));
+        is_cog || name == "ca.pem" || name.starts_with("webhook.")
+    };
+    let mut held: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(is_ours).collect();
+    held.sort();
+    held
+}
+
+fn write(folder: &Path, cogs: &[u32], now: Timestamp) -> Result<Vec<PathBuf>, KeysError> {
     std::fs::create_dir_all(folder).map_err(|cause| KeysError::Write { path: folder.to_owned(), cause })?;
     let authority = Authority::new("Exercise Device CA 1", now)?;
     let webhook = WebhookKeys::new()?;
@@ -264,4 +304,24 @@ fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     let mut file =
         std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
     file.write_all(text.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_not_overwritten_unless_that_is_asked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let now = "2026-03-01T12:00:00Z".parse().unwrap();
+        let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
+        let written = write_folder(folder.path(), &[120_082, 120_075], now).unwrap();
+        let first = read("cog-120082.key.pem");
+        let refused = write_folder(folder.path(), &[120_082], now).unwrap_err();
+        assert!(matches!(&refused, KeysError::Held { path } if written.contains(path)), "{refused}");
+        assert_eq!(read("cog-120082.key.pem"), first);
+        replace_folder(folder.path(), &[120_082], now).unwrap();
+        assert_ne!(read("cog-120082.key.pem"), first);
+        assert!(!folder.path().join("cog-120075.crt.pem").exists(), "of an authority that is gone");
+    }
 }
