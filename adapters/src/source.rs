@@ -117,9 +117,6 @@ pub enum Problem {
     /// Larger than the limit; `raw` holds its beginning.
     #[error("the document is larger than the limit of the source")]
     TooLarge,
-    /// Could not be cut out of its container.
-    #[error("the container of the document could not be read")]
-    BrokenContainer,
     /// Stands in a feed, and is neither one of its alerts or entries nor one of the feed's own elements.
     #[error(
         "it stands in the feed and is neither an alert, nor an entry, nor one of the feed's own elements"

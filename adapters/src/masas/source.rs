@@ -236,14 +236,13 @@ impl MasasSource {
     ) -> Result<bool, SourceError> {
         let raw = Bytes::copy_from_slice(document);
         let Some(entry) = entry else {
-            self.accept(cx, received(cx, raw, Form::MasasEntry, None, Some(Problem::BrokenContainer)))
-                .await?;
+            // The bridge finds what is wrong with it and says so.
+            self.accept(cx, received(cx, raw, Form::MasasEntry, None, None)).await?;
             return Ok(true);
         };
         let is_cap = |l: &&crate::atom::Link| l.is_type(CAP_TYPE) || l.is_type(CAP_TYPE_IANA);
         let enclosures: Vec<_> = entry.linked("enclosure").filter(is_cap).collect();
-        // What another entry holds may still come.
-        let is_revision = is_revised(&entry) && position.waiting.keys().all(|other| other == version);
+        let is_revision = is_revised(&entry);
         if enclosures.is_empty() {
             let entry = received(cx, raw.clone(), Form::MasasEntry, entry.id.clone(), None);
             self.accept(cx, Received { is_revision, ..entry }).await?;

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use cap_schema::{Alert, Instant, MsgType, Time};
-use capbridge_adapters::source::{Form, Received};
+use capbridge_adapters::source::{Acceptance, Form, Received};
 use serde_json::json;
 use tracing::warn;
 
@@ -34,9 +34,10 @@ impl Pipeline {
             let Some(end) = self.end_of(source, received, document, (&world, &held)) else { continue };
             let origin = &document.provenance.origin;
             let end_reference = end.envelope.reference.clone();
-            warn!(%origin, reference = %document.reference, end = %end_reference,
-                "a message took back one of a higher class: that is ended");
-            self.store_alert(origin, received, end, Vec::new()).await?;
+            if self.store_alert(origin, received, end, Vec::new()).await? == Acceptance::Accepted {
+                warn!(%origin, reference = %document.reference, end = %end_reference,
+                    "a message took back one of a higher class: that is ended");
+            }
             let reason = format!(
                 "it counts as {}: what stood in its place as {} is ended by {end_reference}",
                 document.class.class(),

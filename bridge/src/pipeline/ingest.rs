@@ -35,9 +35,7 @@ pub fn read(
     if let Some(problem) = received.problem {
         let reason = match problem {
             Problem::Stray | Problem::TakenBack => Reason::Document,
-            Problem::EnclosureUnavailable | Problem::TooLarge | Problem::BrokenContainer => {
-                Reason::Incomplete
-            }
+            Problem::EnclosureUnavailable | Problem::TooLarge => Reason::Incomplete,
         };
         return Err(Setback::boxed(reason, problem.to_string()));
     }

@@ -183,7 +183,8 @@ async fn a_9_a_broken_entry_does_not_stop_the_batch() {
     let peer = Peer::in_order(vec![Answer::body(200, body)]).await;
     let mut bridge = Bridge::at("2026-03-01T12:00:05Z", 0);
     let tasks = running(source(&peer, ""), &bridge);
-    assert_eq!(bridge.next().await.problem, Some(Problem::BrokenContainer));
+    let first = bridge.next().await;
+    assert!(String::from_utf8_lossy(&first.raw).contains("&nbsp;") && first.form == Form::MasasEntry);
     assert_eq!(bridge.next().await.problem, None);
     assert_eq!((bridge.heard().await, bridge.heard().await), (Heard::Reached, Heard::Reached));
     assert!(bridge.taken.try_recv().is_err());
