@@ -153,6 +153,8 @@ pub enum NotSent {
     Untouched,
     /// Its shapes say no place, and nothing else says where it is.
     Unreadable,
+    /// Its shapes have longitude before latitude, and nothing else says where it is.
+    Swapped,
     /// Its infos are about several events, and the destination takes one a message.
     SeveralEvents,
     /// A Cancel or Update of something that the destination never got, and there is nothing to show.
@@ -178,6 +180,10 @@ impl fmt::Display for NotSent {
             NotSent::Untouched => "it touches nothing on the far side of the border",
             NotSent::Unreadable => {
                 "its shapes cannot be read, and nothing else in it names a place on the far side"
+            }
+            NotSent::Swapped => {
+                "its shapes lie in North America only if longitude comes first, and nothing else in it names a place on \
+                 the far side"
             }
             NotSent::SeveralEvents => {
                 "its infos are about several events, and the destination takes one a message"
@@ -424,7 +430,11 @@ fn one_info(
     let language = language::map(request.target, info.language.as_deref());
     let mut made = info.clone().into_owned();
     if made.language.as_deref() != Some(language.as_str()) {
-        report.add(Rule::Language, &format!("{at}/language"), &language);
+        let unreadable = language == language::UNDETERMINED;
+        let rule = if unreadable { Rule::LanguageUnreadable } else { Rule::Language };
+        let was = info.language.as_deref().filter(|_| unreadable);
+        let detail = was.map_or_else(|| language.clone(), |was| format!("{was} → {language}"));
+        report.add(rule, &format!("{at}/language"), &detail);
     }
     event.name(request.target, &language, &mut made, &at, report);
     made.language = Some(Cow::Owned(language));

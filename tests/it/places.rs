@@ -126,7 +126,7 @@ fn bad_input_is_named_and_ends_with_the_exit_that_is_promised() {
     let one = put("one.geojson", square.as_bytes());
     let (code, said, wrong) = run(&["geodata", "build", "--out", &out, &one]);
     assert_eq!(code, 0, "{wrong}");
-    assert!(said.contains("not all of the country"), "{said}");
+    assert!(said.contains("1 of 293, not all of the country"), "{said}");
     let mut flipped = std::fs::read(&out).unwrap();
     *flipped.last_mut().unwrap() ^= 1;
     let alert = put("alert.xml", message(true, "<circle>42.4,-83.0 10</circle>").as_bytes());

@@ -21,6 +21,8 @@ const WEA_SECS: i64 = 86_400;
 const EAS_SECS: i64 = 358_200;
 /// EAS and NWEM: characters of description and instruction together.
 const EAS_CHARS: usize = 1_800;
+/// EAS and NWEM: the SAME codes that go on the air, the first ones of an info (ipaws page 4.3).
+const EAS_CODES: usize = 31;
 
 /// What is open for one message.
 pub(super) struct Open {
@@ -207,7 +209,23 @@ pub(super) fn limits(
         }
         if on_air {
             shorten(info, &at, report);
+            codes_on_air(info, &at, report);
         }
+    }
+}
+
+/// Says which places an open channel does not warn. The codes stay in the message: other readers take them all.
+fn codes_on_air(info: &Info<'_>, at: &str, report: &mut Report) {
+    let mut codes: Vec<&str> = Vec::new();
+    for code in info.area.iter().flat_map(|a| &a.geocode).filter(|g| g.value_name == "SAME") {
+        if !codes.contains(&code.value.as_ref()) {
+            codes.push(&code.value);
+        }
+    }
+    if let Some((_, rest)) = codes.split_at_checked(EAS_CODES).filter(|(_, rest)| !rest.is_empty()) {
+        let detail =
+            format!("{} SAME codes: EAS airs the first {EAS_CODES} and not {}", codes.len(), rest.join(" "));
+        report.add(Rule::ChannelCodes, &format!("{at}/area/geocode"), &detail);
     }
 }
 

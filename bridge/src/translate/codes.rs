@@ -355,6 +355,11 @@ impl Event {
         if self.name_fr.is_empty() { &self.name_en } else { &self.name_fr }
     }
 
+    /// The official name in English.
+    pub(super) fn name_en(&self) -> &str {
+        &self.name_en
+    }
+
     /// Sets the event's name by the table of the target (CAP-CP rule 7). French and other languages keep theirs where
     /// the target has no name in them.
     pub(super) fn name(
@@ -369,7 +374,8 @@ impl Event {
             Target::Ipaws if language.starts_with("en") => &self.name_same,
             Target::Ipaws => return,
             Target::CapCp | Target::MasasEntry if language.starts_with("fr") => &self.name_fr,
-            Target::CapCp | Target::MasasEntry => &self.name_en,
+            Target::CapCp | Target::MasasEntry if language.starts_with("en") => &self.name_en,
+            Target::CapCp | Target::MasasEntry => return,
         };
         if name.is_empty() || info.event.eq_ignore_ascii_case(name) {
             return;

@@ -522,6 +522,17 @@ fn county_ugc(same: &str, facts: &Facts) -> Option<String> {
     Some(format!("{state}C{}", same.get(3..)?))
 }
 
+/// Whether the text of a polygon or circle says longitude before latitude: as it stands it lies south of all land but
+/// Antarctica, or off the Earth, and the other way round in North America. Nothing is guessed from it.
+pub fn is_longitude_first(text: &str) -> bool {
+    let pairs = || text.split_ascii_whitespace().filter_map(|pair| pair.split_once(','));
+    let swapped = |(lat, lon): (&str, &str)| match (lat.parse::<f64>(), lon.parse::<f64>()) {
+        (Ok(lat), Ok(lon)) => (-180.0..=-50.0).contains(&lat) && (15.0..=84.0).contains(&lon),
+        (Err(_), _) | (_, Err(_)) => false,
+    };
+    pairs().next().is_some() && pairs().all(swapped)
+}
+
 /// Whether any polygon or circle of the alert touches the coverage (closed or not), however little.
 ///
 /// A shape that cannot be read, and an alert without shapes, touch nothing.

@@ -130,8 +130,9 @@ fn is_one_of(token: &str, words: &[&str]) -> bool {
     words.contains(&token.to_lowercase().as_str())
 }
 
-/// Four digits that a list of dangerous goods may have: 0004 to 0599 and 1001 to 3599, of which the UN has given 3552 by
-/// 2026, and for the North American ones also 8000 to 9999.
+/// Four digits that a list of dangerous goods may have: 0004 to 0599 and 1001 to 3599, and for the North American ones
+/// also 8000 to 9999. INFERRED: the UN has given numbers up to 3552 by 2026; those up to 3599 are room for what it gives
+/// next, so that a new number is not lost until this list is read again.
 fn substance(prefix: &str, digits: &str) -> Option<String> {
     let digits = digits.strip_suffix('P').unwrap_or(digits);
     let all = digits.len() == 4 && digits.bytes().all(|b| b.is_ascii_digit());

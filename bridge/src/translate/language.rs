@@ -1,4 +1,4 @@
-//! Languages over the border. No block is dropped; missing French gets the official event name and a notice, never a
+//! Languages over the border. No block is dropped; a missing official language of Canada gets the official event name and a notice, never a
 //! machine's guess at safety text.
 
 use std::borrow::Cow;
@@ -9,9 +9,28 @@ use super::codes::Event;
 use super::report::{Report, Rule};
 use super::{Request, Target};
 
-/// The notice of a block that has no text of its own in French.
-const NOTICE_FR: &str =
-    "Ce message n'a été diffusé qu'en anglais par son émetteur. Consultez le texte anglais ci-joint.";
+/// A language that a translation adds, with the notice that stands for the text.
+struct Official {
+    tag: &'static str,
+    /// Where the original is in English.
+    of_english: &'static str,
+    /// Where it is in neither language.
+    of_other: &'static str,
+}
+
+const FRENCH: Official = Official {
+    tag: "fr-CA",
+    of_english: "Ce message n'a été diffusé qu'en anglais par son émetteur. Consultez le texte anglais ci-joint.",
+    of_other: "Ce message n'a été diffusé ni en français ni en anglais par son émetteur. Consultez le texte original \
+               ci-joint.",
+};
+
+const ENGLISH: Official = Official {
+    tag: "en-CA",
+    of_english: "",
+    of_other: "The sender of this message issued it neither in English nor in French. See the original text in this \
+               message.",
+};
 
 /// Marks a block that a translation added: it is taken away again on the way back.
 pub(super) const ADDED: &str = "capbridge:addedLanguage";
@@ -19,19 +38,40 @@ pub(super) const ADDED: &str = "capbridge:addedLanguage";
 /// Whether an earlier translation added the block: it has the mark, and no text but the notice.
 pub(super) fn was_added(info: &Info<'_>) -> bool {
     info.parameter.iter().any(|p| p.value_name == ADDED)
-        && info.description.as_deref() == Some(NOTICE_FR)
+        && info
+            .description
+            .as_deref()
+            .is_some_and(|text| [FRENCH.of_english, FRENCH.of_other, ENGLISH.of_other].contains(&text))
         && info.instruction.is_none()
+}
+
+/// The language of a block whose own is no tag.
+pub(super) const UNDETERMINED: &str = "und";
+
+/// The tag that a text means (RFC 3066); `None` where it means none. Without one it is en-US (CAP 1.2 3.2.2).
+fn tag(language: Option<&str>) -> Option<String> {
+    let text = language.unwrap_or("").trim();
+    if text.is_empty() {
+        return Some("en-US".to_owned());
+    }
+    // As programs write it that take the name of a locale for a tag.
+    let tag = text.replace('_', "-");
+    let mut parts = tag.split('-');
+    let within = |part: &str| (1..=8).contains(&part.len());
+    let first = parts.next().is_some_and(|p| within(p) && p.bytes().all(|b| b.is_ascii_alphabetic()));
+    let sound = first && parts.all(|p| within(p) && p.bytes().all(|b| b.is_ascii_alphanumeric()));
+    sound.then_some(tag)
 }
 
 /// The language of a block at the target.
 pub(super) fn map(target: Target, language: Option<&str>) -> String {
-    let language = language.unwrap_or("en-US");
+    let Some(language) = tag(language) else { return UNDETERMINED.to_owned() };
     let lower = language.to_ascii_lowercase();
     let mapped = match (target, lower.as_str()) {
         (Target::Ipaws, "en-ca" | "en") => "en-US",
         (Target::CapCp | Target::MasasEntry, "en-us" | "en") => "en-CA",
         (Target::CapCp | Target::MasasEntry, "fr") => "fr-CA",
-        (Target::Ipaws | Target::CapCp | Target::MasasEntry, _) => language,
+        (Target::Ipaws | Target::CapCp | Target::MasasEntry, _) => &language,
     };
     mapped.to_owned()
 }
@@ -135,7 +175,7 @@ fn pair(infos: &[Info<'_>], index: usize) -> Option<usize> {
     others.get(number).copied().filter(|pair| *pair < index)
 }
 
-/// Adds the French block that CAP-CP recommends, where there is none.
+/// Adds the blocks that CAP-CP recommends and that are not there: French beside English, both beside any other language.
 pub(super) fn complete(
     request: &Request<'_>,
     kind: MsgType,
@@ -152,27 +192,34 @@ pub(super) fn complete(
     if infos.iter().any(|i| is(i, "fr")) {
         return;
     }
-    // One for each English block: they may be about different places or times.
-    let english: Vec<Info<'static>> = infos.iter().filter(|i| is(i, "en")).cloned().collect();
-    for english in english {
-        let name = event.name_fr().to_owned();
-        let headline = if kind == MsgType::Cancel { format!("{name} - annulé") } else { name.clone() };
-        let mut french = Info {
-            language: Some(Cow::Borrowed("fr-CA")),
-            event: Cow::Owned(name),
-            headline: Some(Cow::Owned(headline)),
-            description: Some(Cow::Borrowed(NOTICE_FR)),
-            instruction: None,
-            audience: None,
-            resource: Vec::new(),
-            ..english
-        };
-        french.parameter.push(NamedValue::new(ADDED, "fr-CA"));
-        infos.push(french);
-        report.add(
-            Rule::FrenchAdded,
-            "info",
-            "fr-CA: official event name and a notice; the text is in English only",
-        );
+    let has_english = infos.iter().any(|i| is(i, "en"));
+    let first = infos.first().and_then(|i| i.language.clone());
+    let of_base = |i: &&Info<'_>| if has_english { is(i, "en") } else { i.language == first };
+    // One for each block: they may be about different places or times.
+    let base: Vec<Info<'static>> = infos.iter().filter(of_base).cloned().collect();
+    let missing: &[(Official, &str)] = &[(ENGLISH, event.name_en()), (FRENCH, event.name_fr())];
+    for (official, name) in missing.iter().filter(|(official, _)| !has_english || official.tag == FRENCH.tag)
+    {
+        let notice = if has_english { official.of_english } else { official.of_other };
+        for block in &base {
+            let ended = if official.tag == FRENCH.tag { "annulé" } else { "cancelled" };
+            let headline =
+                if kind == MsgType::Cancel { format!("{name} - {ended}") } else { (*name).to_owned() };
+            let mut added = Info {
+                language: Some(Cow::Borrowed(official.tag)),
+                event: Cow::Owned((*name).to_owned()),
+                headline: Some(Cow::Owned(headline)),
+                description: Some(Cow::Borrowed(notice)),
+                instruction: None,
+                audience: None,
+                resource: Vec::new(),
+                ..block.clone()
+            };
+            added.parameter.push(NamedValue::new(ADDED, official.tag));
+            infos.push(added);
+        }
+        let text = if has_english { "in English only" } else { "in neither English nor French" };
+        let detail = format!("{}: official event name and a notice; the text is {text}", official.tag);
+        report.add(Rule::FrenchAdded, "info", &detail);
     }
 }

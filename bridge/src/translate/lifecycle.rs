@@ -78,7 +78,7 @@ pub(super) fn holds_earlier(request: &Request<'_>, kind: MsgType) -> bool {
 pub(super) fn ends_instead(request: &Request<'_>, kind: MsgType, why: NotSent) -> bool {
     let ends = match why {
         NotSent::Untouched | NotSent::Expired => true,
-        NotSent::Unreadable => kind == MsgType::Cancel,
+        NotSent::Unreadable | NotSent::Swapped => kind == MsgType::Cancel,
         NotSent::Answer
         | NotSent::Crossed
         | NotSent::Internal

@@ -232,11 +232,27 @@ fn parameters(request: &Request<'_>, info: &mut Info<'static>, at: &str, report:
     });
 }
 
+/// The type of a file of which nothing is known.
+const ANY_FILE: &str = "application/octet-stream";
+
+/// `type/subtype`, perhaps with parameters (RFC 2045 5.1).
+fn is_media_type(text: &str) -> bool {
+    let token =
+        |t: &str| !t.is_empty() && t.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&^_.+-".contains(&b));
+    let name = text.split(';').next().unwrap_or("").trim_end();
+    name.split_once('/').is_some_and(|(kind, subtype)| token(kind) && token(subtype))
+}
+
 fn resources(target: Target, info: &mut Info<'static>, at: &str, report: &mut Report) {
     for resource in &mut info.resource {
         if resource.mime_type.as_deref().unwrap_or("").is_empty() {
             // Not there in CAP 1.0 and 1.1 (cap page 1.7).
-            resource.mime_type = Some(Cow::Borrowed("application/octet-stream"));
+            resource.mime_type = Some(Cow::Borrowed(ANY_FILE));
+        }
+        if let Some(odd) = resource.mime_type.take_if(|kind| !is_media_type(kind)) {
+            let detail = format!("{} → {ANY_FILE}", odd.trim());
+            report.add(Rule::MediaType, &format!("{at}/resource/mimeType"), &detail);
+            resource.mime_type = Some(Cow::Borrowed(ANY_FILE));
         }
         let embedded = resource.deref_uri.take().is_some();
         if embedded {

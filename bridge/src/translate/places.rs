@@ -41,17 +41,25 @@ pub(super) fn place(
         let mut areas: Vec<Area<'static>> = info.area.iter().map(|a| a.clone().into_owned()).collect();
         for (index, area) in areas.iter_mut().enumerate() {
             report.add_if(!area.extensions.is_empty(), Rule::Extension, &at(index), "");
+            if area.area_desc.trim().is_empty() {
+                area.area_desc = Cow::Borrowed(not_stated(info));
+                report.add(Rule::AreaUnnamed, &format!("{}/areaDesc", at(index)), &area.area_desc);
+            }
             area.extensions.clear();
             shapes::repair(request.target, area, &at(index), report);
         }
-        if request.target == Target::Ipaws {
-            shapes::simplify(&mut areas, shapes::IPAWS_POINTS, report).ok_or(NotSent::TooManyPoints)?;
-        }
+        // Codes are those of the original shapes: what simplifying takes away is in the alert all the same.
         let mut hits = Vec::with_capacity(areas.len());
         for (index, area) in areas.iter_mut().enumerate() {
             hits.push(one(request, area, &at(index), report));
         }
         let hit = hits.contains(&true);
+        let simplified = request.target == Target::Ipaws
+            && shapes::simplify(&mut areas, shapes::IPAWS_POINTS, report).ok_or(NotSent::TooManyPoints)?;
+        for (index, area) in areas.iter().enumerate() {
+            let there = !simplified && !(area.polygon.is_empty() && area.circle.is_empty());
+            report.add_if(there, Rule::ShapeKept, &format!("{}/polygon, {0}/circle", at(index)), "");
+        }
         touched |= hit;
         everywhere &= hit;
         if areas.is_empty() {
@@ -64,6 +72,8 @@ pub(super) fn place(
     }
     if touched || request.settings.untouched {
         Ok(Placed { areas: placed, everywhere })
+    } else if report.has(Rule::ShapeSwapped) {
+        Err(NotSent::Swapped)
     } else if report.has(Rule::ShapeUnreadable) {
         Err(NotSent::Unreadable)
     } else {
@@ -73,12 +83,23 @@ pub(super) fn place(
 
 /// The area of an info that has none: both profiles want one.
 fn nowhere(info: &Info<'_>, report: &mut Report) -> Area<'static> {
-    let french = info.language.as_deref().is_some_and(|l| l.to_ascii_lowercase().starts_with("fr"));
     report.add(Rule::AreaNotStated, "area", "the original names no place: an area that says so");
     Area {
-        area_desc: Cow::Borrowed(if french { "non précisé" } else { "not stated" }),
+        area_desc: Cow::Borrowed(not_stated(info)),
         geocode: vec![NamedValue::new(CAP_CP_LOCATION, "none")],
         ..Area::default()
+    }
+}
+
+/// What an area is called whose original has no words for it, in the language of its info.
+fn not_stated(info: &Info<'_>) -> &'static str {
+    let is = |language: &str| {
+        info.language.as_deref().is_some_and(|l| l.trim().to_ascii_lowercase().starts_with(language))
+    };
+    match (is("fr"), is("es")) {
+        (true, _) => "non précisé",
+        (_, true) => "no indicado",
+        (false, false) => "not stated",
     }
 }
 
@@ -159,7 +180,6 @@ fn one(request: &Request<'_>, area: &mut Area<'static>, at: &str, report: &mut R
         report.add(Rule::NoNeighbours, field, "");
         FarCodes::default()
     };
-    report.add_if(has_shape, Rule::ShapeKept, &format!("{at}/polygon, {at}/circle"), "");
     write(request.target, area, far, codes)
 }
 

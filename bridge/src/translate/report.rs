@@ -124,6 +124,12 @@ impl Report {
         self.add(Rule::ContentStays, "msgType", "");
     }
 
+    /// Says how many earlier messages are not named, because a later one took their place.
+    pub fn references_left_out(&mut self, count: usize) {
+        let detail = format!("{count} of the chain, whose place a later one took at the destination");
+        self.add_if(count > 0, Rule::ReferencesLeftOut, "references", &detail);
+    }
+
     /// Says what a rule did to a field.
     pub(super) fn add(&mut self, rule: Rule, field: &str, detail: &str) {
         self.push(rule, None, field, detail);

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use cap_schema::{Area, GeometryError, Point, Polygon};
 
 use super::Target;
-use super::geography::shape;
+use super::geography::{self, shape};
 use super::report::{Report, Rule};
 
 mod simplify;
@@ -30,6 +30,10 @@ pub(super) fn repair(target: Target, area: &mut Area<'static>, at: &str, report:
     let field = format!("{at}/polygon");
     let polygons = std::mem::take(&mut area.polygon);
     for polygon in polygons {
+        if geography::is_longitude_first(polygon.as_str()) {
+            report.add(Rule::ShapeSwapped, &field, &beginning(polygon.as_str()));
+            continue;
+        }
         match polygon.pairs() {
             Ok(points) => area.polygon.extend(repaired(target, polygon, &points, &field, report)),
             Err(error) => unreadable(&field, &error, report),
@@ -37,6 +41,10 @@ pub(super) fn repair(target: Target, area: &mut Area<'static>, at: &str, report:
     }
     let field = format!("{at}/circle");
     area.circle.retain(|circle| match (circle.center(), circle.radius_km()) {
+        _ if geography::is_longitude_first(circle.as_str()) => {
+            report.add(Rule::ShapeSwapped, &field, &beginning(circle.as_str()));
+            false
+        }
         (Ok(_), Ok(radius)) if radius > shape::MOST_RADIUS_KM => {
             report.add(Rule::ShapeUnreadable, &field, "wider than the Earth");
             false
@@ -58,6 +66,11 @@ pub(super) fn repair(target: Target, area: &mut Area<'static>, at: &str, report:
         area.altitude = None;
         report.add(Rule::Height, &format!("{at}/altitude"), "no number");
     }
+}
+
+/// The first pair of a shape, for the report.
+fn beginning(text: &str) -> String {
+    format!("it begins with {}", text.split_ascii_whitespace().next().unwrap_or(""))
 }
 
 fn unreadable(field: &str, error: &GeometryError, report: &mut Report) {
@@ -114,12 +127,12 @@ fn repaired(
 }
 
 /// Takes points away until all polygons together have at most `limit`, each new polygon inside the old one, and says how
-/// much of the area went. `None` where that is not possible.
-pub(super) fn simplify(areas: &mut [Area<'static>], limit: usize, report: &mut Report) -> Option<()> {
+/// much of the area went: whether any was taken away. `None` where that is not possible.
+pub(super) fn simplify(areas: &mut [Area<'static>], limit: usize, report: &mut Report) -> Option<bool> {
     let count = |p: &Polygon<'_>| p.as_str().split_ascii_whitespace().count();
     let total: usize = areas.iter().flat_map(|a| &a.polygon).map(count).sum();
     if total <= limit {
-        return Some(());
+        return Some(false);
     }
     if total > MOST_POINTS {
         return None;
@@ -144,7 +157,7 @@ pub(super) fn simplify(areas: &mut [Area<'static>], limit: usize, report: &mut R
     detail.push_str(&format!("; up to {:.1} % of a polygon's area was cut off", most_cut * 100.0));
     let rule = if most_cut > MUCH { Rule::ShapeShrunk } else { Rule::ShapeSimplified };
     report.add(rule, "area/polygon", &detail);
-    Some(())
+    Some(true)
 }
 
 /// A polygon of at most `keep` points, the closing one included, that lies inside the given one, and the share of the

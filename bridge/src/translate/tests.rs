@@ -5,6 +5,7 @@ mod corpus;
 mod ends;
 mod fields;
 mod lifecycle;
+mod odd;
 mod places;
 mod properties;
 mod settings;

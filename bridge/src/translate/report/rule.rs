@@ -96,6 +96,9 @@ rules! {
     ContentStays: "lifecycle.content-stays", Dropped, Warning, "CAP 1.2 scope: the earlier message must not stay in force, and nothing restricted or private goes along";
     /// References are to the messages that the bridge issued for the referenced ones, oldest first.
     References: "lifecycle.references", Mapped, Note, "CAP-CP rule 12; IPAWS profile: all that are still active";
+    /// References to messages whose place a later one took at the destination are left out where there are too many; what
+    /// is in force there, the first and the last ones are named.
+    ReferencesLeftOut: "lifecycle.references-left-out", Cut, Note, "setting translation.max_references";
     /// A reference to the message itself, or without a time, leads nowhere.
     ReferenceUnusable: "lifecycle.reference-unusable", Dropped, Warning, "CAP 1.2 references: sender,identifier,sent";
     /// A first message at the destination refers to nothing.
@@ -128,6 +131,8 @@ rules! {
     ShapeKept: "places.shape", Kept, Note, "design: geometry is never widened";
     /// Codes of places on the far side that the shapes overlap, decided on boundaries.
     CodesOfShapes: "places.codes", Derived, Note, "boundaries: overlap of at least 0.5 square kilometres";
+    /// An area without words gets some that say so.
+    AreaUnnamed: "places.unnamed", Derived, Warning, "CAP 1.2 areaDesc: each area has one";
     /// Codes of places on the far side, without their boundaries.
     CodesApproximate: "places.codes-approximate", Derived, Warning, "table ca_census_divisions: centroids and radii";
     /// The shapes touch no place on the far side.
@@ -162,7 +167,9 @@ rules! {
     PointsDoubled: "shapes.doubled", Mapped, Note, "IPAWS profile: no doubled points";
     /// A shape that says no place.
     ShapeUnreadable: "shapes.unreadable", Dropped, Alarm, "CAP 1.2 polygon and circle";
-    /// More points than the target takes: simplified inside the original.
+    /// A shape that lies in North America only if its longitudes are its latitudes: it says no place, and none is guessed.
+    ShapeSwapped: "shapes.swapped", Dropped, Alarm, "CAP 1.2 polygon and circle: latitude first";
+    /// More points than the target takes: simplified inside the original. Codes of places stay those of the whole.
     ShapeSimplified: "shapes.simplified", Cut, Warning, "IPAWS profile: at most 200 points";
     /// More points than the target takes: simplified inside the original, and more than a tenth of the area went.
     ShapeShrunk: "shapes.shrunk", Cut, Alarm, "IPAWS profile: at most 200 points";
@@ -170,16 +177,21 @@ rules! {
     Height: "shapes.height", Dropped, Warning, "CAP 1.2 altitude and ceiling";
     /// The language by table.
     Language: "language.mapped", Mapped, Note, "en-CA and en-US by table; others stay";
+    /// A language that is no tag becomes undetermined: nobody guesses which one was meant.
+    LanguageUnreadable: "language.unreadable", Mapped, Alarm, "CAP 1.2 language: RFC 3066; ISO 639-2 und";
     /// Where the languages of one info disagree in what is not text, the first counts.
     LanguageAgrees: "language.first-counts", Mapped, Alarm, "CAP-CP rule 6";
     /// Where the languages disagree and it is not known which blocks belong together, each stays as it is.
     LanguageAlone: "language.alone", Kept, Alarm, "CAP-CP rule 6";
     /// All infos have the categories of the first.
     OneCategory: "language.one-category", Mapped, Warning, "IPAWS profile: one set of categories";
-    /// Missing French gets the official event name and a notice, never a machine's guess at safety text.
+    /// Missing French, and missing English where there is neither, gets the official event name and a notice, never a
+    /// machine's guess at safety text.
     FrenchAdded: "language.french-added", Derived, Warning, "CAP-CP rule 6; design: no machine translation of safety text";
     /// What an earlier translation added in place of a missing language goes again.
     LanguageTakenAway: "language.taken-away", Dropped, Note, "parameter capbridge:addedLanguage";
+    /// A type of a file that is no media type becomes that of any file.
+    MediaType: "text.media-type", Mapped, Warning, "CAP 1.2 mimeType: RFC 2046";
     /// What is not text is as it was.
     ValueKept: "text.value-kept", Kept, Note, "design: times and the severity triple stay";
     /// A text is as it was.
@@ -232,6 +244,8 @@ rules! {
     ChannelLanguage: "channels.language", Dropped, Warning, "IPAWS WEA: en-US and es-US";
     /// Longer in force than an open channel takes.
     ChannelExpires: "channels.expires", Cut, Alarm, "IPAWS: WEA 24 hours, EAS and NWEM 99.5 hours";
+    /// More codes of places than an open channel takes: it uses the first ones, and the others are not warned there.
+    ChannelCodes: "channels.codes", Cut, Alarm, "IPAWS EAS: the first 31 SAME codes, in the order of the message";
     /// A text cut at a word to what an open channel takes.
     ChannelText: "channels.text", Cut, Alarm, "IPAWS EAS and NWEM: 1,800 characters in all";
     /// A wireless text cut at a word.
