@@ -10,7 +10,7 @@ use cap_schema::MsgType;
 use capbridge_adapters::source::Form;
 use jiff::SignedDuration;
 
-use crate::envelope::{ChainName, Envelope};
+use crate::envelope::{AlertKey, ChainName, Envelope};
 use crate::store::Issued;
 
 /// The parts of one decision are sent within this time. INFERRED: the weather services send the messages that split an
@@ -88,6 +88,28 @@ impl<'m> Lineage<'m> {
             }
         }
         issued.iter().filter(|i| belonging.contains(&i.original.name)).cloned().collect()
+    }
+
+    /// Of what a message takes the place of, at most `most` to name: what is in force is all named, however many that
+    /// are, with the first and the last ones. What a later one took the place of is over at the endpoint already.
+    pub fn to_name(&self, taken: &[Issued], most: usize) -> Vec<Issued> {
+        if taken.len() <= most {
+            return taken.to_vec();
+        }
+        let in_force: HashSet<&AlertKey> = self.in_force(taken).iter().map(|i| &i.original.key).collect();
+        let must = |place: usize, i: &Issued| place == 0 || in_force.contains(&i.original.key);
+        let needed = taken.iter().enumerate().filter(|(place, i)| must(*place, i)).count();
+        let mut spare = most.saturating_sub(needed);
+        let mut named: Vec<Issued> = Vec::with_capacity(most.max(needed));
+        for (place, one) in taken.iter().enumerate().rev() {
+            let is_needed = must(place, one);
+            if is_needed || spare > 0 {
+                spare = spare.saturating_sub(usize::from(!is_needed));
+                named.push(one.clone());
+            }
+        }
+        named.reverse();
+        named
     }
 
     /// Of each message that an endpoint took: the first that took its place there. Nothing takes the place of a Cancel.

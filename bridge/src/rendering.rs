@@ -54,6 +54,8 @@ pub struct Making<'m> {
 pub struct Around<'c> {
     /// What it took since the last Cancel, oldest first; `None` where that is not known yet.
     pub issued: Option<&'c [Issued]>,
+    /// How many others it took that a message need not name.
+    pub left_out: usize,
     /// The newest of it that has infos, with its bytes.
     pub previous: Option<&'c StoredAlert>,
 }
@@ -121,7 +123,8 @@ impl Renderer {
                 let sender = wants.sender.as_deref().unwrap_or(&self.bridge.sender);
                 let by = end::By { bridge: &self.bridge.name, sender };
                 let issued = around.issued.unwrap_or_default();
-                let (alert, report) = end::as_received(bare, &stored.envelope.key, issued, &by, now);
+                let (alert, mut report) = end::as_received(bare, &stored.envelope.key, issued, &by, now);
+                report.references_left_out(around.left_out);
                 Ok(Made {
                     reference: owned(&alert.reference()),
                     msg_type: MsgType::Cancel,
@@ -182,6 +185,7 @@ impl Renderer {
             tables: &self.tables,
         };
         let mut translated = translate::translate(&request).map_err(NotRendered::NotSent)?;
+        translated.report.references_left_out(around.left_out);
         if part == Part::End {
             translated.report.content_stays();
         }

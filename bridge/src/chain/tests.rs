@@ -5,7 +5,7 @@ use capbridge_adapters::passage::{Audience, Origin, Provenance, SystemName};
 use jiff::Timestamp;
 
 use super::*;
-use crate::envelope::{AlertKey, ChainKey, Lane, Reference, World};
+use crate::envelope::{ChainKey, Lane, Reference, World};
 
 /// A message: its kind by the first letter of its name (A, U, C), sent some seconds after the beginning.
 fn message(name: &str, secs: i64, follows: &[&str]) -> Envelope {
@@ -50,20 +50,21 @@ fn message(name: &str, secs: i64, follows: &[&str]) -> Envelope {
     }
 }
 
+fn issued(original: &Envelope) -> Issued {
+    Issued {
+        reference: original.reference.clone(),
+        msg_type: original.msg_type,
+        original: original.clone(),
+        location: None,
+        earlier: Vec::new(),
+    }
+}
+
 /// What the endpoint took: everything but the last message, as it is.
 fn check(chain: &[(&str, i64, &[&str])], expected: &[&str]) {
     let members: Vec<Envelope> = chain.iter().map(|(name, secs, of)| message(name, *secs, of)).collect();
     let (last, before) = members.split_last().unwrap();
-    let issued: Vec<Issued> = before
-        .iter()
-        .map(|original| Issued {
-            reference: original.reference.clone(),
-            msg_type: original.msg_type,
-            original: original.clone(),
-            location: None,
-            earlier: Vec::new(),
-        })
-        .collect();
+    let issued: Vec<Issued> = before.iter().map(issued).collect();
     let taken = Lineage::new(&members).taken_over(last, &issued);
     let names: Vec<&str> = taken.iter().map(|i| i.original.reference.identifier.as_str()).collect();
     assert_eq!(names, expected, "{chain:?}");
@@ -147,4 +148,33 @@ fn what_comes_late_is_known_to_be_replaced() {
     assert!(replaced(("U1", 10, &["A"]), ("C", 900, &["A"])), "a later Cancel of all that it replaced");
     assert!(!replaced(("U1", 600, &["A"]), ("C", 600, &["A"])), "the other part of a split");
     assert!(!replaced(("U1", 10, &["A"]), ("A9", 900, &["A"])), "an Alert replaces nothing");
+}
+
+#[test]
+fn of_a_long_chain_the_first_the_last_and_all_that_is_in_force_are_named() {
+    // Each of 400 Updates names the one before it; every other one was not for the endpoint.
+    let mut members = vec![message("A", 0, &[])];
+    for number in 1..=400 {
+        let before = members.last().unwrap().reference.identifier.clone();
+        members.push(message(&format!("U{number}"), number * 100, &[&before]));
+    }
+    let last = message("U401", 40_100, &["U400"]);
+    let lineage = Lineage::new(&members);
+    let there: Vec<Issued> = members.iter().step_by(2).map(issued).collect();
+    let taken = lineage.taken_over(&last, &there);
+    assert_eq!(taken.len(), 201);
+    let names = |named: &[Issued]| -> Vec<String> {
+        named.iter().map(|i| i.original.reference.identifier.clone()).collect()
+    };
+    assert_eq!(names(&lineage.to_name(&taken, 4)), ["A", "U396", "U398", "U400"]);
+    assert_eq!(names(&lineage.to_name(&taken, 201)), names(&taken));
+    // 60 Alerts side by side, all in force: none may stay out of what ends them.
+    let mut members: Vec<Envelope> = (0..60).map(|n| message(&format!("A{n}"), n, &[])).collect();
+    let all: Vec<String> = members.iter().map(|m| m.reference.identifier.clone()).collect();
+    let all: Vec<&str> = all.iter().map(String::as_str).collect();
+    let there: Vec<Issued> = members.iter().map(issued).collect();
+    members.push(message("C", 100, &all));
+    let lineage = Lineage::new(&members);
+    let taken = lineage.taken_over(members.last().unwrap(), &there);
+    assert_eq!(names(&lineage.to_name(&taken, 10)), all);
 }

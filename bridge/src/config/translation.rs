@@ -32,6 +32,8 @@ pub struct TranslationTable {
     pub instruction_chars: Option<u32>,
     /// How often a message may cross the border: what another bridge carried over is not carried back.
     pub max_crossings: u32,
+    /// How many earlier messages of its chain a message names at most; what is in force is always named. 2 to 1,000.
+    pub max_references: u32,
     /// Personal data that is taken out of texts: `birth-date`, `e-mail`, `health-card`, `licence-plate`, `phone`, `sin`,
     /// `ssn`.
     pub masked: Vec<String>,
@@ -51,6 +53,7 @@ impl Default for TranslationTable {
             description_chars: None,
             instruction_chars: None,
             max_crossings: 1,
+            max_references: 50,
             masked: Kind::MASKED.map(|kind| kind.as_str().to_owned()).to_vec(),
             edition: 0,
         }
@@ -103,6 +106,10 @@ impl TranslationTable {
             if chars.is_some_and(|chars| chars < 20) {
                 file.fault(key, "leaves nothing to read", "use 20 or more, or leave the key out");
             }
+        }
+        if !(2..=1_000).contains(&self.max_references) {
+            let problem = "is not a number of messages to name";
+            file.fault("translation.max_references", problem, "use 2 to 1000: the first and the last ones");
         }
         for name in self.masked.iter().filter(|name| Kind::by_name(name).is_none()) {
             let all = Kind::ALL.map(Kind::as_str).join(", ");
@@ -166,6 +173,7 @@ mod tests {
             ("[translation]\nfallback_same = \"CHW\"", "translation.fallback_same"),
             ("[translation]\nfallback_capcp = \"sharknado\"", "translation.fallback_capcp"),
             ("[translation]\nheadline_chars = 3", "translation.headline_chars"),
+            ("[translation]\nmax_references = 1", "translation.max_references"),
             ("[purpose.aid]\nallows = [\"addresses\"]", "purpose.aid.allows"),
             ("[purpose.aid]\nallows = [\"parameter:WEAHandling\"]", "purpose.aid.allows"),
             ("[route.r]\nfrom = []\nto = []\nclass = \"live\"\npurpose = \"none\"", "route.r.purpose"),

@@ -249,7 +249,7 @@ impl Router {
             return Err("expired before it could be routed".into());
         }
         // Of what follows, only its turn shows what there is to end or correct.
-        let around = Around { issued: if follows { None } else { Some(&[]) }, previous: None };
+        let around = Around { issued: if follows { None } else { Some(&[]) }, left_out: 0, previous: None };
         let making = Making { stored, wants: &endpoint.wants(), rule, now, around };
         match self.renderer.try_render(&making, alert) {
             Err(NotRendered::NotSent(NotSent::Untouched | NotSent::Expired | NotSent::NoInfo)) if follows => {

@@ -301,19 +301,20 @@ impl Relay {
             return Ok(AttemptEnd::Moot { error });
         }
         let issued = lineage.taken_over(&stored.envelope, &issued);
+        let named = Named::of(&lineage, &issued, self.renderer.translation.max_references);
         let part = if admission.is_end() { Part::End } else { Part::Whole };
-        let rendering = match self.rendering(&claim, &stored, (endpoint, rule, part), now, &issued).await? {
+        let rendering = match self.rendering(&claim, &stored, (endpoint, rule, part), now, &named).await? {
             Ok(rendering) => rendering,
             Err(not_sent) => return Ok(ended(&not_sent)),
         };
         let answer = self.hand_over(admission, delivery, &rendering, &issued).await;
         let to = (endpoint, rule);
         let first = (answer, rendering);
-        let (answer, rendering) =
-            match self.with_other_references(&claim, &stored, to, first, &issued).await? {
-                Ok(last) => last,
-                Err(not_sent) => return Ok(ended(&not_sent)),
-            };
+        let (answer, rendering) = match self.with_other_references(&claim, &stored, to, first, &named).await?
+        {
+            Ok(last) => last,
+            Err(not_sent) => return Ok(ended(&not_sent)),
+        };
         if let Some(pass) = pass {
             self.tell(&delivery.endpoint, pass.ended(Instant::now(), &answer));
         }
@@ -354,17 +355,18 @@ impl Relay {
         stored: &StoredAlert,
         (endpoint, rule): (&AnyEndpoint, &Rule),
         (mut answer, mut rendering): (Answer, Rendering),
-        issued: &[Issued],
+        named: &Named,
     ) -> Result<Result<(Answer, Rendering), NotRendered>, StoreError> {
         let (delivery, now) = (&claim.delivery, self.clock.now());
         let ways = match &answer {
-            Err(DeliveryError::Permanent { cause, .. }) => stampings::instead(cause, issued, now),
+            Err(DeliveryError::Permanent { cause, .. }) => stampings::instead(cause, &named.issued, now),
             Ok(_) | Err(DeliveryError::Temporary { .. }) => Vec::new(),
         };
         for other in ways {
             let wants = endpoint.wants();
             let previous = self.newest_with_infos(&other).await?;
-            let around = Around { issued: Some(&other), previous: previous.as_ref() };
+            let left_out = named.left_out;
+            let around = Around { issued: Some(&other), left_out, previous: previous.as_ref() };
             let making = Making { stored, wants: &wants, rule, now: self.clock.now(), around };
             let made = match rendering.part {
                 Part::Whole => self.renderer.render(&making, &delivery.id),
@@ -380,7 +382,7 @@ impl Relay {
             warn!(
                 endpoint = %delivery.endpoint,
                 delivery = %delivery.id.0,
-                left_out = issued.len().saturating_sub(other.len()),
+                left_out = named.issued.len().saturating_sub(other.len()),
                 "the endpoint refuses what is referred to: other references are tried"
             );
             // The refused one did not arrive; those before it may have.
@@ -419,7 +421,7 @@ impl Relay {
         stored: &StoredAlert,
         (endpoint, rule, part): (&AnyEndpoint, &Rule, Part),
         now: Timestamp,
-        issued: &[Issued],
+        named: &Named,
     ) -> Result<Result<Rendering, NotRendered>, StoreError> {
         let wants = endpoint.wants();
         if let Some(kept) = &claim.rendering
@@ -429,8 +431,9 @@ impl Relay {
         {
             return Ok(Ok(kept.clone()));
         }
+        let Named { issued, left_out } = named;
         let previous = self.newest_with_infos(issued).await?;
-        let around = Around { issued: Some(issued), previous: previous.as_ref() };
+        let around = Around { issued: Some(issued), left_out: *left_out, previous: previous.as_ref() };
         let making = Making { stored, wants: &wants, rule, now, around };
         let made = match part {
             Part::Whole => self.renderer.render(&making, &claim.delivery.id),
@@ -558,6 +561,19 @@ impl Relay {
     }
 }
 
+/// What a message names of what it takes the place of.
+struct Named {
+    issued: Vec<Issued>,
+    left_out: usize,
+}
+
+impl Named {
+    fn of(lineage: &Lineage<'_>, taken: &[Issued], most: u32) -> Self {
+        let issued = lineage.to_name(taken, usize::try_from(most).unwrap_or(usize::MAX));
+        Named { left_out: taken.len() - issued.len(), issued }
+    }
+}
+
 /// How a delivery ends that has no message to send.
 fn ended(not_sent: &NotRendered) -> AttemptEnd {
     let error = not_sent.to_string();
@@ -571,6 +587,7 @@ fn ended(not_sent: &NotRendered) -> AttemptEnd {
             | NotSent::SeveralEvents
             | NotSent::NoInfo
             | NotSent::Private
+            | NotSent::Swapped
             | NotSent::TooManyPoints
             | NotSent::Unreadable,
         )
