@@ -102,11 +102,14 @@ enum Command {
     },
     /// Explains a rule that a finding names.
     #[command(
-        after_help = "Example:\n  capbridge explain cap.polygon.open\n\nExit codes: 0 explained, 64 no such rule."
+        after_help = "Example:\n  capbridge explain cap.polygon.open\n  capbridge explain --example cap.polygon.open | capbridge validate -\n\nExit codes: 0 explained, 64 no such rule."
     )]
     Explain {
         /// The rule's id.
         rule: String,
+        /// Only the document of its example.
+        #[arg(long)]
+        example: bool,
     },
     /// Shows an alert from arrival to each endpoint, with times.
     #[command(
@@ -197,7 +200,7 @@ struct ValidateArgs {
     /// The rules to hold documents to; `auto` goes by what a document declares.
     #[arg(long, value_enum, default_value = "auto")]
     profile: ProfileArg,
-    /// A folder of trusted signer certificates (PEM).
+    /// A folder of trusted certificates, of signers or their authorities; signers.txt in it says which signers are meant.
     #[arg(long, value_name = "DIR")]
     trust: Option<PathBuf>,
     /// Text for people or one JSON object a line.
@@ -229,7 +232,7 @@ struct TranslateArgs {
 
 #[derive(Args)]
 struct SignatureArgs {
-    /// A folder of trusted signer certificates (PEM).
+    /// A folder of trusted certificates, of signers or their authorities; signers.txt in it says which signers are meant.
     #[arg(long, value_name = "DIR")]
     trust: Option<PathBuf>,
     /// Text for people or one JSON object a line.
@@ -379,7 +382,7 @@ pub fn main() -> ExitCode {
         Command::Locate(args) => places::locate(&args),
         Command::Geodata { action } => geodata::geodata(action),
         Command::Store { action } => store::store(action),
-        Command::Explain { rule } => explain::explain(&rule),
+        Command::Explain { rule, example } => explain::explain(&rule, example),
         Command::Journey { id, admin } => remote::journey(&admin, &id),
         Command::Quarantine { action, admin } => remote::quarantine(&admin, action),
         Command::Deliveries { state, page, admin } => remote::deliveries(&admin, state, page),

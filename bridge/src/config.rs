@@ -361,7 +361,7 @@ fn read_sources(
     for name in file.names("source") {
         let Some(table) = file.table::<SourceTable>(&["source", &name]) else { continue };
         let at = format!("source.{name}");
-        let trust_files = table.trust_files.clone();
+        let (trust_files, trust_signers) = (table.trust_files.clone(), table.trust_signers.clone());
         match table.validate(&name, files) {
             Ok(source) => {
                 let mut store = TrustStore::default();
@@ -374,6 +374,15 @@ fn read_sources(
                             }
                         }
                         Err(fault) => file.fault(&format!("{at}.trust_files"), &fault.problem, &fault.remedy),
+                    }
+                }
+                for pin in &trust_signers {
+                    if store.add_pins(pin).is_err() {
+                        file.fault(
+                            &format!("{at}.trust_signers"),
+                            &format!("'{}' is no part of a name", pin.escape_debug()),
+                            "write subject CN=IPAWSOPEN200032 or issuer CN=..., with * for any ending",
+                        );
                     }
                 }
                 let no_trust = trust_files.is_empty() && !file.is_told(&format!("{at}.trust_files"));

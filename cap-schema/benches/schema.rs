@@ -109,7 +109,7 @@ fn documents() -> Vec<Vec<u8>> {
 }
 
 fn generated(number: usize) -> Vec<u8> {
-    let text = include_str!("../tests/corpus/rules/cap-cp.xml");
+    let text = include_str!("../data/examples/cap-cp.xml");
     let ring: String = (0..number * 3).map(|i| format!("{}.{i:04},-82.{i:04} ", 40 + i % 9)).collect();
     let area = format!("<polygon>{ring}42.1,-82.1 42.2,-82.1 42.2,-82.2 42.1,-82.1</polygon><circle>");
     text.replace("<circle>", &area).into_bytes()
@@ -221,7 +221,7 @@ fn embedded(each: Duration) -> f64 {
         "<resource><resourceDesc>siren</resourceDesc><mimeType>audio/mpeg</mimeType><derefUri>{}</derefUri><digest>{hex}</digest></resource><area>",
         base64::engine::general_purpose::STANDARD.encode(&file)
     );
-    let text = include_str!("../tests/corpus/rules/ipaws.xml").replacen("<area>", &resource, 1);
+    let text = include_str!("../data/examples/ipaws.xml").replacen("<area>", &resource, 1);
     let limits = Limits::default();
     let (times, took) = run(each, &|| ours(text.as_bytes(), &limits, 3));
     text.len() as f64 * f64::from(times) / took.as_secs_f64() / 1_048_576.0
@@ -331,7 +331,7 @@ fn verification(each: Duration) -> f64 {
     let certificate = params.self_signed(&pair).unwrap().pem();
     let key = SigningKey::from_pkcs8_pem(&pair.serialize_pem(), &certificate).unwrap();
     let padding = format!("<description>{}", "Chlorine near the river. ".repeat(40));
-    let alert = include_str!("../tests/corpus/rules/ipaws.xml").replacen("<description>", &padding, 1);
+    let alert = include_str!("../data/examples/ipaws.xml").replacen("<description>", &padding, 1);
     let signed = signature::sign(&alert, &key).unwrap();
     let mut trust = TrustStore::default();
     trust.add_pem(&certificate).unwrap();

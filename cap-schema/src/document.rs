@@ -9,6 +9,7 @@ use crate::finding::{Finding, Rejection};
 use crate::limits::Limits;
 use crate::parse::{self, Parsed};
 use crate::rules::finding;
+use crate::xml::find_mark;
 
 /// A document that passed the gate: text that may be parsed.
 #[derive(Clone, Debug)]
@@ -261,19 +262,18 @@ fn transcode(bytes: &[u8], windows: bool) -> Option<String> {
 
 /// A `<!DOCTYPE`, in any case, before the root element. Behind it the reader refuses one.
 fn find_doctype(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
     let mut at = 0;
     loop {
-        let rest = text.get(at..)?;
-        let trimmed = rest.trim_start_matches([' ', '\t', '\r', '\n']);
-        at += rest.len() - trimmed.len();
-        let end = if trimmed.starts_with("<!--") {
-            trimmed.find("-->")? + 3
-        } else if trimmed.starts_with("<?") {
-            trimmed.find("?>")? + 2
-        } else {
-            return trimmed.starts_with("<!").then_some(at);
+        at += bytes.get(at..)?.iter().take_while(|b| matches!(b, b' ' | b'\t' | b'\r' | b'\n')).count();
+        let rest = bytes.get(at..)?;
+        let (begin, end) = match rest {
+            [b'<', b'!', b'-', b'-', ..] => (4, &b"-->"[..]),
+            [b'<', b'?', ..] => (2, &b"?>"[..]),
+            [b'<', b'!', ..] => return Some(at),
+            _ => return None,
         };
-        at += end;
+        at += begin + find_mark(rest.get(begin..)?, end)? + end.len();
     }
 }
 

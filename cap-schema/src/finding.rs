@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::lines::Walk;
+
 /// How much a finding matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -75,14 +77,7 @@ impl Rejection {
 
 /// Line and column (characters) of a byte offset, from 1.
 pub(crate) fn place(text: &str, offset: usize) -> (u32, u32) {
-    let mut offset = offset.min(text.len());
-    while !text.is_char_boundary(offset) {
-        offset -= 1;
-    }
-    let before = text.get(..offset).unwrap_or("");
-    let line = before.bytes().filter(|b| *b == b'\n').count() + 1;
-    let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
-    (u32::try_from(line).unwrap_or(u32::MAX), u32::try_from(column).unwrap_or(u32::MAX))
+    Walk::default().to(text.as_bytes(), offset)
 }
 
 /// Gives findings the places of their offsets, in order of offset, in one pass over the text.
@@ -90,34 +85,7 @@ pub(crate) fn places(text: &str, mut found: Vec<(Finding, usize)>) -> Vec<Findin
     found.sort_by_key(|(_, offset)| *offset);
     let mut walk = Walk::default();
     for (finding, offset) in &mut found {
-        (finding.line, finding.column) = walk.to(text, *offset);
+        (finding.line, finding.column) = walk.to(text.as_bytes(), *offset);
     }
     found.into_iter().map(|(finding, _)| finding).collect()
-}
-
-/// Lines and columns of growing offsets.
-pub(crate) struct Walk {
-    at: usize,
-    line: u32,
-    column: u32,
-}
-
-impl Default for Walk {
-    fn default() -> Self {
-        Walk { at: 0, line: 1, column: 1 }
-    }
-}
-
-impl Walk {
-    /// Line and column of an offset that is not before the last one.
-    pub(crate) fn to(&mut self, text: &str, offset: usize) -> (u32, u32) {
-        let stretch = text.get(self.at..offset).unwrap_or("");
-        let lines = memchr::memchr_iter(b'\n', stretch.as_bytes()).count();
-        let rest = stretch.rsplit('\n').next().unwrap_or("").chars().count();
-        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        self.column = if lines > 0 { 1 } else { self.column }.saturating_add(count(rest));
-        self.line = self.line.saturating_add(count(lines));
-        self.at = self.at.max(offset);
-        (self.line, self.column)
-    }
 }

@@ -185,30 +185,62 @@ fn number(text: &str) -> Option<f64> {
 /// nearest double, as for the general way that longer numbers take.
 fn number_at(bytes: &[u8], start: usize) -> Option<(f64, usize)> {
     let sign = bytes.get(start)?;
-    let mut at = start + usize::from(matches!(sign, b'-' | b'+'));
-    let (mut mantissa, mut count, mut scale, mut point) = (0_u64, 0_usize, 0_usize, false);
-    while let Some(byte) = bytes.get(at) {
-        match byte {
-            b'0'..=b'9' => {
-                mantissa = mantissa.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
-                count += 1;
-                scale += usize::from(point);
-            }
-            b'.' if !point => point = true,
-            _ => break,
-        }
-        at += 1;
+    let mut digits = Digits::default();
+    let mut at = digits.read(bytes, start + usize::from(matches!(sign, b'-' | b'+')));
+    let whole = digits.count;
+    if bytes.get(at) == Some(&b'.') {
+        at = digits.read(bytes, at + 1);
     }
-    match (count, POWERS.get(scale)) {
+    match (digits.count, POWERS.get(digits.count - whole)) {
         (0, _) => None,
-        (1..=18, Some(power)) if mantissa < 1 << 53 => {
+        (1..=18, Some(power)) if digits.value < 1 << 53 => {
             #[expect(clippy::cast_precision_loss, reason = "below 2^53")]
-            let value = mantissa as f64 / power;
+            let value = digits.value as f64 / power;
             Some((if *sign == b'-' { -value } else { value }, at))
         }
         _ => Some((std::str::from_utf8(bytes.get(start..at)?).ok()?.parse().ok()?, at)),
     }
 }
+
+/// Digits that follow each other, as a number; it is right as long as there are at most 18.
+#[derive(Default)]
+struct Digits {
+    value: u64,
+    count: usize,
+}
+
+impl Digits {
+    /// Takes the digits from a byte on, and returns where they end. Eight bytes are looked at together.
+    fn read(&mut self, bytes: &[u8], mut at: usize) -> usize {
+        while let Some(word) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
+            let word = u64::from_le_bytes(*word) ^ 0x3030_3030_3030_3030;
+            // A byte that is no digit is above 9 now, so that adding 0x76 sets its highest bit. A carry goes to bytes behind it only.
+            let others = (word.wrapping_add(0x7676_7676_7676_7676) | word) & 0x8080_8080_8080_8080;
+            let run = others.trailing_zeros() / 8;
+            // Zeros before the digits instead of what is behind them; then pairs, fours and eights are added up.
+            let word = word.checked_shl(64 - 8 * run).unwrap_or(0);
+            let pairs = word.wrapping_mul(10 << 8 | 1) >> 8 & 0x00ff_00ff_00ff_00ff;
+            let fours = pairs.wrapping_mul(100 << 16 | 1) >> 16 & 0x0000_ffff_0000_ffff;
+            let eight = fours.wrapping_mul(10_000 << 32 | 1) >> 32;
+            let run = usize::try_from(run).unwrap_or(8);
+            let power = TENS.get(run).copied().unwrap_or(1);
+            self.value = self.value.wrapping_mul(power).wrapping_add(eight);
+            self.count += run;
+            at += run;
+            if run < 8 {
+                return at;
+            }
+        }
+        while let Some(byte @ b'0'..=b'9') = bytes.get(at) {
+            self.value = self.value.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
+            self.count += 1;
+            at += 1;
+        }
+        at
+    }
+}
+
+const TENS: [u64; 9] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
 
 const POWERS: [f64; 19] =
     [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18];
@@ -247,7 +279,16 @@ mod tests {
             "0000000000000000000000000001",
             "123456789012345678901234567890.5",
         ] {
+            // What follows a number is read with it and must not change it.
+            for behind in ["", " 1", ",123456789", "/////////", "\u{ff}\u{ff}\u{ff}\u{ff}", "::::::::", "........"] {
+                let text = format!("{digits}{behind}");
+                let expected = digits.parse().ok().map(|value| (value, digits.len()));
+                assert_eq!(number_at(text.as_bytes(), 0), expected, "{text}");
+            }
             assert_eq!(number(digits), digits.parse().ok(), "{digits}");
+        }
+        for text in ["", ".", "-", "+.", "a1", " 1", "--1", "1-", "1.2.3", "1e5"] {
+            assert_eq!(number(text), None, "{text}");
         }
         for (text, radius) in [
             ("32.9525,-115.5527 0", Some(0.0)),

@@ -15,9 +15,13 @@ pub struct Limits {
     pub attributes: usize,
     /// Namespace declarations of an element.
     pub namespaces: usize,
+    /// Namespace declarations in scope at an element.
+    pub namespaces_in_scope: usize,
+    /// Bytes of the name of a namespace.
+    pub namespace_bytes: usize,
     /// Bytes of an attribute's value.
     pub attribute_bytes: usize,
-    /// Elements of the document.
+    /// Elements of the document; attributes, comments and processing instructions count like them.
     pub elements: usize,
     /// Bytes of the text of an element; `derefUri` may be as large as the document.
     pub text_bytes: usize,
@@ -44,6 +48,8 @@ impl Default for Limits {
             depth: 32,
             attributes: 64,
             namespaces: 16,
+            namespaces_in_scope: 64,
+            namespace_bytes: 256,
             attribute_bytes: 8 << 10,
             elements: 200_000,
             text_bytes: 512 << 10,

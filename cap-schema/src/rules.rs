@@ -26,36 +26,58 @@ pub struct Rule {
     pub example: Option<Example>,
 }
 
-/// A small change that breaks a rule.
+/// A document that breaks a rule: a sound one with a small change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Example {
-    /// The fixture that is changed: `cap`, `cap-1.0`, `cap-cp`, `ipaws`, `edxl` or `feed`.
+    /// The document that is changed: `cap`, `cap-1.0`, `cap-cp`, `ipaws`, `ipaws-signed`, `edxl` or `feed`.
     pub base: &'static str,
-    /// The text in it; `\n` stands for a line end.
+    /// The text in it; `\n` stands for a line end. `[all]` where the document breaks the rule as it is.
     pub replace: &'static str,
     /// What it becomes; `{{x}}x9` is `x` nine times, `\u{1}` a control character, `[none]` takes every element with this start tag away.
     pub with: &'static str,
+    /// Other rules that it breaks, which the unchanged document does not.
+    pub also: Vec<&'static str>,
 }
+
+/// Bytes of a repeated piece that `Example::shown` writes out.
+const SHOWN: usize = 200;
 
 impl Example {
     /// The change in words.
     pub fn words(&self) -> String {
-        match self.with {
-            "" => format!("without `{}`", self.replace),
-            "[none]" => format!("no `{}` at all", self.replace),
-            with => format!("`{with}`"),
+        match (self.replace, self.with) {
+            ("[all]", _) => format!("the document `{}`", self.base),
+            (replace, "") => format!("without `{replace}`"),
+            (replace, "[none]") => format!("no `{replace}` at all"),
+            (_, with) => format!("`{with}`"),
         }
     }
 
-    /// The fixture with the change made; `None` where the text is not in it.
-    pub fn applied(&self, fixture: &str) -> Option<String> {
+    /// The document without the change.
+    pub fn sound(&self) -> Option<&'static str> {
+        DOCUMENTS.iter().find(|(name, _)| *name == self.base).map(|(_, text)| *text)
+    }
+
+    /// The whole document that breaks the rule; `None` where the text to be changed is not in it.
+    pub fn document(&self) -> Option<String> {
+        self.changed(usize::MAX)
+    }
+
+    /// The same for a person to look at: what is repeated very often is cut, and says so.
+    pub fn shown(&self) -> Option<String> {
+        self.changed(SHOWN)
+    }
+
+    fn changed(&self, most: usize) -> Option<String> {
+        let sound = self.sound()?;
+        if self.replace == "[all]" {
+            return Some(sound.to_owned());
+        }
         let replace = self.replace.replace("\\n", "\n");
-        let (before, after) = fixture.split_once(&replace)?;
+        let (before, after) = sound.split_once(&replace)?;
         if self.with != "[none]" {
-            return Some(format!(
-                "{before}{}{after}",
-                repeated(&self.with.replace("\\n", "\n").replace("\\u{1}", "\u{1}"))
-            ));
+            let with = self.with.replace("\\n", "\n").replace("\\u{1}", "\u{1}");
+            return Some(format!("{before}{}{after}", repeated(&with, most)));
         }
         let end = format!("</{}", replace.strip_prefix('<')?);
         let (mut kept, mut rest) = (before.to_owned(), after);
@@ -68,17 +90,33 @@ impl Example {
     }
 }
 
-/// Texts of the form `{{x}}x9` written out.
-fn repeated(text: &str) -> String {
+/// Texts of the form `{{x}}x9` written out, up to so many bytes.
+fn repeated(text: &str, most: usize) -> String {
     let parts = || {
         let (before, rest) = text.split_once("{{")?;
         let (piece, rest) = rest.split_once("}}x")?;
         let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
         let (count, after) = rest.split_at_checked(digits)?;
-        Some(format!("{before}{}{after}", piece.repeat(count.parse().ok()?)))
+        let count: usize = count.parse().ok()?;
+        if piece.len().saturating_mul(count) <= most {
+            return Some(format!("{before}{}{after}", piece.repeat(count)));
+        }
+        let written = piece.repeat((most / piece.len().max(1)).max(1));
+        Some(format!("{before}{written}[... in all {count} times]{after}"))
     };
     parts().unwrap_or_else(|| text.to_owned())
 }
+
+/// Sound documents that examples change.
+const DOCUMENTS: [(&str, &str); 7] = [
+    ("cap", include_str!("../data/examples/cap.xml")),
+    ("cap-1.0", include_str!("../data/examples/cap-1.0.xml")),
+    ("cap-cp", include_str!("../data/examples/cap-cp.xml")),
+    ("edxl", include_str!("../data/examples/edxl.xml")),
+    ("feed", include_str!("../data/examples/feed.xml")),
+    ("ipaws", include_str!("../data/examples/ipaws.xml")),
+    ("ipaws-signed", include_str!("../data/examples/ipaws-signed.xml")),
+];
 
 static TABLE: &str = include_str!("../data/rules.tsv");
 
@@ -105,8 +143,9 @@ fn read(line: &'static str) -> Option<Rule> {
         _ => return None,
     };
     let (text, source, remedy) = (next()?, next()?, next()?);
-    let (base, replace, with) = (next()?, next()?, next()?);
-    let example = (base != "-").then_some(Example { base, replace, with });
+    let (base, replace, with, also) = (next()?, next()?, next()?, next()?);
+    let also = also.split(' ').filter(|id| !id.is_empty()).collect();
+    let example = (base != "-").then_some(Example { base, replace, with, also });
     Some(Rule { id, level, refuses, text, source, remedy, example })
 }
 

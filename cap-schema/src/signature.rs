@@ -4,6 +4,8 @@
 //! reader reads; keys come only from certificates, trust only from the caller's store. Must not fetch anything.
 
 mod algorithm;
+mod cog;
+mod pin;
 mod read;
 mod sign;
 mod trust;
@@ -14,13 +16,16 @@ use std::fmt;
 
 use serde::Serialize;
 
+pub use cog::cog_of;
 pub use sign::{DigestMethod, Form, SignError, SigningKey, sign, sign_as};
 pub use trust::{TrustError, TrustStore};
 pub use verified::{NotVerified, Verified, verified};
 pub use verify::{verify, verify_document};
 
-use crate::finding::{Finding, Level};
+use crate::alert::Alert;
+use crate::finding::Finding;
 use crate::limits::Limits;
+use crate::rules::finding;
 
 /// What is known of a signature, or of all signatures of a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -79,6 +84,9 @@ pub struct SignatureReport {
     pub subject: String,
     /// Why, in words.
     pub reason: String,
+    /// Common name in the subject of the certificate, as it stands there.
+    #[serde(skip)]
+    pub common_name: Option<String>,
 }
 
 /// All signatures of a document.
@@ -107,10 +115,15 @@ impl Verification {
         Verification { state, signatures }
     }
 
-    /// The finding that a document with an invalid signature gets.
-    pub fn finding(&self) -> Finding {
-        let worst = self.signatures.iter().find(|s| s.state == self.state);
-        let reason = worst.map_or("no signature", |s| s.reason.as_str());
-        Finding::new("signature.invalid", Level::Warning, "/alert/Signature", reason)
+    /// What signatures and alert say together: that a signature is invalid, or that another signed than the alert names.
+    pub fn findings(&self, alert: &Alert<'_>) -> Vec<Finding> {
+        let mut found = Vec::new();
+        if self.state == State::Invalid {
+            let worst = self.signatures.iter().find(|s| s.state == self.state);
+            let reason = worst.map_or("no signature", |s| s.reason.as_str());
+            found.push(finding("signature.invalid", "/alert/Signature", reason));
+        }
+        found.extend(cog::check(alert, self));
+        found
     }
 }

@@ -10,8 +10,8 @@ mod escaped;
 use std::borrow::Cow;
 use std::ops::Range;
 
-use by_hand::by_hand;
-use embedded::{Embedded, Source};
+use by_hand::{Cut, by_hand};
+use embedded::{Embedded, File, Source};
 use escaped::Escaped;
 
 use crate::alert::Version;
@@ -24,7 +24,7 @@ use crate::xml::{Piece, Reader, self_contained};
 /// An alert found in a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
-    /// Its bytes in the document; of an alert in base64, the element that holds the base64.
+    /// Its bytes in the document; of alerts in base64, the element that holds the base64.
     pub range: Range<usize>,
     /// Local name of the element around it; empty where the alert is the document.
     pub container: String,
@@ -52,6 +52,7 @@ impl Found {
     pub fn bytes<'b>(&'b self, document: &'b [u8]) -> &'b [u8] {
         match &self.source {
             Source::Decoded(bytes) => bytes,
+            Source::Inside(outer, inner) => inner.bytes(outer),
             Source::Here | Source::Unreadable(_) | Source::Escaped => {
                 document.get(self.range.clone()).unwrap_or(document)
             }
@@ -70,6 +71,14 @@ impl Found {
     /// # Errors
     /// The gate refuses it, or its base64 is none.
     pub fn read<'b>(&'b self, document: &'b [u8], limits: &Limits) -> Result<Document<'b>, Rejection> {
+        let document = self.read_part(document, limits)?;
+        Ok(match &self.broken {
+            Some(why) => document.with(finding("cap.container.broken", "", why)),
+            None => document,
+        })
+    }
+
+    fn read_part<'b>(&'b self, document: &'b [u8], limits: &Limits) -> Result<Document<'b>, Rejection> {
         let part = self.bytes(document);
         match &self.source {
             Source::Unreadable(why) => {
@@ -82,14 +91,11 @@ impl Found {
             }
             Source::Here if !self.container.is_empty() => {}
             Source::Here | Source::Decoded(_) => return Document::read(part, limits),
+            Source::Inside(outer, inner) => return inner.read(outer, limits),
         }
         let outer: Vec<(&str, Cow<'_, str>)> =
             self.namespaces.iter().map(|(p, uri)| (p.as_str(), Cow::Borrowed(uri.as_str()))).collect();
-        let document = Document::read_as(part, limits, self.encoding, |text| self_contained(text, &outer))?;
-        Ok(match &self.broken {
-            Some(why) => document.with(finding("cap.container.broken", "", why)),
-            None => document,
-        })
+        Document::read_as(part, limits, self.encoding, |text| self_contained(text, &outer))
     }
 }
 
@@ -127,15 +133,22 @@ fn may_be_container(local: &str) -> bool {
 /// found out when each is read, and each has a finding that says that its container is broken. What the gate refuses
 /// (DTD, encodings, versions of XML, size) is refused whole.
 ///
+/// A file in base64 that is a container itself is looked into, and no further: a container inside that one is refused.
+///
 /// # Errors
 /// The gate refuses the document, it is broken and no container, or there is no alert in a container.
 pub fn split(bytes: &[u8], limits: &Limits) -> Result<Vec<Found>, Rejection> {
+    split_within(bytes, limits, 1)
+}
+
+/// The same; files in base64 may be containers so many times inside each other.
+fn split_within(bytes: &[u8], limits: &Limits, nested: usize) -> Result<Vec<Found>, Rejection> {
     // Each alert of a container is held to the limits of a document; the container itself to a larger size.
     let whole =
         Limits { document_bytes: limits.container_bytes, elements: limits.container_bytes, ..limits.clone() };
     let encoding = Document::encoding_of(bytes, &whole)?;
     let strict = Document::read(bytes, &whole)
-        .and_then(|document| walk(&document, bytes, &whole, limits.document_bytes));
+        .and_then(|document| walk(&document, bytes, &whole, &Files { limits, nested }));
     let empty =
         |message: &str| Err(Rejection { findings: vec![finding("cap.container.empty", "", message)] });
     match strict {
@@ -146,26 +159,59 @@ pub fn split(bytes: &[u8], limits: &Limits) -> Result<Vec<Found>, Rejection> {
             if rejection.findings.iter().any(|f| f.rule == "gate.dtd") {
                 return Err(rejection);
             }
-            let ranges = by_hand(bytes, may_be_container);
-            if ranges.is_empty() {
-                return Err(rejection);
-            }
-            if ranges.len() > limits.alerts {
-                return too_many(limits);
-            }
             let why = rejection.findings.first().map_or_else(String::new, |f| match f.line {
                 0 => f.message.clone(),
                 line => format!("{} (line {line} of the container)", f.message),
             });
-            let cut = |range| Found {
-                range,
-                container: "broken".to_owned(),
-                encoding,
-                broken: Some(format!("the container is broken: {why}")),
-                ..Found::whole(bytes)
-            };
-            Ok(ranges.into_iter().map(cut).collect())
+            let files = Files { limits, nested };
+            let mut found = Vec::new();
+            for cut in by_hand(bytes, limits.document_bytes, may_be_container) {
+                match cut {
+                    Cut::Alert(range) => found.push(Found {
+                        range,
+                        container: "broken".to_owned(),
+                        encoding,
+                        ..Found::whole(bytes)
+                    }),
+                    Cut::File(file) => files.add(file, "contentData", bytes, &mut found),
+                }
+            }
+            if found.is_empty() {
+                return Err(rejection);
+            }
+            if found.len() > limits.alerts {
+                return too_many(limits);
+            }
+            for one in &mut found {
+                one.broken = Some(format!("the container is broken: {why}"));
+            }
+            Ok(found)
         }
+    }
+}
+
+/// What is done with files in base64.
+struct Files<'l> {
+    limits: &'l Limits,
+    /// How many times they may be containers inside each other.
+    nested: usize,
+}
+
+impl Files<'_> {
+    /// Adds the alerts of a file.
+    fn add(&self, file: File, around: &str, bytes: &[u8], found: &mut Vec<Found>) {
+        let inner = |inner: &[u8]| match self.nested.checked_sub(1) {
+            Some(nested) => split_within(inner, self.limits, nested)
+                .map_err(|r| r.findings.iter().any(|f| f.rule == "cap.container.empty")),
+            None => Err(false),
+        };
+        let alerts = file.alerts(around, inner).into_iter();
+        found.extend(alerts.map(|(range, container, source)| Found {
+            range,
+            container,
+            source,
+            ..Found::whole(bytes)
+        }));
     }
 }
 
@@ -181,12 +227,12 @@ struct Begun {
     namespaces: Vec<(String, String)>,
 }
 
-/// The alerts of a document that can be read. `most_bytes` bounds what is decoded.
+/// The alerts of a document that can be read.
 fn walk(
     document: &Document<'_>,
     bytes: &[u8],
     limits: &Limits,
-    most_bytes: usize,
+    files: &Files<'_>,
 ) -> Result<Vec<Found>, Rejection> {
     let text = document.text();
     let mut reader = Reader::new(text, limits);
@@ -248,10 +294,13 @@ fn walk(
                         encoding,
                         broken: None,
                     });
-                } else if let Some((range, source)) =
-                    embedded.end(names.len(), most_bytes, || byte_at(reader.end_offset()))
+                } else if let Some(file) = embedded
+                    .end(names.len(), files.limits.document_bytes, || byte_at(reader.end_offset()))
                 {
-                    found.push(Found { range, container: around.to_owned(), source, ..Found::whole(bytes) });
+                    files.add(file, around, bytes, &mut found);
+                    if found.len() > files.limits.alerts {
+                        return Ok(found);
+                    }
                 } else if let Some(start) = escaped.end(names.len()) {
                     let range = start..byte_at(reader.end_offset());
                     let (container, source) = (around.to_owned(), Source::Escaped);
@@ -387,6 +436,68 @@ mod tests {
                 assert_eq!(read.parse().unwrap().alert.identifier, "1");
             }
         }
+    }
+
+    #[test]
+    fn a_container_in_base64_is_looked_into_once() {
+        let feed = format!("<feed xmlns='http://www.w3.org/2005/Atom' xmlns:c='urn:oasis:names:tc:emergency:cap:1.2'><entry>\
+             <content>{ONE}</content></entry><entry><content><c:alert><c:identifier>2</c:identifier></c:alert></content></entry></feed>");
+        let base64 = STANDARD.encode(&feed);
+        let limits = Limits::default();
+        for kind in ["application/atom+xml", "application/xml", "application/cap+xml", ""] {
+            let document = distribution("1.0", "nonXMLContent", &[(kind, &base64)], ONE);
+            let found = split(document.as_bytes(), &limits).unwrap();
+            let [first, second, third] = found.as_slice() else { panic!("{kind}: {found:?}") };
+            assert_eq!((first.bytes(document.as_bytes()), first.container.as_str()), (ONE.as_bytes(), "content"));
+            assert!(!second.stands_in_document() && third.stands_in_document(), "{kind}");
+            let read = second.read(document.as_bytes(), &limits).unwrap();
+            assert_eq!(read.parse().unwrap().alert.identifier, "2");
+        }
+        // No further, and not in silence.
+        let twice = STANDARD.encode(distribution("1.0", "nonXMLContent", &[("text/xml", &base64)], ""));
+        let document = distribution("1.0", "nonXMLContent", &[("text/xml", &twice)], "");
+        let found = split(document.as_bytes(), &limits).unwrap();
+        let [one] = found.as_slice() else { panic!("{found:?}") };
+        let read = one.read(document.as_bytes(), &limits).unwrap();
+        assert_eq!(read.parse().unwrap_err().findings[0].rule, "cap.root");
+        // What holds no alert is one only if it was said to.
+        let empty = STANDARD.encode("<feed xmlns='http://www.w3.org/2005/Atom'/>");
+        for (kind, count) in [("application/atom+xml", 1), ("application/cap+xml", 2)] {
+            let document = distribution("1.0", "nonXMLContent", &[(kind, &empty)], ONE);
+            assert_eq!(split(document.as_bytes(), &limits).unwrap().len(), count, "{kind}");
+        }
+        let small = Limits { alerts: 2, ..Limits::default() };
+        let document = distribution("1.0", "nonXMLContent", &[("text/xml", &base64)], ONE);
+        let refusal = split(document.as_bytes(), &small).unwrap_err();
+        assert_eq!(refusal.findings[0].rule, "limit.alerts");
+    }
+
+    #[test]
+    fn a_broken_distribution_keeps_its_alerts_in_base64() {
+        let base64 = STANDARD.encode(ONE);
+        let feed = STANDARD.encode(format!("<alerts>{ONE}{ONE}</alerts>"));
+        let limits = Limits::default();
+        for (files, expected) in [
+            (&[("application/cap+xml", base64.as_str())][..], 1),
+            (&[("application/cap+xml", &base64.replace('P', "P\n ")), ("image/png", &base64)], 1),
+            (&[("text/xml", &feed), ("application/cap+xml", &base64)], 3),
+        ] {
+            for (from, to) in [("</contentObject>", "&nope;</contentObject>"), ("</d:EDXLDistribution>", "")] {
+                let document = distribution("1.0", "nonXMLContent", files, ONE).replacen(from, to, 1);
+                let found = split(document.as_bytes(), &limits).unwrap();
+                assert_eq!(found.len(), expected + 1, "{document}");
+                for one in &found {
+                    assert_eq!(one.bytes(document.as_bytes()), ONE.as_bytes());
+                    let read = one.read(document.as_bytes(), &limits).unwrap();
+                    assert_eq!(read.parse().unwrap().findings[0].rule, "cap.container.broken");
+                }
+            }
+        }
+        // What cannot be decoded is named.
+        let document = distribution("1.0", "nonXMLContent", &[("text/xml", "PGF<!-- -->sZXJ0Lz4=")], "&nope;");
+        let found = split(document.as_bytes(), &limits).unwrap();
+        let refusal = found[0].read(document.as_bytes(), &limits).unwrap_err();
+        assert_eq!(refusal.findings[0].rule, "cap.container.content");
     }
 
     #[test]

@@ -19,6 +19,13 @@ pub const DSIG_NS: &str = "http://www.w3.org/2000/09/xmldsig#";
 /// Bytes from which it pays to look for what must be escaped before copying.
 const LONG: usize = 256;
 
+/// Where a mark of a few bytes stands first.
+pub(crate) fn find_mark(bytes: &[u8], mark: &[u8]) -> Option<usize> {
+    // Mostly it is near; setting up the search for far ones takes longer than looking.
+    let near = bytes.get(..32).unwrap_or(bytes).windows(mark.len()).position(|w| w == mark);
+    near.or_else(|| memchr::memmem::find(bytes, mark))
+}
+
 /// Escapes text content.
 pub fn escape_text(text: &str, out: &mut String) {
     // Long texts are mostly coordinates and files, which hold nothing to escape.

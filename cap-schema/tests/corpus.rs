@@ -10,7 +10,6 @@
 
 mod common;
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
@@ -19,7 +18,7 @@ use cap_schema::{
     Alert, Document, Finding, Level, Limits, Parsed, Profile, Rejection, Version, parse_owned, split,
     validate, write,
 };
-use common::{corpus, files, table};
+use common::{corpus, disagreements, files, table};
 
 /// Rules that the XML schema has, or that make a document no XML at all.
 const SCHEMA: [&str; 22] = [
@@ -56,16 +55,10 @@ fn read(bytes: &[u8]) -> Result<(Parsed<'static>, Vec<Finding>), Rejection> {
     Ok((parsed, all))
 }
 
-/// Documents where we differ from a table, with the reason.
-fn disagreements() -> BTreeMap<String, String> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/disagreements.tsv");
-    table(&path).into_iter().map(|row| (row["file"].clone(), row["reason"].clone())).collect()
-}
-
 #[test]
 fn verdicts_agree_with_the_schema_and_with_xmllint() {
     let Some(corpus) = corpus() else { return };
-    let known = disagreements();
+    let known = disagreements("schema");
     let mut wrong = Vec::new();
     let mut used = Vec::new();
     let mut seen = 0;
@@ -107,9 +100,7 @@ fn verdicts_agree_with_the_schema_and_with_xmllint() {
 #[test]
 fn verdicts_agree_with_those_of_the_documents_owners() {
     let Some(corpus) = corpus() else { return };
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/owners_disagree.tsv");
-    let mut known: BTreeMap<String, String> =
-        table(&path).into_iter().map(|row| (row["file"].clone(), row["reason"].clone())).collect();
+    let mut known = disagreements("owner");
     let mut wrong = Vec::new();
     let mut seen = 0;
     for row in table(&corpus.join("cap/EXPECTED.tsv")) {
@@ -204,7 +195,7 @@ fn xmllint(schema: &Path, documents: &[(String, Vec<u8>)]) -> Vec<String> {
 #[test]
 fn what_was_valid_is_written_valid() {
     let Some(corpus) = corpus() else { return };
-    let known = disagreements();
+    let known = disagreements("schema");
     let mut written = Vec::new();
     for row in table(&corpus.join("cap/EXPECTED.tsv")) {
         let file = &row["file"];

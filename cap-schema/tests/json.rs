@@ -58,7 +58,7 @@ fn named_in_schema(found: &BTreeSet<(String, String)>) {
 #[test]
 fn the_fixtures_survive_json() {
     let mut found = BTreeSet::new();
-    for text in [include_str!("corpus/rules/cap.xml"), include_str!("corpus/rules/cap-cp.xml")] {
+    for text in [include_str!("../data/examples/cap.xml"), include_str!("../data/examples/cap-cp.xml")] {
         check(&parse_owned(text.as_bytes(), &Limits::default()).unwrap().alert, &mut found);
     }
     assert!(found.len() > 35, "{found:?}");
@@ -97,7 +97,7 @@ fn real_alerts_in_json_are_valid_against_the_published_schema() {
     let (schemas, index) = compiled();
     let valid = |value: &Value| schemas.validate(value, index).is_ok();
     let mut sound: Value = serde_json::to_value(
-        parse_owned(include_bytes!("corpus/rules/cap.xml"), &Limits::default()).unwrap().alert,
+        parse_owned(include_bytes!("../data/examples/cap.xml"), &Limits::default()).unwrap().alert,
     )
     .unwrap();
     assert!(valid(&sound));

@@ -19,9 +19,9 @@ use common::{corpus, files};
 use proptest::prelude::*;
 
 const FIXTURES: [&str; 3] = [
-    include_str!("corpus/rules/cap.xml"),
-    include_str!("corpus/rules/cap-cp.xml"),
-    include_str!("corpus/rules/ipaws.xml"),
+    include_str!("../data/examples/cap.xml"),
+    include_str!("../data/examples/cap-cp.xml"),
+    include_str!("../data/examples/ipaws.xml"),
 ];
 
 /// Everything that can be done with bytes.

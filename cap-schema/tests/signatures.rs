@@ -15,7 +15,7 @@ use std::process::Command;
 use cap_schema::signature::{self, Policy, SigningKey, State, TrustStore};
 use cap_schema::xml::c14n;
 use cap_schema::{Document, Limits};
-use common::{corpus, files, table};
+use common::{corpus, disagreements, files, table};
 
 fn old() -> Policy {
     Policy { allow_sha1: true, accept_expired: true, ..Policy::default() }
@@ -42,6 +42,7 @@ fn every_ipaws_alert_with_a_signature_verifies() {
 #[test]
 fn signatures_verify_where_the_table_says_so_and_nowhere_else() {
     let Some(corpus) = corpus() else { return };
+    let mut known = disagreements("signature");
     let mut wrong = Vec::new();
     let mut seen = 0;
     for row in table(&corpus.join("cap/SIGNATURES.tsv")) {
@@ -49,22 +50,18 @@ fn signatures_verify_where_the_table_says_so_and_nowhere_else() {
         let ways = ["verify_in_place", "verify_with_other_sigs_removed"];
         let expected = ways.iter().any(|w| row.get(*w).is_some_and(|v| v == "ok"))
             || row.get("manual_all_signatures_removed").is_some_and(|v| v == "digest=ok,signedinfo=ok");
-        // Both signatures carry the same digest, of the document without any signature (cap page 4.6), and xmlsec1 verifies
-        // the second one in that form. The table's own computation kept the comment before the root, which the canonical
-        // form without comments leaves out: without it the digest is the signed one.
-        let expected =
-            expected || (row["file"].ends_with("PelmorexNAADS_WindWarning.xml") && row["sig_no"] == "1");
         let number: usize = row["sig_no"].parse().unwrap();
         let found = signature::verify(&bytes, &TrustStore::default(), &old());
         let report = found.signatures.get(number - 1);
         let verifies = report.is_some_and(|r| matches!(r.state, State::Untrusted | State::Trusted));
         seen += 1;
-        if verifies != expected {
+        if verifies != expected && known.remove(&format!("{}#{number}", row["file"])).is_none() {
             wrong.push(format!("{} #{number}: table {expected}, we {report:?}", row["file"]));
         }
     }
     assert!(seen > 20, "{seen}");
     assert!(wrong.is_empty(), "{} of {seen}\n{}", wrong.len(), wrong.join("\n"));
+    assert!(known.is_empty(), "no longer differs: {known:?}");
 }
 
 #[test]
@@ -104,7 +101,7 @@ fn canonical_forms_are_those_of_libxml2() {
         ("without-comments/test-2", c14n::Method::INCLUSIVE, Some("<n1:elem2")),
         ("exc-without-comments/test-2", c14n::Method::EXCLUSIVE, Some("<SignedInfo")),
     ];
-    let limits = Limits { namespaces: 64, ..Limits::default() };
+    let limits = Limits { namespaces: 64, namespaces_in_scope: 128, ..Limits::default() };
     let folder = corpus.join("hostile/libxml2");
     for (name, method, part) in vectors {
         let bytes = std::fs::read(folder.join("c14n-in").join(format!("{name}.xml"))).unwrap();
@@ -150,9 +147,9 @@ fn xmlsec1(folder: &Path, signed: &str) {
 }
 
 const ALERTS: [&str; 4] = [
-    include_str!("corpus/rules/cap.xml"),
-    include_str!("corpus/rules/cap-cp.xml"),
-    include_str!("corpus/rules/ipaws.xml"),
+    include_str!("../data/examples/cap.xml"),
+    include_str!("../data/examples/cap-cp.xml"),
+    include_str!("../data/examples/ipaws.xml"),
     "<?x y?><!-- c --><c:alert xmlns:c=\"urn:oasis:names:tc:emergency:cap:1.2\" xmlns:z=\"urn:z\"><c:identifier>é &amp; \
      &lt;![CDATA[x]]&gt;<![CDATA[<&]]>&#13;</c:identifier><c:sender>s</c:sender><c:sent>2026-03-01T10:00:00-05:00</c:sent>\
      </c:alert><!-- d -->\n",
@@ -238,6 +235,74 @@ fn trust_comes_from_the_chain_at_the_time_of_sending() {
     let signed = signature::sign(&now, &signing).unwrap();
     let found = signature::verify(signed.as_bytes(), &store(&certificate), &Policy::default());
     assert_eq!(found.state, State::Untrusted, "{found:?}");
+}
+
+#[test]
+fn pins_say_which_signers_of_an_authority_are_meant() {
+    let (issuer, authority) = chain("IGC Device CA 2");
+    let signed = |name: &str| {
+        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
+        let mut params = rcgen::CertificateParams::default();
+        params.distinguished_name.push(rcgen::DnType::OrganizationName, "CN=IPAWSOPEN200032, FEMA");
+        params.distinguished_name.push(rcgen::DnType::CommonName, name);
+        let certificate = params.signed_by(&key, &issuer).unwrap().pem();
+        let signing = SigningKey::from_pkcs8_pem(&key.serialize_pem(), &certificate).unwrap();
+        (signature::sign(ALERTS[2], &signing).unwrap(), certificate)
+    };
+    let (cog, _) = signed("IPAWSOPEN200032");
+    let (other, certificate) = signed("mail.example");
+    for (pins, of_cog, of_other) in [
+        ("", State::Trusted, State::Trusted),
+        ("# the weather service\nsubject CN=IPAWSOPEN200032\n", State::Trusted, State::Untrusted),
+        ("subject CN=IPAWSOPEN*", State::Trusted, State::Untrusted),
+        ("subject cn=mail.example\nsubject CN=IPAWSOPEN200032", State::Trusted, State::Trusted),
+        ("subject CN=IPAWSOPEN20003", State::Untrusted, State::Untrusted),
+        ("issuer CN=IGC Device CA *", State::Trusted, State::Trusted),
+        ("issuer CN=IGC Server CA 1", State::Untrusted, State::Untrusted),
+        ("issuer CN=IGC Device CA 2\nsubject CN=IPAWSOPEN200032", State::Trusted, State::Untrusted),
+    ] {
+        let mut trust = TrustStore::default();
+        trust.add_pem(&authority).unwrap();
+        trust.add_pins(pins).unwrap();
+        for (signed, state) in [(&cog, of_cog), (&other, of_other)] {
+            let found = signature::verify(signed.as_bytes(), &trust, &Policy::default());
+            assert_eq!(found.state, state, "{pins}: {found:?}");
+            assert!(state == State::Trusted || found.signatures[0].reason.contains("pinned"), "{found:?}");
+        }
+    }
+    // Who is in the store himself is meant.
+    let mut trust = TrustStore::default();
+    trust.add_pem(&certificate).unwrap();
+    trust.add_pins("subject CN=IPAWSOPEN*").unwrap();
+    assert_eq!(signature::verify(other.as_bytes(), &trust, &Policy::default()).state, State::Trusted);
+    assert!(trust.add_pins("subject CN=x\nIPAWSOPEN200032").is_err());
+}
+
+#[test]
+fn an_ipaws_alert_names_the_cog_whose_certificate_signed_it() {
+    // The number in senderName is 000001.
+    let findings = |alert: &str, name: &str| {
+        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
+        let mut params = rcgen::CertificateParams::default();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(rcgen::DnType::OrganizationName, "CN=IPAWSOPEN000001");
+        params.distinguished_name.push(rcgen::DnType::CommonName, name);
+        let certificate = params.self_signed(&key).unwrap().pem();
+        let signing = SigningKey::from_pkcs8_pem(&key.serialize_pem(), &certificate).unwrap();
+        let signed = signature::sign(alert, &signing).unwrap();
+        let document = Document::read(signed.as_bytes(), &Limits::default()).unwrap();
+        let found = signature::verify_document(&document, &TrustStore::default(), &Policy::default());
+        let findings = found.findings(&document.parse().unwrap().alert);
+        findings.into_iter().map(|f| (f.rule, f.path)).collect::<Vec<_>>()
+    };
+    let at = |path: &str| vec![("ipaws.signer", path.to_owned())];
+    assert_eq!(findings(ALERTS[2], "IPAWSOPEN000001"), []);
+    assert_eq!(findings(ALERTS[2], "IPAWSOPEN_000001"), []);
+    assert_eq!(findings(ALERTS[2], "IPAWSOPEN000002"), at("/alert/info[1]/senderName"));
+    assert_eq!(findings(ALERTS[2], "warning.example"), at("/alert/Signature"));
+    let office = ALERTS[2].replace("000001,MI St. Clair,Desk", "NWS Detroit, MI");
+    assert_eq!(findings(&office, "IPAWSOPEN200032"), []);
+    assert_eq!(findings(ALERTS[0], "warning.example"), []);
 }
 
 #[test]

@@ -33,6 +33,7 @@ mod copy;
 mod corrected;
 mod crash;
 mod demo;
+mod documents;
 mod drivers;
 mod email;
 mod feeds;

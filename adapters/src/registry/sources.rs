@@ -56,6 +56,9 @@ pub struct SourceTable {
     /// Certificates of signers and authorities that are trusted, PEM files. Read by the configuration.
     #[serde(default)]
     pub trust_files: Vec<PathBuf>,
+    /// Which signers of trusted authorities are meant, such as `subject CN=IPAWSOPEN*`; none: all. Read by the configuration.
+    #[serde(default)]
+    pub trust_signers: Vec<String>,
     /// Take SHA-1 signatures for signatures (NAADS).
     #[serde(default)]
     pub dangerous_allow_sha1: bool,

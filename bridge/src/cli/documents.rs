@@ -10,7 +10,7 @@ use std::num::NonZeroUsize;
 use std::process::ExitCode;
 
 use cap_schema::signature::{self, Policy, State, TrustStore, Verification};
-use cap_schema::{Finding, Found, Level, Limits, Parsed, Profile, Rejection};
+use cap_schema::{Finding, Found, Level, Limits, Parsed, Profile, Rejection, Walk};
 use indicatif::ProgressBar;
 use serde::Serialize;
 
@@ -40,7 +40,7 @@ pub fn validate(args: &ValidateArgs) -> ExitCode {
     let trust = match inputs::trust(args.trust.as_deref()) {
         Ok(trust) => trust,
         Err(why) => {
-            complain(&format!("capbridge: the trust folder cannot be read: {why}"));
+            complain(&format!("capbridge: the trust folder cannot be used: {why}"));
             return ExitCode::from(USAGE);
         }
     };
@@ -136,7 +136,7 @@ fn judge(
         Ok(found) => found,
         Err(rejection) => return say(rejected(rejection), Shown { bytes, ..Shown::default() }),
     };
-    let mut place = Place::default();
+    let mut walk = Walk::default();
     for (index, piece) in found.iter().enumerate() {
         let read = piece.read(bytes, &limits).and_then(|d| d.parse().map(Parsed::into_owned).map(|p| (d, p)));
         let mut verdict = match read {
@@ -149,9 +149,11 @@ fn judge(
             Err(rejection) => Verdict { index, ..rejected(rejection) },
         };
         if piece.stands_in_document() {
-            place.to(bytes, piece.range.start);
-            place.shift(&mut verdict.findings);
-            say(verdict, Shown { bytes: piece.bytes(bytes), lines: place.lines, column: place.column });
+            // What stands before it.
+            let (line, column) = walk.to(bytes, piece.range.start);
+            let (lines, column) = (line.saturating_sub(1), column.saturating_sub(1));
+            shift(&mut verdict.findings, (lines, column));
+            say(verdict, Shown { bytes: piece.bytes(bytes), lines, column });
         } else {
             // The lines are those of what was decoded.
             say(verdict, Shown { bytes: piece.bytes(bytes), ..Shown::default() });
@@ -167,36 +169,13 @@ struct Shown<'b> {
     column: u32,
 }
 
-/// Where an alert of a container begins: lines and characters before it.
-#[derive(Default)]
-struct Place {
-    at: usize,
-    lines: u32,
-    column: u32,
-}
-
-impl Place {
-    /// Goes on to a place that is not before the last one.
-    fn to(&mut self, bytes: &[u8], at: usize) {
-        let stretch = bytes.get(self.at..at).unwrap_or(&[]);
-        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        let lines = stretch.iter().filter(|b| **b == b'\n').count();
-        let last = stretch.rsplit(|b| *b == b'\n').next().unwrap_or(&[]);
-        // Every byte but those that go on with a character of UTF-8.
-        let characters = last.iter().filter(|b| (**b & 0xc0) != 0x80).count();
-        self.column = if lines > 0 { 0 } else { self.column }.saturating_add(count(characters));
-        self.lines = self.lines.saturating_add(count(lines));
-        self.at = self.at.max(at);
-    }
-
-    /// Makes places in the alert places in the document.
-    fn shift(&self, findings: &mut [Finding]) {
-        for finding in findings.iter_mut().filter(|f| f.line > 0) {
-            if finding.line == 1 {
-                finding.column = finding.column.saturating_add(self.column);
-            }
-            finding.line = finding.line.saturating_add(self.lines);
+/// Makes places in an alert places in the document that it begins in, at this line and column.
+fn shift(findings: &mut [Finding], (lines, column): (u32, u32)) {
+    for finding in findings.iter_mut().filter(|f| f.line > 0) {
+        if finding.line == 1 {
+            finding.column = finding.column.saturating_add(column);
         }
+        finding.line = finding.line.saturating_add(lines);
     }
 }
 
@@ -222,9 +201,7 @@ fn verdict(
     {
         findings.extend(cap_schema::validate(alert, profile));
     }
-    if signature.state == State::Invalid {
-        findings.push(signature.finding());
-    }
+    findings.extend(signature.findings(alert));
     Verdict {
         file: name.to_owned(),
         index,
@@ -285,7 +262,7 @@ const LONGEST_LINE_BYTES: usize = 1 << 20;
 fn lines_of<'b>(shown: &Shown<'b>, findings: &[Finding]) -> BTreeMap<u32, Cow<'b, str>> {
     let wanted: BTreeSet<u32> = findings.iter().map(|f| f.line).collect();
     (shown.lines.saturating_add(1)..)
-        .zip(shown.bytes.split(|b| *b == b'\n'))
+        .zip(cap_schema::lines(shown.bytes))
         .filter(|(number, line)| wanted.contains(number) && line.len() <= LONGEST_LINE_BYTES)
         .map(|(number, line)| (number, String::from_utf8_lossy(line)))
         .collect()
@@ -329,7 +306,7 @@ pub fn signature(args: &SignatureArgs) -> ExitCode {
     let trust = match inputs::trust(args.trust.as_deref()) {
         Ok(trust) => trust,
         Err(why) => {
-            complain(&format!("capbridge: the trust folder cannot be read: {why}"));
+            complain(&format!("capbridge: the trust folder cannot be used: {why}"));
             return ExitCode::from(USAGE);
         }
     };

@@ -1,5 +1,6 @@
 //! `explain`: what a rule means, where it comes from and what to do; the schema of translation reports.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use cap_schema::rules;
@@ -10,8 +11,11 @@ use crate::translate::report::{Rule, SCHEMA};
 /// What prints the JSON schema of translation reports instead of a rule.
 const REPORT_SCHEMA: &str = "report-schema";
 
-/// Runs `capbridge explain`.
-pub(super) fn explain(id: &str) -> ExitCode {
+/// Runs `capbridge explain`; with `bare`, only the example, as a file would hold it.
+pub(super) fn explain(id: &str, bare: bool) -> ExitCode {
+    if bare {
+        return example(id);
+    }
     if id == REPORT_SCHEMA {
         say(SCHEMA.trim_end());
         return ExitCode::SUCCESS;
@@ -28,7 +32,15 @@ pub(super) fn explain(id: &str) -> ExitCode {
             rule.id, rule.text, rule.source, rule.remedy
         ));
         if let Some(example) = &rule.example {
-            say(&format!("  example that breaks it: {}", example.words().escape_debug()));
+            let also = if example.also.is_empty() {
+                String::new()
+            } else {
+                format!(" (and {})", example.also.join(", "))
+            };
+            say(&format!("  example that breaks it{also}, by {}:", example.words().escape_debug()));
+            for line in example.shown().unwrap_or_default().lines() {
+                say(&format!("    {line}"));
+            }
         }
         return ExitCode::SUCCESS;
     }
@@ -43,6 +55,27 @@ pub(super) fn explain(id: &str) -> ExitCode {
         ));
         return ExitCode::SUCCESS;
     }
+    unknown(id)
+}
+
+/// The document of a rule's example, byte for byte.
+fn example(id: &str) -> ExitCode {
+    let Some(rule) = rules::rule(id) else { return unknown(id) };
+    let Some(document) = rule.example.as_ref().and_then(rules::Example::document) else {
+        complain(&format!("capbridge: no document breaks {id}"));
+        return ExitCode::from(USAGE);
+    };
+    match std::io::stdout().write_all(document.as_bytes()) {
+        // Who reads no more has seen enough.
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            complain(&format!("capbridge: the example cannot be written: {error}"));
+            ExitCode::from(1)
+        }
+        Ok(()) | Err(_) => ExitCode::SUCCESS,
+    }
+}
+
+fn unknown(id: &str) -> ExitCode {
     let known = rules::rules().iter().map(|r| r.id).chain(Rule::ALL.iter().map(|r| r.id()));
     let near: Vec<&str> = known.filter(|known| known.contains(id)).take(10).collect();
     let hint = if near.is_empty() {

@@ -116,20 +116,39 @@ fn read_from(path: Option<&Path>) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The certificates of a trust folder: every file in it that ends in `.pem`, `.crt` or `.cer`.
+/// The file of a trust folder that says which signers of its authorities are meant.
+const PINS: &str = "signers.txt";
+
+/// The certificates of a trust folder: every file in it that ends in `.pem`, `.crt` or `.cer`, PEM or DER; and its pins.
 ///
 /// # Errors
-/// The folder or a certificate cannot be read, in words.
+/// The folder or a certificate cannot be read, or there is none, in words.
 pub fn trust(folder: Option<&Path>) -> Result<TrustStore, String> {
     let mut store = TrustStore::default();
     let Some(folder) = folder else { return Ok(store) };
-    let entries = std::fs::read_dir(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
-    for path in entries.flatten().map(|e| e.path()) {
-        let known = path.extension().is_some_and(|e| e == "pem" || e == "crt" || e == "cer");
-        if known {
-            let pem = std::fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
-            store.add_pem(&pem).map_err(|e| format!("{}: {e}", path.display()))?;
+    let told = |path: &Path, why: &dyn std::fmt::Display| format!("{}: {why}", path.display());
+    for entry in std::fs::read_dir(folder).map_err(|e| told(folder, &e))? {
+        let path = entry.map_err(|e| told(folder, &e))?.path();
+        if path.extension().is_some_and(|e| e == "pem" || e == "crt" || e == "cer") {
+            let bytes = std::fs::read(&path).map_err(|e| told(&path, &e))?;
+            // A certificate in DER is a sequence; PEM is text.
+            let added = match std::str::from_utf8(&bytes) {
+                Ok(pem) if !bytes.starts_with(&[0x30]) => store.add_pem(pem),
+                Ok(_) | Err(_) => store.add_der(&bytes),
+            };
+            added.map_err(|e| told(&path, &e))?;
         }
+    }
+    if store.is_empty() {
+        let why = "it holds no certificate, so no signature could be trusted; put those of the signers or of their \
+                   authorities into it, in files that end in .pem, .crt or .cer, or leave --trust out";
+        return Err(told(folder, &why));
+    }
+    let pins = folder.join(PINS);
+    match std::fs::read_to_string(&pins) {
+        Ok(text) => store.add_pins(&text).map_err(|e| told(&pins, &e))?,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+        Err(e) => return Err(told(&pins, &e)),
     }
     Ok(store)
 }

@@ -53,6 +53,7 @@ pub fn verify(raw: &[u8], alert: &Alert<'_>, trust: &SourceTrust) -> Result<Veri
             signature::verify(raw, &trust.store, &trust.policy)
         }
     };
+    findings.extend(verification.findings(alert));
     let reason_of_signature =
         || verification.signatures.iter().map(|s| s.reason.as_str()).collect::<Vec<_>>().join("; ");
     match (trust.signature, verification.state) {

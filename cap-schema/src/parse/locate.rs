@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use super::place::{is_many, step};
-use crate::finding::{Finding, Walk};
+use crate::finding::Finding;
 use crate::limits::Limits;
+use crate::lines::Walk;
 use crate::xml::{Piece, Reader};
 
 /// Fills in line and column of findings that have a path and no place. The place of an absent element is that of its
@@ -28,7 +29,7 @@ pub(crate) fn locate(text: &str, limits: &Limits, findings: &mut [Finding]) {
     found.sort_by_key(|(offset, _)| *offset);
     let mut walk = Walk::default();
     for (offset, finding) in found {
-        (finding.line, finding.column) = walk.to(text, offset);
+        (finding.line, finding.column) = walk.to(text.as_bytes(), offset);
     }
 }
 

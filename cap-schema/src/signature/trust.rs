@@ -7,16 +7,19 @@ use webpki::{
     ALL_VERIFICATION_ALGS, EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter,
     anchor_from_trusted_cert,
 };
-use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::prelude::{AttributeTypeAndValue, FromDer, X509Certificate};
 
 use super::algorithm::{KeyKind, Method};
+use super::pin::{Pin, Pins};
 use crate::time::Instant;
 
-/// Certificates that are believed: roots of chains, and signers themselves.
+/// Certificates that are believed: roots of chains, and signers themselves. An authority signs for many; pins say which of
+/// them are meant.
 #[derive(Clone, Debug, Default)]
 pub struct TrustStore {
     certificates: Vec<CertificateDer<'static>>,
     anchors: Vec<TrustAnchor<'static>>,
+    pins: Pins,
 }
 
 /// A certificate that cannot be used.
@@ -40,6 +43,12 @@ pub enum TrustError {
     /// Nothing in it.
     #[error("no certificate found")]
     Empty,
+    /// Not a pin.
+    #[error("line {line} is not `subject NAME=VALUE` or `issuer NAME=VALUE`")]
+    Pin {
+        /// From 1.
+        line: usize,
+    },
 }
 
 impl TrustStore {
@@ -75,6 +84,23 @@ impl TrustStore {
             return Err(TrustError::Certificate { number: 1 });
         }
         self.keep(CertificateDer::from(der.to_vec()));
+        Ok(())
+    }
+
+    /// Narrows who is believed among those that chain to an authority: lines such as `subject CN=IPAWSOPEN200032` or
+    /// `issuer CN=IGC Device CA 2`; `*` at the end of a value stands for anything, `#` begins a comment. Where there are
+    /// pins of a kind, a signer must fit one of them. A signer whose own certificate is in the store needs none.
+    ///
+    /// # Errors
+    /// A line is no pin; nothing is added then.
+    pub fn add_pins(&mut self, text: &str) -> Result<(), TrustError> {
+        let mut read = Vec::new();
+        for (index, line) in text.lines().map(str::trim).enumerate() {
+            if !line.is_empty() && !line.starts_with('#') {
+                read.push(Pin::read(line).ok_or(TrustError::Pin { line: index + 1 })?);
+            }
+        }
+        self.pins.extend(read);
         Ok(())
     }
 
@@ -120,8 +146,8 @@ impl TrustStore {
         let seconds = u64::try_from(at.seconds()).unwrap_or(0);
         let time = UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds));
         leaf.verify_for_usage(ALL_VERIFICATION_ALGS, &self.anchors, &intermediates, time, AnyUse, None, None)
-            .map(|_| ())
-            .map_err(|e| format!("the certificate does not chain to one that is trusted{}", because(&e)))
+            .map_err(|e| format!("the certificate does not chain to one that is trusted{}", because(&e)))?;
+        self.pins.admit(&signer.certificate)
     }
 }
 
@@ -194,6 +220,12 @@ impl<'c> Signer<'c> {
         subject(&self.certificate)
     }
 
+    /// The first common name of the subject; empty without one.
+    pub(super) fn common_name(&self) -> String {
+        let name = self.certificate.subject().iter_common_name().next().and_then(|cn| cn.as_str().ok());
+        name.unwrap_or("").to_owned()
+    }
+
     pub(super) fn kind(&self) -> KeyKind {
         self.kind
     }
@@ -235,10 +267,7 @@ pub(super) fn subject(certificate: &X509Certificate<'_>) -> String {
             let pairs: Vec<String> = rdn
                 .iter()
                 .map(|a| {
-                    let oid = a.attr_type();
-                    let name = x509_parser::objects::oid2abbrev(oid, x509_parser::objects::oid_registry())
-                        .map_or_else(|_| oid.to_id_string(), str::to_owned);
-                    format!("{name}={}", escaped(a.as_str().unwrap_or("")))
+                    format!("{}={}", attribute_name(a), escaped(a.as_str().unwrap_or("")))
                 })
                 .collect();
             pairs.join("+")
@@ -246,6 +275,13 @@ pub(super) fn subject(certificate: &X509Certificate<'_>) -> String {
         .collect();
     parts.reverse();
     parts.join(", ")
+}
+
+/// Such as `CN`, or the dotted identifier of what has no short name.
+pub(super) fn attribute_name(attribute: &AttributeTypeAndValue<'_>) -> String {
+    let oid = attribute.attr_type();
+    x509_parser::objects::oid2abbrev(oid, x509_parser::objects::oid_registry())
+        .map_or_else(|_| oid.to_id_string(), str::to_owned)
 }
 
 /// RFC 4514 section 2.4.

@@ -37,6 +37,7 @@ pub(super) fn verify_text(text: &str, trust: &TrustStore, policy: &Policy) -> Ve
             algorithm: String::new(),
             subject: String::new(),
             reason: format!("{count} signatures; the limit is {}", policy.limits.signatures),
+            common_name: None,
         }]
     } else {
         outline.signatures.iter().map(|s| check.report(s)).collect()
@@ -47,6 +48,7 @@ pub(super) fn verify_text(text: &str, trust: &TrustStore, policy: &Policy) -> Ve
             algorithm: String::new(),
             subject: String::new(),
             reason: "a signature stands where none may: not as a child of alert".into(),
+            common_name: None,
         });
     }
     Verification::of(reports)
@@ -66,6 +68,7 @@ impl Check<'_> {
             algorithm: read::algorithm_name(signature),
             subject: String::new(),
             reason: String::new(),
+            common_name: None,
         };
         match read::claims(signature, &self.policy.limits) {
             Err(Fault::Structure(reason)) => report.reason = reason,
@@ -73,12 +76,22 @@ impl Check<'_> {
                 report.state = State::Unsupported;
                 report.reason = reason;
             }
-            Ok(claims) => (report.state, report.subject, report.reason) = self.judge(signature, &claims),
+            Ok(claims) => {
+                let mut name = None;
+                (report.state, report.subject, report.reason) = self.judge(signature, &claims, &mut name);
+                report.common_name = name;
+            }
         }
         report
     }
 
-    fn judge(&self, signature: &Node<'_>, claims: &Claims) -> (State, String, String) {
+    /// State, subject and reason; `name` becomes the common name of who signed.
+    fn judge(
+        &self,
+        signature: &Node<'_>,
+        claims: &Claims,
+        name: &mut Option<String>,
+    ) -> (State, String, String) {
         let mut subject = String::new();
         let invalid = |subject: String, reason: &str| (State::Invalid, subject, reason.to_owned());
         let sha1 = claims.digest == Digest::Sha1 || claims.method.digest == Digest::Sha1;
@@ -110,6 +123,7 @@ impl Check<'_> {
             }
             if candidate.signed(claims.method, signed_info.as_bytes(), &claims.value) {
                 subject = candidate.subject();
+                *name = Some(candidate.common_name());
                 signer = Some(candidate);
                 break;
             }

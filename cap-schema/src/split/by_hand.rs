@@ -1,15 +1,26 @@
 //! Cutting where the container is broken: at the tags as they stand.
 //!
-//! Owns what is passed over: comments, CDATA sections and processing instructions hold no alert. Must not cut where the
-//! root is no container, or where there is a DTD.
+//! Owns what is passed over: comments, CDATA sections and processing instructions hold no alert; and which files in base64
+//! are looked at: those of EDXL-DE. Must not cut where the root is no container, or where there is a DTD.
 
 use std::ops::Range;
 
+use super::embedded::File;
 use crate::xml::is_ncname;
 
-/// The alerts of a broken container; none where the root is no container or a DTD stands somewhere.
-pub(super) fn by_hand(bytes: &[u8], is_container: impl Fn(&str) -> bool) -> Vec<Range<usize>> {
+/// Something cut out of a broken container.
+pub(super) enum Cut {
+    /// An alert as it stands.
+    Alert(Range<usize>),
+    /// A file in base64.
+    File(File),
+}
+
+/// The alerts and files of a broken container, in its order; none where the root is no container or a DTD stands
+/// somewhere. `limit_bytes` bounds what is decoded.
+pub(super) fn by_hand(bytes: &[u8], limit_bytes: usize, is_container: impl Fn(&str) -> bool) -> Vec<Cut> {
     let mut found = Vec::new();
+    let mut media_type = "";
     let mut begun: Option<usize> = None;
     let mut at = 0;
     let mut root_seen = false;
@@ -36,21 +47,48 @@ pub(super) fn by_hand(bytes: &[u8], is_container: impl Fn(&str) -> bool) -> Vec<
             }
             root_seen = true;
         }
+        if local == "mimeType" && !closing {
+            media_type = content(bytes, at).1;
+        } else if local == "contentData" && !closing {
+            found.extend(file(bytes, start, at, std::mem::take(&mut media_type), limit_bytes).map(Cut::File));
+        }
         if local != "alert" {
             continue;
         }
         // A second start before the end means that the first alert never ended.
         if let Some(first) = begun.take() {
             let stop = if closing { next(bytes, at, b">").map_or(bytes.len(), |end| end + 1) } else { start };
-            found.push(first..stop);
+            found.push(Cut::Alert(first..stop));
             at = stop.max(at);
         }
         if !closing {
             begun = Some(start);
         }
     }
-    found.extend(begun.map(|start| start..bytes.len()));
+    found.extend(begun.map(|start| Cut::Alert(start..bytes.len())));
     found
+}
+
+/// The file in an element whose name begins at `name`.
+fn file(bytes: &[u8], start: usize, name: usize, media_type: &str, limit_bytes: usize) -> Option<File> {
+    let (end, text) = content(bytes, name);
+    let ends = bytes.get(end..).is_none_or(|rest| rest.is_empty() || rest.starts_with(b"</"));
+    if text.trim().is_empty() && !ends {
+        // Elements are no base64.
+        return None;
+    }
+    if !ends {
+        return Some(File::unreadable(start..end, "more than text stands in it"));
+    }
+    let packed: String = text.split_ascii_whitespace().collect();
+    File::new(start..end, media_type, &packed, limit_bytes)
+}
+
+/// The text behind the tag whose name begins at `name`, and where it ends.
+fn content(bytes: &[u8], name: usize) -> (usize, &str) {
+    let from = next(bytes, name, b">").map_or(bytes.len(), |end| end + 1);
+    let to = next(bytes, from, b"<").unwrap_or(bytes.len());
+    (to, bytes.get(from..to).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or(""))
 }
 
 fn next(bytes: &[u8], from: usize, mark: &[u8]) -> Option<usize> {

@@ -109,7 +109,7 @@ pub(crate) fn is_crossed(points: &[Point]) -> bool {
 }
 
 /// Sides in a leaf of the tree of boxes.
-const LEAF: usize = 16;
+const LEAF: usize = 8;
 
 /// Whether two sides of a ring cross properly.
 ///
@@ -150,20 +150,29 @@ fn crosses_itself(points: &[Point], budget: &mut usize) -> bool {
             }
             continue;
         }
-        for (at, side) in corners(one).windows(2).enumerate() {
-            // Two sides that follow each other share a corner and cannot cross.
-            let skip = if one == other { at + 2 } else { 0 };
-            let reach = Stretch::of_points(side);
+        let (sides, others) = (boxes(corners(one)), boxes(corners(other)));
+        for (at, (side, reach)) in corners(one).windows(2).zip(&sides).enumerate() {
             if one != other && !reach.touches(second) {
                 continue;
             }
-            let mut later = corners(other).windows(2).skip(skip);
-            if later.any(|later| reach.touches(&Stretch::of_points(later)) && cross(side, later)) {
+            // Two sides that follow each other share a corner and cannot cross.
+            let skip = if one == other { at + 2 } else { 0 };
+            let mut later = corners(other).windows(2).zip(&others).skip(skip);
+            if later.any(|(later, box_of)| reach.touches(box_of) && cross(side, later)) {
                 return true;
             }
         }
     }
     false
+}
+
+/// The boxes around the sides of a leaf.
+fn boxes(corners: &[Point]) -> [Stretch; LEAF] {
+    let mut all = [Stretch::NOTHING; LEAF];
+    for (to, side) in all.iter_mut().zip(corners.windows(2)) {
+        *to = Stretch::of_points(side);
+    }
+    all
 }
 
 /// Sides that follow each other: the box around them, and the directions in which all of them run.

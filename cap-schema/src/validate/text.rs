@@ -8,6 +8,7 @@ use super::resource::is_absolute;
 use crate::alert::Alert;
 use crate::area::Area;
 use crate::info::{Info, NamedValue};
+use crate::time::Time;
 
 /// Comparisons of places that one alert may cost; beyond it overriding infos are not looked for.
 const BUDGET: usize = 100_000;
@@ -158,9 +159,12 @@ fn between(number: usize, earlier: &Info<'_>, later: &Info<'_>, budget: &mut usi
         }
         return;
     }
+    // Times are compared as what they mean; what is no time was found already.
+    let end = |info: &Info<'_>| info.expires.as_ref().and_then(Time::instant);
     let differs = earlier.urgency != later.urgency
         || earlier.severity != later.severity
-        || earlier.certainty != later.certainty;
+        || earlier.certainty != later.certainty
+        || matches!((end(earlier), end(later)), (Some(a), Some(b)) if a != b);
     let overlaps = |left: &mut usize| {
         let shown: HashSet<&str> = places(earlier).take(*left).collect();
         *left = left.saturating_sub(shown.len() + 1);
@@ -178,7 +182,7 @@ fn between(number: usize, earlier: &Info<'_>, later: &Info<'_>, budget: &mut usi
         out.add(
             "cap.info.override",
             path,
-            "other urgency, severity or certainty for a place of an earlier info",
+            "other urgency, severity, certainty or expires for a place of an earlier info",
         );
     }
 }

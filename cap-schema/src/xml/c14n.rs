@@ -123,6 +123,8 @@ struct Relative(String);
 /// Writes tokens in canonical form.
 struct Canonical<'m, 't> {
     method: &'m Method,
+    /// The inclusive prefixes, sorted: a signature can name thousands.
+    inclusive: Vec<&'m str>,
     text: String,
     /// Namespaces as written so far, innermost last.
     rendered: Vec<(&'t str, Cow<'t, str>)>,
@@ -135,8 +137,11 @@ struct Canonical<'m, 't> {
 
 impl<'m, 't> Canonical<'m, 't> {
     fn new(method: &'m Method, capacity: usize) -> Self {
+        let mut inclusive: Vec<&str> = method.inclusive_prefixes.iter().map(String::as_str).collect();
+        inclusive.sort_unstable();
         Canonical {
             method,
+            inclusive,
             text: String::with_capacity(capacity),
             rendered: Vec::new(),
             open: Vec::new(),
@@ -212,9 +217,7 @@ impl<'m, 't> Canonical<'m, 't> {
         {
             return Err(Relative(uri.clone().into_owned()));
         }
-        let mut namespaces = self.namespaces(reader, element, apex);
-        namespaces.sort_by(|a, b| a.0.cmp(b.0));
-        for (prefix, uri) in namespaces {
+        for (prefix, uri) in self.namespaces(reader, element, apex) {
             self.text.push_str(if prefix.is_empty() { " xmlns" } else { " xmlns:" });
             self.text.push_str(prefix);
             self.text.push_str("=\"");
@@ -248,41 +251,35 @@ impl<'m, 't> Canonical<'m, 't> {
         taken
     }
 
-    /// The namespaces that this element has to declare.
+    /// The namespaces that this element has to declare, in order of their prefixes.
     fn namespaces(
         &self,
         reader: &Reader<'t>,
         element: &Element<'t>,
         apex: bool,
     ) -> Vec<(&'t str, Cow<'t, str>)> {
-        let mut wanted: Vec<(&'t str, Cow<'t, str>)> = Vec::new();
-        let mut want = |prefix: &'t str| {
-            if prefix == "xml" || wanted.iter().any(|(p, _)| *p == prefix) {
-                return;
-            }
-            let uri = reader.namespace(prefix).cloned().unwrap_or_default();
+        // What an element takes over from those around it is written there, so only the first one looks at all in scope.
+        let known: Vec<&'t str> = if apex {
+            reader.bindings().iter().map(|(prefix, _)| *prefix).collect()
+        } else {
+            element.declarations.iter().map(|(prefix, _)| *prefix).collect()
+        };
+        let mut prefixes = if self.method.exclusive {
+            let used = element.attributes.iter().map(|a| a.prefix).filter(|p| !p.is_empty());
+            let named = known.into_iter().filter(|p| self.inclusive.binary_search(p).is_ok());
+            std::iter::once(element.prefix).chain(used).chain(named).collect()
+        } else {
+            known
+        };
+        prefixes.retain(|p| *p != "xml");
+        prefixes.sort_unstable();
+        prefixes.dedup();
+        let mut wanted = Vec::new();
+        for prefix in prefixes {
+            let uri = reader.namespace(prefix).map_or("", |uri| uri.as_ref());
             let shown = self.rendered.iter().rev().find(|(p, _)| *p == prefix).map(|(_, uri)| uri.as_ref());
             if shown.unwrap_or("") != uri {
-                wanted.push((prefix, uri));
-            }
-        };
-        if self.method.exclusive {
-            want(element.prefix);
-            for attribute in element.attributes.iter().filter(|a| !a.prefix.is_empty()) {
-                want(attribute.prefix);
-            }
-            for (prefix, _) in reader.bindings() {
-                if self.method.inclusive_prefixes.iter().any(|p| p == prefix) {
-                    want(prefix);
-                }
-            }
-        } else if apex {
-            for (prefix, _) in reader.bindings() {
-                want(prefix);
-            }
-        } else {
-            for (prefix, _) in &element.declarations {
-                want(prefix);
+                wanted.push((prefix, reader.namespace(prefix).cloned().unwrap_or_default()));
             }
         }
         wanted

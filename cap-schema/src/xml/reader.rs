@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use super::XML_NS;
+use super::{XML_NS, find_mark};
 use super::names::{first_bad, split_qname};
 use super::references::{line_ends, resolve};
 use crate::finding::Rejection;
@@ -238,6 +238,7 @@ impl<'t> Reader<'t> {
                     let declaration = self.start == 0
                         && raw.strip_prefix("<?xml").is_some_and(|r| r.starts_with([' ', '\t', '\r', '\n']));
                     if !declaration {
+                        self.one_more()?;
                         return self.instruction(raw);
                     }
                 }
@@ -267,7 +268,7 @@ impl<'t> Reader<'t> {
     /// Takes a piece up to the end of a mark that is looked for behind its first bytes.
     fn up_to(&mut self, rest: &[u8], skip: usize, mark: &[u8], problem: &str) -> Result<&'t str, Rejection> {
         let body = rest.get(skip..).unwrap_or(&[]);
-        let Some(at) = memchr::memmem::find(body, mark) else { return Err(self.malformed(problem)) };
+        let Some(at) = find_mark(body, mark) else { return Err(self.malformed(problem)) };
         self.end = self.start + skip + at + mark.len();
         Ok(self.slice(self.start, self.end))
     }
@@ -275,6 +276,7 @@ impl<'t> Reader<'t> {
     /// Comments and CDATA sections; anything else behind `<!` is no part of a document without DTD.
     fn declared(&mut self, rest: &[u8]) -> Result<Piece<'t>, Rejection> {
         if rest.starts_with(b"<!--") {
+            self.one_more()?;
             let raw = self.up_to(rest, 4, b"--", "a comment does not end")?;
             if rest.get(raw.len()) != Some(&b'>') {
                 return Err(self.malformed("-- inside a comment"));
@@ -369,11 +371,7 @@ impl<'t> Reader<'t> {
         if self.root_done && self.open.is_empty() {
             return Err(self.malformed("a second root element"));
         }
-        self.elements += 1;
-        if self.elements > self.limits.elements {
-            let message = format!("more than {} elements", self.limits.elements);
-            return Err(self.refuse("limit.elements", self.start, message));
-        }
+        self.one_more()?;
         if self.open.len() >= self.limits.depth {
             let message = format!("more than {} elements inside each other", self.limits.depth);
             return Err(self.refuse("limit.depth", self.start, message));
@@ -405,6 +403,11 @@ impl<'t> Reader<'t> {
             let (attributes, declarations) = self.attributes(rest)?;
             self.open.push((name, declarations.len()));
             self.scopes.extend(declarations);
+            if self.scopes.len() > self.limits.namespaces_in_scope {
+                let message =
+                    format!("more than {} namespace declarations in scope", self.limits.namespaces_in_scope);
+                return Err(self.refuse("limit.namespaces", self.start, message));
+            }
             self.find_default();
             self.attributes = attributes;
             for at in 0..self.attributes.len() {
@@ -414,7 +417,7 @@ impl<'t> Reader<'t> {
                     attribute.namespace = namespace;
                 }
             }
-            self.no_doubles(&self.attributes)?;
+            self.no_doubles()?;
         }
         let prefix = self.name.0;
         if !prefix.is_empty() {
@@ -424,18 +427,31 @@ impl<'t> Reader<'t> {
         Ok(Piece::Start)
     }
 
-    fn no_doubles(&self, attributes: &[Attribute<'_>]) -> Result<(), Rejection> {
-        for (at, one) in attributes.iter().enumerate() {
-            let earlier = attributes.iter().take(at);
-            if earlier.into_iter().any(|other| {
-                other.local == one.local
-                    && (other.prefix == one.prefix
-                        || (!one.namespace.is_empty() && other.namespace == one.namespace))
-            }) {
-                return Err(self.malformed(format!("the attribute {} stands twice", one.local)));
-            }
+    /// Counts what costs time to read, however short it is.
+    fn one_more(&mut self) -> Result<(), Rejection> {
+        self.elements += 1;
+        if self.elements > self.limits.elements {
+            let message = format!("more than {} elements, attributes and comments", self.limits.elements);
+            return Err(self.refuse("limit.elements", self.start, message));
         }
         Ok(())
+    }
+
+    /// Two prefixes can stand for one namespace, so names are compared with their namespaces.
+    fn no_doubles(&self) -> Result<(), Rejection> {
+        if self.attributes.len() < 2 {
+            return Ok(());
+        }
+        let mut names: Vec<(&str, &str)> =
+            self.attributes.iter().map(|a| (a.local, a.namespace.as_ref())).collect();
+        names.sort_unstable();
+        match names.windows(2).find(|w| matches!(w, [a, b] if a == b)) {
+            Some(twice) => {
+                let local = twice.first().map_or("", |(local, _)| *local);
+                Err(self.malformed(format!("the attribute {local} stands twice")))
+            }
+            None => Ok(()),
+        }
     }
 
     /// The namespace of an attribute's prefix, or of an element's that is not empty.
@@ -452,7 +468,7 @@ impl<'t> Reader<'t> {
 
     #[expect(clippy::type_complexity, reason = "attributes and declarations of one element")]
     fn attributes(
-        &self,
+        &mut self,
         text: &'t str,
     ) -> Result<(Vec<Attribute<'t>>, Vec<(&'t str, Cow<'t, str>)>), Rejection> {
         const SPACE: [char; 4] = [' ', '\t', '\r', '\n'];
@@ -466,6 +482,7 @@ impl<'t> Reader<'t> {
             if trimmed.len() == rest.len() {
                 return Err(self.malformed("white space is missing between attributes"));
             }
+            self.one_more()?;
             let (name, after) =
                 trimmed.split_once('=').ok_or_else(|| self.malformed("an attribute without value"))?;
             let after = after.trim_start_matches(SPACE);
@@ -517,6 +534,11 @@ impl<'t> Reader<'t> {
         earlier: &[(&str, Cow<'_, str>)],
     ) -> Result<(), Rejection> {
         let bad = |message: &str| Err(self.refuse("xml.namespace", self.start, message));
+        if uri.len() > self.limits.namespace_bytes {
+            let message =
+                format!("a namespace whose name has more than {} bytes", self.limits.namespace_bytes);
+            return Err(self.refuse("limit.namespaces", self.start, message));
+        }
         if earlier.iter().any(|(p, _)| *p == prefix) {
             return bad("a prefix is declared twice");
         }

@@ -41,3 +41,15 @@ pub fn files(folder: &Path) -> Vec<PathBuf> {
     found.sort();
     found
 }
+
+/// Documents where we differ from a table beside them, with the reason (`tests/corpus/disagreements.tsv`).
+pub fn disagreements(table_name: &str) -> BTreeMap<String, String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/disagreements.tsv");
+    let rows = table(&path);
+    let known = ["schema", "owner", "signature"];
+    assert!(rows.iter().all(|row| known.contains(&row["table"].as_str()) && row["reason"].len() > 20));
+    rows.into_iter()
+        .filter(|row| row["table"] == table_name)
+        .map(|row| (row["file"].clone(), row["reason"].clone()))
+        .collect()
+}
