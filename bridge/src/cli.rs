@@ -22,7 +22,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{Config, ConfigError};
 use crate::daemon::StartError;
-use crate::telemetry::{ErrorChain, start_logging};
+use crate::telemetry::{ErrorChain, flush, last_word, start_logging};
 
 /// Bad arguments.
 pub const USAGE: u8 = 64;
@@ -459,20 +459,27 @@ fn run(path: Option<PathBuf>) -> ExitCode {
         Err(error) => return faults(&error),
     };
     start_logging(&config.log);
+    let code = run_logging(config);
+    flush();
+    code
+}
+
+/// From here on nothing waits for whoever reads standard error.
+fn run_logging(config: Config) -> ExitCode {
     if config.from_file.is_none() {
-        complain("capbridge: no configuration: embedded store under ./capbridge-data, nothing is relayed");
+        last_word("capbridge: no configuration: embedded store under ./capbridge-data, nothing is relayed");
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            complain(&format!("capbridge: the runtime cannot start: {error}"));
+            last_word(&format!("capbridge: the runtime cannot start: {error}"));
             return ExitCode::from(SOFTWARE);
         }
     };
     match runtime.block_on(crate::daemon::run(config)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            complain(&format!("capbridge: {}", ErrorChain(&error)));
+            last_word(&harmless(&format!("capbridge: {}", ErrorChain(&error))));
             ExitCode::from(match error {
                 StartError::TaskEnded { .. } | StartError::Tables(_) => SOFTWARE,
                 StartError::Store(_)

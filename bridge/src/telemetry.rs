@@ -3,9 +3,11 @@
 //! Owns the set-up of tracing, the metric names (one struct, no other place makes one) and the printing of error
 //! chains. Labels come from closed sets or from the configuration; no identifier of an alert is a label.
 
+mod lines;
+
 use std::error::Error;
 use std::fmt;
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -23,6 +25,8 @@ use tracing_subscriber::EnvFilter;
 use crate::relay::gates::{Change, Why};
 use crate::settings::{LogFormat, LogTable};
 use crate::store::{AttemptEnd, Delivery, Depth};
+
+pub use lines::{flush, last_word};
 
 /// Prints an error with all its causes.
 pub struct ErrorChain<'e>(pub &'e dyn Error);
@@ -44,31 +48,17 @@ pub fn chain(error: &dyn Error) -> String {
     ErrorChain(error).to_string()
 }
 
-/// Standard error, whether or not anybody reads it: a log that is gone (its pipe was closed, its disk is full) must not
-/// end the bridge.
-struct Stderr;
-
-impl Write for Stderr {
-    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
-        let _ = std::io::stderr().lock().write_all(line);
-        Ok(line.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        let _ = std::io::stderr().lock().flush();
-        Ok(())
-    }
-}
-
-/// Starts logging to standard error.
+/// Starts logging to standard error. A panic is a line of the log too.
 pub fn start_logging(settings: &LogTable) {
+    lines::start();
+    std::panic::set_hook(Box::new(|panic| tracing::error!(%panic, "a bug")));
     let filter = EnvFilter::try_new(&settings.level).unwrap_or_else(|_| EnvFilter::new("info"));
     let colour = std::io::stderr().is_terminal();
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(colour)
         .log_internal_errors(false)
-        .with_writer(|| Stderr);
+        .with_writer(|| lines::Line);
     // A second start (tests) keeps the first.
     let _ = match settings.format {
         LogFormat::Text => builder.try_init(),
@@ -259,6 +249,7 @@ impl Metrics {
         r.register("endpoint_opened", "Times that an endpoint was left alone", metrics.opened.clone());
         r.register("put_off", "Deliveries that waited for their turn", metrics.put_off.clone());
         r.register("store_writable", "1 while the store takes writes", metrics.store_writable.clone());
+        r.register("log_lines_lost", "Log lines that nobody read in time", lines::stderr().lost());
         metrics.register_feeds();
         Arc::new(metrics)
     }

@@ -248,6 +248,51 @@ async fn an_instance_that_stands_by_is_ready_without_having_reached_the_source()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_stays_open_and_is_not_read_holds_nothing_up_and_the_end_comes_all_the_same() {
+    let stage = Stage::new(On::Embedded).await;
+    let listen = format!("127.0.0.1:{}", capbridge_harness::free_port().unwrap());
+    let configuration = stage.configuration().replace("127.0.0.1:0", &listen);
+    let configuration = configuration.replace("[log]", "[log]\nlevel = \"trace\"");
+    std::fs::write(stage.folder.path().join("c.toml"), configuration).unwrap();
+    let mut child = tokio::process::Command::new(capbridge_harness::binary().unwrap())
+        .args(["run", "--config", "c.toml"])
+        .current_dir(stage.folder.path())
+        .stderr(std::process::Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    // Held, and never read: what a stopped journal does.
+    let unread = child.stderr.take().unwrap();
+    let metrics = async || {
+        let mut stream = tokio::net::TcpStream::connect(&listen).await.ok()?;
+        let request = format!("GET /metrics HTTP/1.1\r\nhost: {listen}\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.ok()?;
+        let line = answer.lines().find_map(|l| l.strip_prefix("capbridge_log_lines_lost_total "))?;
+        line.parse::<u64>().ok()
+    };
+    // Every document, every poll and every request is a line or more: a pipe holds 64 KiB, the bridge a MiB.
+    for chain in 0..200 {
+        stage.feed.site.publish(message(chain, 0, now()));
+    }
+    eventually("all are delivered", LIMIT, async || (stage.delivered().len() == 200).then_some(()))
+        .await
+        .unwrap_or_else(|error| panic!("{error}: {:?}", child.try_wait()));
+    eventually("lines are lost, counted, and nothing waits for them", LIMIT, async || {
+        metrics().await.filter(|lost| *lost > 0)
+    })
+    .await
+    .unwrap();
+    stage.feed.site.publish(message(900, 0, now()));
+    eventually("it goes on", LIMIT, async || (stage.delivered().len() == 201).then_some(())).await.unwrap();
+    signal(child.id().unwrap(), "TERM").await.unwrap();
+    let ended = tokio::time::timeout(LIMIT, child.wait()).await.unwrap().unwrap();
+    assert_eq!(ended.code(), Some(0), "{ended}");
+    drop(unread);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_log_that_nobody_reads_any_more_does_not_end_the_bridge_and_a_hangup_drains_it() {
     let stage = Stage::new(On::Embedded).await;
     let listen = format!("127.0.0.1:{}", capbridge_harness::free_port().unwrap());
