@@ -181,23 +181,39 @@ impl Pipeline {
         received: Received,
         pardon: Option<&Pardon>,
     ) -> Result<Acceptance, StoreError> {
+        match self.run(origin, &received, pardon).await? {
+            Ok(outcome) => Ok(outcome),
+            // It is in quarantine: that its release was refused makes it no second document.
+            Err(setback) if pardon.is_some() => {
+                let (reason, detail) = (setback.reason.as_str(), &setback.detail);
+                warn!(%origin, reason, detail, "a release was refused");
+                Ok(Acceptance::Quarantined)
+            }
+            Err(setback) => self.set_aside(origin, &received, setback).await,
+        }
+    }
+
+    async fn run(
+        &self,
+        origin: &Origin,
+        received: &Received,
+        pardon: Option<&Pardon>,
+    ) -> Result<Result<Acceptance, Box<Setback>>, StoreError> {
         let Some(source) = self.sources.get(origin) else {
-            let setback = Setback::boxed(Reason::Incomplete, "the source is not configured".into());
-            return self.set_aside(origin, &received, setback).await;
+            return Ok(Err(Setback::boxed(Reason::Incomplete, "the source is not configured".into())));
         };
-        let read = match ingest::read(&received, &source.limits, &source.entries) {
+        let read = match ingest::read(received, &source.limits, &source.entries) {
             Ok(read) => read,
-            Err(setback) => return self.set_aside(origin, &received, setback).await,
+            Err(setback) => return Ok(Err(setback)),
         };
         if let Some(sent) = instant(&read.alert.sent) {
             self.clock.observe(sent);
         }
         let Some(reference) = reference_of(&read.alert) else {
-            let setback = Setback::boxed(Reason::Document, "no sender, identifier or sent".into());
-            return self.set_aside(origin, &received, setback).await;
+            return Ok(Err(Setback::boxed(Reason::Document, "no sender, identifier or sent".into())));
         };
         if let Some(key) = self.store.ours(&reference.sender, &reference.identifier).await? {
-            return self.turn_back(origin, &received, &reference, key).await;
+            return self.turn_back(origin, received, &reference, key).await.map(Ok);
         }
         let mut standing = self.stand(source, origin, &read.alert, &reference).await?;
         let cap = read.derived.as_deref().unwrap_or(&received.raw);
@@ -212,7 +228,7 @@ impl Pipeline {
             }
             (Err(mut setback), None) => {
                 locate(cap, &source.limits, &mut setback.findings);
-                return self.set_aside(origin, &received, setback).await;
+                return Ok(Err(setback));
             }
         };
         let mut findings = read.findings;
@@ -220,12 +236,12 @@ impl Pipeline {
         locate(cap, &source.limits, &mut findings);
         let made = Made { alert: read.alert, derived: read.derived, signature, findings };
         let key = self.key(&reference, &standing.world).await?;
-        let alert = self.stored(origin, &received, made, (source, standing, key));
-        let told = match self.end_corrected(source, &received, &alert.envelope).await? {
+        let alert = self.stored(origin, received, made, (source, standing, key));
+        let told = match self.end_corrected(source, received, &alert.envelope).await? {
             Some(ended) => Some(ended),
             None => self.unheard(&alert.envelope).await?,
         };
-        self.store_alert(origin, &received, alert, told.into_iter().collect()).await
+        self.store_alert(origin, received, alert, told.into_iter().collect()).await
     }
 
     /// Class, world and names of a message. One without infos says of itself only its status: where what it follows is of
@@ -403,7 +419,7 @@ impl Pipeline {
         received: &Received,
         alert: StoredAlert,
         more: Vec<Event>,
-    ) -> Result<Acceptance, StoreError> {
+    ) -> Result<Result<Acceptance, Box<Setback>>, StoreError> {
         let envelope = alert.envelope.clone();
         let reference = &envelope.reference;
         let facts = json!({"origin": origin, "digest": envelope.digest, "signature": envelope.signature,
@@ -419,26 +435,23 @@ impl Pipeline {
                     info!(%origin, %reference, "alert held for what it refers to");
                 }
                 self.accepted.notify_one();
-                Ok(Acceptance::Accepted)
+                Ok(Ok(Acceptance::Accepted))
             }
             Stored::Repeat => {
                 debug!(%origin, %reference, "repeat");
-                Ok(Acceptance::Repeat)
+                Ok(Ok(Acceptance::Repeat))
             }
             Stored::Linked(_) => {
                 info!(%origin, %reference, "the same alert through another source");
                 self.accepted.notify_one();
-                Ok(Acceptance::Linked)
+                Ok(Ok(Acceptance::Linked))
             }
-            Stored::Conflict => {
-                let setback = Box::new(Setback {
-                    reason: Reason::Conflict,
-                    detail: "an alert with this reference and other content was accepted before".into(),
-                    findings: Vec::new(),
-                    reference: Some(reference.clone()),
-                });
-                self.set_aside(origin, received, setback).await
-            }
+            Stored::Conflict => Ok(Err(Box::new(Setback {
+                reason: Reason::Conflict,
+                detail: "an alert with this reference and other content was accepted before".into(),
+                findings: Vec::new(),
+                reference: Some(reference.clone()),
+            }))),
         }
     }
 

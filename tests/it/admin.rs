@@ -189,13 +189,18 @@ async fn check_release(on: On) {
     .await
     .unwrap();
     let id = held["id"].as_str().unwrap();
+    stage.feed.site.clear();
+    let (_, before) = bridge.get(&format!("/v1/quarantine/{id}")).await.unwrap();
     let decision = json!({"operator": "duty officer", "reason": "it looks well"});
     let (status, said) = bridge.post(&format!("/v1/quarantine/{id}/release"), &decision).await.unwrap();
     assert_eq!(status, 409, "{on:?}: {said}");
     let (_, still) = bridge.get(&format!("/v1/quarantine/{id}")).await.unwrap();
     assert_eq!(still["released"], Value::Null, "{on:?}: it is shown as released and was not");
+    assert_eq!(still["times"], before["times"], "{on:?}: a refused release is no second document");
     let (_, metrics) = bridge.get("/metrics").await.unwrap();
-    assert!(metrics.as_str().unwrap().contains("capbridge_quarantine_documents 1"), "{on:?}: {metrics}");
+    for line in ["capbridge_quarantine_documents 1", "capbridge_quarantined_total{reason=\"document\"} 1"] {
+        assert!(metrics.as_str().unwrap().contains(line), "{on:?}: {metrics}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

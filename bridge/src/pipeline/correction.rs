@@ -34,9 +34,15 @@ impl Pipeline {
             let Some(end) = self.end_of(source, received, document, (&world, &held)) else { continue };
             let origin = &document.provenance.origin;
             let end_reference = end.envelope.reference.clone();
-            if self.store_alert(origin, received, end, Vec::new()).await? == Acceptance::Accepted {
-                warn!(%origin, reference = %document.reference, end = %end_reference,
-                    "a message took back one of a higher class: that is ended");
+            match self.store_alert(origin, received, end, Vec::new()).await? {
+                Ok(Acceptance::Accepted) => {
+                    warn!(%origin, reference = %document.reference, end = %end_reference,
+                        "a message took back one of a higher class: that is ended");
+                }
+                Ok(_) => {}
+                Err(setback) => {
+                    self.set_aside(origin, received, setback).await?;
+                }
             }
             let reason = format!(
                 "it counts as {}: what stood in its place as {} is ended by {end_reference}",
