@@ -135,7 +135,10 @@ fn routes() -> Vec<Route> {
 fn failed(error: &StoreError) -> Response {
     match error {
         StoreError::Missing { .. } => problem(StatusCode::NOT_FOUND, &error.to_string()),
-        StoreError::Engine { .. } | StoreError::Unreadable { .. } | StoreError::Unsafe { .. } => {
+        StoreError::Engine { .. }
+        | StoreError::Unreadable { .. }
+        | StoreError::TakenOver { .. }
+        | StoreError::Unsafe { .. } => {
             error!(error = %ErrorChain(error), "an admin call failed");
             problem(StatusCode::SERVICE_UNAVAILABLE, &chain(error))
         }
@@ -160,10 +163,15 @@ async fn readyz(Ctx(state): Shared) -> Response {
     let mut faults = state.contacts.faults(state.contact_limit);
     faults.extend(state.health.ended().into_iter().map(|task| format!("the task {task} has ended")));
     faults.extend(state.credentials.faults(SystemClock.now()));
-    match tokio::time::timeout(PROBE, state.store.probe()).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => faults.push(format!("store: {}", chain(&error))),
-        Err(_) => faults.push(format!("store: no answer in {} s", PROBE.as_secs())),
+    faults.extend(state.health.unsafe_store().map(|why| format!("store: {why}")));
+    match state.health.store_fault() {
+        // A small write may fit where a document did not: what refused one is asked for as much (`Health`).
+        Some(why) => faults.push(format!("store: {why}")),
+        None => match tokio::time::timeout(PROBE, state.store.probe(0)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => faults.push(format!("store: {}", chain(&error))),
+            Err(_) => faults.push(format!("store: no answer in {} s", PROBE.as_secs())),
+        },
     }
     let sources: BTreeMap<String, Value> =
         state.contacts.states().into_iter().map(|(o, s)| (o.0, json!(s))).collect();
@@ -182,6 +190,7 @@ async fn metrics(Ctx(state): Shared) -> Response {
         Err(error) => return failed(&error),
     }
     state.contacts.publish();
+    state.metrics.store_writable(state.health.store_fault().is_none());
     let mut response = state.metrics.encode().into_response();
     response.headers_mut().insert(
         header::CONTENT_TYPE,

@@ -163,10 +163,11 @@ impl Config {
         let (clock, intake) = (file.table(&["clock"]), file.table(&["intake"]));
         let relay: Option<RelayTable> = file.table(&["relay"]);
         let feeds = file.table::<FeedsTable>(&["feeds"]).and_then(|table| table.check(&mut file));
-        let retention = file.table(&["retention"]);
+        let retention: Option<RetentionTable> = file.table(&["retention"]);
         let translation: Option<TranslationTable> = file.table(&["translation"]);
         bridge.iter().for_each(|bridge| check_bridge(&mut file, bridge));
         relay.iter().for_each(|relay| check_relay(&mut file, relay));
+        retention.iter().for_each(|retention| check_retention(&mut file, retention));
         translation.iter().for_each(|translation| translation.check(&mut file));
         let geodata = bridge.as_ref().and_then(|bridge| read_geodata(&mut file, bridge, folder));
         let (admin_hosts, admin) = admin_of(&mut file, &files, admin);
@@ -307,6 +308,18 @@ fn check_relay(file: &mut File<'_>, relay: &RelayTable) {
             "is shorter than an attempt can take",
             "use 20 or more; 60 with an IPAWS endpoint",
         );
+    }
+}
+
+fn check_retention(file: &mut File<'_>, retention: &RetentionTable) {
+    let RetentionTable { alerts_days, known_days, audit_days, .. } = retention;
+    if known_days <= alerts_days {
+        let problem = "is not more than retention.alerts_days: a repeat would be sent again";
+        file.fault("retention.known_days", problem, "use 400");
+    }
+    if audit_days < alerts_days {
+        let problem = "is less than retention.alerts_days: the record would end before what it is about";
+        file.fault("retention.audit_days", problem, "use 2557: seven years");
     }
 }
 

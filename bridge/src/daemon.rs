@@ -2,6 +2,7 @@
 //!
 //! Owns start and stop. The only place that spawns long-lived tasks. Must not hold logic of a stage.
 
+mod housekeeping;
 mod supervise;
 
 use std::collections::BTreeMap;
@@ -15,12 +16,11 @@ use capbridge_adapters::http::HttpClient;
 use capbridge_adapters::passage::Origin;
 use capbridge_adapters::registry::ReadySource;
 use capbridge_adapters::source::{Accept, Clock, SourceContext};
-use jiff::{SignedDuration, Timestamp};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use crate::admin::{self, AdminState};
 use crate::clock::{BridgeClock, FollowingClock, SystemClock};
@@ -44,10 +44,8 @@ use crate::store::instance::Instance;
 use crate::store::{Event, Store, StoreError};
 use crate::telemetry::{ErrorChain, Metrics};
 use crate::translate::Tables;
+use housekeeping::{Keeping, keep_house};
 use supervise::Supervised;
-
-/// How often gauges are read from the store and retention is swept.
-const HOUSEKEEPING: Duration = Duration::from_secs(5);
 
 /// How often registrations are looked at for what other instances changed.
 const REGISTRATIONS: Duration = Duration::from_secs(1);
@@ -206,6 +204,7 @@ struct Common {
     http: HttpClient,
     metrics: Arc<Metrics>,
     shelves: Arc<Shelves>,
+    health: Arc<Health>,
 }
 
 impl Common {
@@ -251,6 +250,7 @@ fn build(
         marks,
         bridge: config.bridge.name.clone(),
         metrics: Arc::clone(metrics),
+        health: Arc::clone(&common.health),
         accepted: Arc::clone(&accepted),
     });
     let renderer = Arc::new(Renderer {
@@ -311,7 +311,8 @@ pub async fn start(mut config: Config, stop: CancellationToken) -> Result<Runnin
     let clock = clock(&config);
     let http = HttpClient::new(config.http.clone()).map_err(StartError::Http)?;
     let shelves = Shelves::new(Arc::clone(&store), &config.endpoints, config.retention.alerts_days);
-    let common = Common { store, clock, http, metrics: Metrics::new(), shelves };
+    let health = Arc::<Health>::default();
+    let common = Common { store, clock, http, metrics: Metrics::new(), shelves, health: Arc::clone(&health) };
     let readers = Readers::new(&config, &common, &stop).await?;
     announce(&config, admin);
     let limit = Duration::from_secs(config.bridge.shutdown_secs);
@@ -319,14 +320,15 @@ pub async fn start(mut config: Config, stop: CancellationToken) -> Result<Runnin
     let sources = std::mem::take(&mut config.sources);
     let facts = facts_of(&sources);
     let contacts = Contacts::new(sources.iter().map(|s| s.origin.clone()), Arc::clone(&common.metrics));
-    let (days, contact_secs) = (config.retention.alerts_days, config.intake.contact_secs);
+    let check_every = Duration::from_secs(config.store.check_secs);
+    let (retention, contact_secs) = (config.retention.clone(), config.intake.contact_secs);
     let (token, replay_secs) = (config.admin_token.take(), config.relay.give_up_cap_secs);
     let hosts = admin::Hosts::new(admin, &config.admin_hosts);
     let credentials = Credentials::new(&config.endpoints, Arc::clone(&common.metrics));
     let Stages { pipeline, router, relay, live, accepted, routed } = build(config, facts, &common)?;
     live.refresh().await.map_err(StartError::Store)?;
 
-    let tasks = Tasks { tracker: TaskTracker::new(), health: Arc::default(), stop: stop.clone() };
+    let tasks = Tasks { tracker: TaskTracker::new(), health, stop: stop.clone() };
     let reading = Reading {
         accept: Arc::clone(&pipeline) as Arc<dyn Accept>,
         common: common.clone(),
@@ -350,9 +352,10 @@ pub async fn start(mut config: Config, stop: CancellationToken) -> Result<Runnin
         metrics: Arc::clone(&metrics),
         contacts: Arc::clone(&contacts),
         credentials: Arc::clone(&credentials),
-        days,
+        retention,
         shelves,
         health: Arc::clone(&tasks.health),
+        check_every,
         accepted,
         routed,
         stop: stop.clone(),
@@ -531,67 +534,5 @@ async fn follow_registrations(live: &Live, stop: &CancellationToken) {
             () = pause(nap, stop) => {}
             () = live.woken() => {}
         }
-    }
-}
-
-struct Keeping {
-    store: Arc<dyn Store>,
-    clock: BridgeClock,
-    metrics: Arc<Metrics>,
-    contacts: Arc<Contacts>,
-    credentials: Arc<Credentials>,
-    days: u32,
-    shelves: Arc<Shelves>,
-    health: Arc<Health>,
-    /// Wakes the router.
-    accepted: Arc<Notify>,
-    /// Wakes the relay.
-    routed: Arc<Notify>,
-    stop: CancellationToken,
-}
-
-impl Keeping {
-    /// Asks the store for a write, and wakes those that wait for it when it is back.
-    async fn ask_store(&self) {
-        let asked = tokio::time::timeout(admin::PROBE, self.store.probe()).await;
-        let fault = match asked {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(ErrorChain(&error).to_string()),
-            Err(_) => Some(format!("no answer in {} s", admin::PROBE.as_secs())),
-        };
-        self.metrics.store_writable(fault.is_none());
-        if self.health.store(fault) {
-            self.accepted.notify_one();
-            self.routed.notify_waiters();
-        }
-    }
-}
-
-/// Gauges, retention and the watchdog.
-async fn keep_house(keeping: Keeping) {
-    let Keeping { store, clock, metrics, contacts, credentials, days, shelves, stop, .. } = &keeping;
-    while !stop.is_cancelled() {
-        let now = clock.now();
-        keeping.ask_store().await;
-        match store.depth().await {
-            Ok(depth) => metrics.depth(&depth, now),
-            Err(error) => error!(error = %ErrorChain(&error), "the store does not answer"),
-        }
-        contacts.publish();
-        contacts.watch_clock();
-        credentials.watch(SystemClock.now());
-        let before =
-            now.checked_sub(SignedDuration::from_hours(24 * i64::from(*days))).unwrap_or(Timestamp::MIN);
-        match store.sweep(before, 500).await {
-            Ok(0) => {}
-            Ok(swept) => info!(swept, "retention: alerts deleted"),
-            Err(error) => warn!(error = %ErrorChain(&error), "retention waits for the store"),
-        }
-        shelves.sweep(now).await;
-        if let Err(error) = store.seal().await {
-            warn!(error = %ErrorChain(&error), "the audit log waits to be chained");
-        }
-        let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
-        pause(HOUSEKEEPING, stop).await;
     }
 }

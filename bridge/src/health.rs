@@ -2,11 +2,18 @@
 //!
 //! Owns what `/healthz` says and what ends the process: a long-lived task that ended although nobody stopped it. What a
 //! restart would mend is a matter of life (`alive`); what it would not, such as a full disk, is a matter of readiness.
+//! A store that refused a document takes writes again when one of that size went in: on a disk that is nearly full a
+//! small one may fit where an alert does not.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
+
+/// What a document needs in the store beside its own bytes: records, indexes, whole pages.
+const BESIDE_BYTES: usize = 256 << 10;
+/// The largest write that is tried.
+const LARGEST_BYTES: usize = 16 << 20;
 
 /// The health of one process.
 #[derive(Debug, Default)]
@@ -21,6 +28,10 @@ struct State {
     ended: Vec<String>,
     /// Why the store took no write when it was last asked.
     store: Option<String>,
+    /// How it would lose what it is given, when it was last looked at.
+    unsafe_store: Option<String>,
+    /// How large a write must go in before a store that refused a document counts as one that takes writes.
+    needed_bytes: usize,
 }
 
 impl Health {
@@ -46,6 +57,51 @@ impl Health {
             }
             (None, None) | (Some(_), Some(_)) => false,
         }
+    }
+
+    /// The store was looked at: how it would lose what it is given, if so. `true` where that was not known before.
+    pub fn store_safety(&self, fault: Option<String>) -> bool {
+        let before = std::mem::replace(&mut self.state().unsafe_store, fault.clone());
+        if before == fault {
+            return false;
+        }
+        match &fault {
+            Some(why) => error!(error = why, "the store is not safe: a person must act"),
+            None => info!("the store keeps again what it is given"),
+        }
+        fault.is_some()
+    }
+
+    /// How the store would lose what it is given, when it was last looked at.
+    pub fn unsafe_store(&self) -> Option<String> {
+        self.state().unsafe_store.clone()
+    }
+
+    /// The store refused a document of this size.
+    pub fn refused(&self, bytes: usize, why: String) {
+        let mut state = self.state();
+        let mut needed = bytes.saturating_add(BESIDE_BYTES).max(state.needed_bytes);
+        if state.store.is_none() {
+            // It took as much a moment ago and still refuses: several documents share a write.
+            needed = needed.max(state.needed_bytes.saturating_mul(2));
+        }
+        state.needed_bytes = needed.min(LARGEST_BYTES);
+        drop(state);
+        self.store(Some(why));
+    }
+
+    /// The store took a document.
+    pub fn took(&self) {
+        let mut state = self.state();
+        if state.store.is_none() {
+            state.needed_bytes = 0;
+        }
+    }
+
+    /// How large a write is to be tried; 0: as small as can be.
+    pub fn probe_bytes(&self) -> usize {
+        let state = self.state();
+        if state.store.is_some() { state.needed_bytes } else { 0 }
     }
 
     /// Why the store took no write when it was last asked.
@@ -111,5 +167,42 @@ mod tests {
         assert!(!health.store(Some("full".into())) && !health.store(Some("still full".into())));
         assert_eq!(health.store_fault().as_deref(), Some("still full"));
         assert!(health.store(None) && !health.store(None));
+    }
+
+    #[test]
+    fn a_store_that_is_not_safe_is_told_of_once_for_each_reason() {
+        let health = Health::default();
+        let told = |fault: Option<&str>| health.store_safety(fault.map(str::to_owned));
+        assert!(!told(None) && told(Some("emptied")) && !told(Some("emptied")) && told(Some("appendonly")));
+        assert_eq!(health.unsafe_store().as_deref(), Some("appendonly"));
+        assert!(!told(None));
+        assert_eq!(health.unsafe_store(), None);
+    }
+
+    #[test]
+    fn a_store_that_refused_a_document_is_asked_for_a_write_of_that_size_and_more_if_it_refuses_again() {
+        let health = Health::default();
+        assert_eq!(health.probe_bytes(), 0);
+        health.refused(4_000, "full".into());
+        health.refused(1_000, "full".into());
+        assert_eq!(health.store_fault().as_deref(), Some("full"));
+        let first = health.probe_bytes();
+        assert!(first >= 4_000, "{first}");
+        // A small document that goes in says nothing.
+        health.took();
+        assert_eq!(health.probe_bytes(), first);
+        assert!(health.store(None));
+        assert_eq!(health.probe_bytes(), 0);
+        health.refused(4_000, "full".into());
+        assert_eq!(health.probe_bytes(), 2 * first, "what fitted was not enough");
+        for _ in 0..20 {
+            health.store(None);
+            health.refused(usize::MAX, "full".into());
+        }
+        assert_eq!(health.probe_bytes(), LARGEST_BYTES);
+        health.store(None);
+        health.took();
+        health.refused(4_000, "full".into());
+        assert_eq!(health.probe_bytes(), first);
     }
 }

@@ -20,6 +20,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use cap_schema::{Alert, Code, Finding, Limits, MsgType};
 use capbridge_adapters::class::{Class, Classified, ExerciseId};
 use capbridge_adapters::masas::entry::EntrySettings;
@@ -32,6 +33,7 @@ use tracing::{debug, info, warn};
 
 use crate::clock::BridgeClock;
 use crate::envelope::{AlertKey, ChainKey, Envelope, Quarantined, Reference, StoredAlert, World};
+use crate::health::Health;
 use crate::routes::Routes;
 use crate::settings::IntakeTable;
 use crate::store::{Arrival, Event, Store, StoreError, Stored};
@@ -133,6 +135,8 @@ pub struct Pipeline {
     pub bridge: String,
     /// Counters.
     pub metrics: Arc<Metrics>,
+    /// Told of what the store refuses.
+    pub health: Arc<Health>,
     /// Wakes the router.
     pub accepted: Arc<Notify>,
 }
@@ -428,7 +432,7 @@ impl Pipeline {
         let mut if_new = vec![event("accepted")];
         if_new.extend(more);
         let arrival = Arrival { alert, if_new, if_linked: vec![event("linked")] };
-        match self.store.accept(arrival).await? {
+        match self.noted(&received.raw, self.store.accept(arrival).await)? {
             stored @ (Stored::New(_) | Stored::Held(_)) => {
                 info!(%origin, %reference, class = %envelope.class.class(), "alert accepted");
                 if matches!(stored, Stored::Held(_)) {
@@ -527,11 +531,20 @@ impl Pipeline {
         };
         let facts = json!({"origin": origin, "quarantine": id, "reason": reason});
         let events = vec![self.event("quarantined", None, facts)];
-        self.store.quarantine(entry, received.raw.clone(), events).await?;
+        self.noted(&received.raw, self.store.quarantine(entry, received.raw.clone(), events).await)?;
         self.metrics.quarantined(setback.reason.as_str());
         let reference = setback.reference.as_ref().map(ToString::to_string).unwrap_or_default();
         warn!(%origin, reference, quarantine = id, reason, detail = setback.detail, "document quarantined");
         Ok(Acceptance::Quarantined)
+    }
+
+    /// Tells health whether the store took a document.
+    fn noted<T>(&self, raw: &Bytes, answer: Result<T, StoreError>) -> Result<T, StoreError> {
+        match &answer {
+            Ok(_) => self.health.took(),
+            Err(error) => self.health.refused(raw.len(), crate::telemetry::chain(error)),
+        }
+        answer
     }
 
     fn event(&self, what: &str, alert: Option<AlertKey>, facts: serde_json::Value) -> Event {
@@ -553,7 +566,7 @@ struct Standing {
 /// What reading and judging made of a document.
 struct Made {
     alert: Alert<'static>,
-    derived: Option<bytes::Bytes>,
+    derived: Option<Bytes>,
     signature: String,
     findings: Vec<Finding>,
 }

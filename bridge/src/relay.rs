@@ -9,6 +9,8 @@ pub mod expiry;
 pub mod gates;
 pub mod retry;
 pub mod stampings;
+pub mod under_way;
 pub mod worker;
 
-pub use worker::{Relay, UnderWay};
+pub use under_way::UnderWay;
+pub use worker::Relay;

@@ -45,7 +45,7 @@ impl Default for BridgeTable {
 }
 
 /// `[store]`
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct StoreTable {
     /// URL of Redis, of its Sentinels or of cluster nodes (docs/redis.md); absent: the embedded store in `data_dir`.
@@ -62,8 +62,26 @@ pub struct StoreTable {
     pub redis_key_file: Option<PathBuf>,
     /// Replicas that must confirm a write before it counts; absent: none.
     pub wait_replicas: Option<u32>,
+    /// How often it is looked whether Redis still keeps what it is given, seconds.
+    pub check_secs: u64,
     /// Run on a Redis that may lose the last second.
     pub dangerous_allow_everysec: bool,
+}
+
+impl Default for StoreTable {
+    fn default() -> Self {
+        StoreTable {
+            redis_url: None,
+            redis_password_file: None,
+            redis_sentinel_password_file: None,
+            redis_roots_file: None,
+            redis_certificate_file: None,
+            redis_key_file: None,
+            wait_replicas: None,
+            check_secs: 30,
+            dangerous_allow_everysec: false,
+        }
+    }
 }
 
 /// `[admin]`
@@ -207,11 +225,18 @@ impl Default for RelayTable {
 pub struct RetentionTable {
     /// Alerts and deliveries are deleted this long after they were accepted or expired, days.
     pub alerts_days: u32,
+    /// Documents in quarantine are deleted this long after they came, days.
+    pub quarantine_days: u32,
+    /// What tells repeats and our own messages from new ones is forgotten this long after the alert expired or was accepted,
+    /// or came again, days.
+    pub known_days: u32,
+    /// The entries of the audit log are deleted after this time, days.
+    pub audit_days: u32,
 }
 
 impl Default for RetentionTable {
     fn default() -> Self {
-        RetentionTable { alerts_days: 30 }
+        RetentionTable { alerts_days: 30, quarantine_days: 30, known_days: 400, audit_days: 2_557 }
     }
 }
 

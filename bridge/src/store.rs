@@ -11,6 +11,7 @@ pub mod instance;
 mod open;
 pub mod redis;
 pub mod registrations;
+pub mod retention;
 
 pub use open::{Checkpoints, open};
 
@@ -124,6 +125,9 @@ pub struct Delivery {
     pub state: State,
     /// How many attempts began.
     pub attempts: u32,
+    /// How often it was claimed: the number of the claim that holds it, or held it last.
+    #[serde(default)]
+    pub epoch: u64,
     /// When it was made.
     pub queued_at: Timestamp,
     /// When the next attempt is due.
@@ -140,6 +144,22 @@ pub struct Delivery {
     pub maybe_delivered: bool,
     /// What the endpoint answered.
     pub receipt: Option<Receipt>,
+}
+
+impl Delivery {
+    /// What the worker that claimed it holds.
+    pub fn held(&self) -> Held {
+        Held { id: self.id.clone(), epoch: self.epoch }
+    }
+}
+
+/// A delivery in the hands of one worker. When its lease ran out and another claimed it, this one is refused.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Held {
+    /// Which.
+    pub id: DeliveryId,
+    /// By which of its claims.
+    pub epoch: u64,
 }
 
 /// What was (or is about to be) sent: stored before the first attempt, so that every retry sends the same bytes and
@@ -187,6 +207,21 @@ pub struct Claim {
     pub delivery: Delivery,
     /// What was rendered before, if it was.
     pub rendering: Option<Rendering>,
+}
+
+/// What a worker says of a delivery that it claimed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finish {
+    /// Which, and by which claim.
+    pub held: Held,
+    /// When.
+    pub ended_at: Timestamp,
+    /// How.
+    pub end: AttemptEnd,
+    /// Whether it was handed to the endpoint: else no attempt is counted.
+    pub was_tried: bool,
+    /// For the record.
+    pub events: Vec<Event>,
 }
 
 /// How an attempt ended.
@@ -242,7 +277,7 @@ pub struct Event {
     /// When.
     pub at: Timestamp,
     /// What happened: `accepted`, `held`, `linked`, `loop`, `routed`, `withheld`, `delivered`, `waiting`, `dead`,
-    /// `expired`, `replayed`, `quarantined`, `released`, `started`, `stopped`, `gap`.
+    /// `expired`, `replayed`, `quarantined`, `released`, `started`, `stopped`, `gap`, `trimmed`.
     pub what: String,
     /// The alert, if it is about one.
     pub alert: Option<AlertKey>,
@@ -337,6 +372,12 @@ pub enum StoreError {
         /// The id asked for.
         id: String,
     },
+    /// The worker's lease ran out and another claimed the delivery. Nothing changed.
+    #[error("delivery {id} was taken over by another worker")]
+    TakenOver {
+        /// Which.
+        id: String,
+    },
     /// The engine is set up so that it would lose data.
     #[error("the {engine} store would lose data: {fault}")]
     Unsafe {
@@ -349,7 +390,7 @@ pub enum StoreError {
 
 /// Where alerts, deliveries and the record of both are kept.
 #[async_trait]
-pub trait Store: feeds::FeedStore + Send + Sync + 'static {
+pub trait Store: feeds::FeedStore + retention::Retention + Send + Sync + 'static {
     /// Stores bytes, record, dedup key and position in the chain in one step. A message is in one chain with all that it
     /// follows and with all that follows it, whichever came first: chains that a message connects become one, which
     /// keeps the key of the first named. What waited for this message waits no longer.
@@ -399,26 +440,21 @@ pub trait Store: feeds::FeedStore + Send + Sync + 'static {
         limit: u32,
     ) -> Result<Vec<Claim>, StoreError>;
 
-    /// Prolongs the leases of deliveries that are still under way; the others stay as they are.
-    async fn extend(&self, deliveries: &[DeliveryId], lease_until: Timestamp) -> Result<(), StoreError>;
+    /// Prolongs the leases of deliveries that are still under way by the same claim; the others stay as they are.
+    async fn extend(&self, deliveries: &[Held], lease_until: Timestamp) -> Result<(), StoreError>;
 
     /// When the next delivery of a lane is due, if any is waiting.
     async fn next_due(&self, lane: Lane) -> Result<Option<Timestamp>, StoreError>;
 
     /// Stores what is about to be sent, before it is sent; its reference (and those of `earlier`) is ours from now on.
-    async fn render(&self, delivery: &DeliveryId, rendering: Rendering) -> Result<(), StoreError>;
+    /// Like `finish` and `give_back` it is refused with `TakenOver` when another claimed the delivery meanwhile.
+    async fn render(&self, delivery: &Held, rendering: Rendering) -> Result<(), StoreError>;
 
     /// Ends an attempt. A final state lets the next of the same (endpoint, chain) become due at once.
-    async fn finish(
-        &self,
-        delivery: &DeliveryId,
-        ended_at: Timestamp,
-        end: AttemptEnd,
-        events: Vec<Event>,
-    ) -> Result<(), StoreError>;
+    async fn finish(&self, finish: Finish) -> Result<(), StoreError>;
 
     /// Gives a claimed delivery back untried: due at `due_at`, attempt not counted.
-    async fn give_back(&self, delivery: &DeliveryId, due_at: Timestamp) -> Result<(), StoreError>;
+    async fn give_back(&self, delivery: &Held, due_at: Timestamp) -> Result<(), StoreError>;
 
     /// Puts a dead or expired delivery back in its queue, by an operator, with a new `give_up_at`.
     async fn replay(
@@ -439,7 +475,7 @@ pub trait Store: feeds::FeedStore + Send + Sync + 'static {
     /// The routed messages of a chain that were sent at this time or later, in the order of `sent`.
     async fn later(&self, chain: &ChainKey, sent_at: Timestamp) -> Result<Vec<Envelope>, StoreError>;
 
-    /// For each name whether an accepted message carries it. What was accepted is known for ever.
+    /// For each name whether an accepted message carries it; known longer than the message is kept (`retention`).
     async fn known(&self, names: &[ChainName]) -> Result<Vec<bool>, StoreError>;
 
     /// The alert that a message of ours was made from, by the sender and identifier that it carries.
@@ -514,10 +550,10 @@ pub trait Store: feeds::FeedStore + Send + Sync + 'static {
     /// Counts and ages.
     async fn depth(&self) -> Result<Depth, StoreError>;
 
-    /// Writes and reads something small, durably.
-    async fn probe(&self) -> Result<(), StoreError>;
+    /// Looks again whether the engine keeps what it is given, as at the start. `Unsafe` says what is wrong now; that it was
+    /// emptied, or holds less than before, is said once.
+    async fn check(&self) -> Result<(), StoreError>;
 
-    /// Deletes what is older than its retention: alerts (with deliveries and renderings) that expired or were accepted
-    /// before `before` and have no unfinished delivery. Dedup keys and our own references stay. The number deleted.
-    async fn sweep(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
+    /// Writes so many bytes durably, and does not keep them; with 0 as little as can be.
+    async fn probe(&self, bytes: usize) -> Result<(), StoreError>;
 }

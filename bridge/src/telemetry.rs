@@ -24,6 +24,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::relay::gates::{Change, Why};
 use crate::settings::{LogFormat, LogTable};
+use crate::store::retention::Size;
 use crate::store::{AttemptEnd, Delivery, Depth};
 
 pub use lines::{flush, last_word};
@@ -167,6 +168,12 @@ pub struct Metrics {
     shut: Family<EndpointLabel, Gauge>,
     opened: Family<EndpointLabel, Counter>,
     put_off: Family<ReasonLabel, Counter>,
+    taken_over: Counter,
+    store_safe: Gauge,
+    store_unsafe: Counter,
+    store_size: Gauge,
+    audit_entries: Gauge,
+    quarantine_kept: Gauge,
 }
 
 impl Metrics {
@@ -191,6 +198,12 @@ impl Metrics {
             shut: Family::default(),
             opened: Family::default(),
             put_off: Family::default(),
+            taken_over: Counter::default(),
+            store_safe: Gauge::default(),
+            store_unsafe: Counter::default(),
+            store_size: Gauge::default(),
+            audit_entries: Gauge::default(),
+            quarantine_kept: Gauge::default(),
             store_writable: Gauge::default(),
             feed_requests: Family::default(),
             feed_streams: Family::default(),
@@ -248,7 +261,34 @@ impl Metrics {
         );
         r.register("endpoint_opened", "Times that an endpoint was left alone", metrics.opened.clone());
         r.register("put_off", "Deliveries that waited for their turn", metrics.put_off.clone());
+        r.register(
+            "taken_over",
+            "Steps of deliveries that were refused because another worker had taken over",
+            metrics.taken_over.clone(),
+        );
         r.register("store_writable", "1 while the store takes writes", metrics.store_writable.clone());
+        r.register(
+            "store_safe",
+            "0 while the store is set up so that it would lose data",
+            metrics.store_safe.clone(),
+        );
+        r.register(
+            "store_unsafe",
+            "Times that the store was found emptied or set up so that it would lose data",
+            metrics.store_unsafe.clone(),
+        );
+        r.register_with_unit(
+            "store_size",
+            "What the store takes of its file, or of the memory of Redis",
+            Unit::Bytes,
+            metrics.store_size.clone(),
+        );
+        r.register("audit_entries", "Entries of the audit log", metrics.audit_entries.clone());
+        r.register(
+            "quarantine_kept",
+            "Documents in quarantine, released ones too",
+            metrics.quarantine_kept.clone(),
+        );
         r.register("log_lines_lost", "Log lines that nobody read in time", lines::stderr().lost());
         metrics.register_feeds();
         Arc::new(metrics)
@@ -310,6 +350,14 @@ impl Metrics {
         self.store_writable.set(i64::from(writable));
     }
 
+    /// Whether the store keeps what it is given; `is_new`: a fault was not known before.
+    pub fn store_safe(&self, is_safe: bool, is_new: bool) {
+        self.store_safe.set(i64::from(is_safe));
+        if is_new {
+            self.store_unsafe.inc();
+        }
+    }
+
     /// A document was taken.
     pub fn received(&self, origin: &Origin, outcome: Acceptance) {
         let outcome = match outcome {
@@ -354,6 +402,11 @@ impl Metrics {
         self.put_off.get_or_create(&ReasonLabel { reason: why.as_str().into() }).inc();
     }
 
+    /// A step of a delivery was refused: another worker has it.
+    pub fn taken_over(&self) {
+        self.taken_over.inc();
+    }
+
     /// An endpoint was found to fail, to answer again, or to be gone.
     pub fn endpoint(&self, endpoint: &EndpointName, change: Change) {
         let label = EndpointLabel { endpoint: endpoint.0.clone() };
@@ -385,6 +438,14 @@ impl Metrics {
         self.oldest_seconds.set(age);
         self.dead_letters.set(signed(depth.dead));
         self.quarantine.set(signed(depth.quarantined));
+    }
+
+    /// Sets how much there is.
+    pub fn size(&self, size: &Size) {
+        let signed = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+        self.store_size.set(signed(size.bytes));
+        self.audit_entries.set(signed(size.record_entries));
+        self.quarantine_kept.set(signed(size.quarantined));
     }
 
     /// Sets the age of a source's last contact.

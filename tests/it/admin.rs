@@ -298,6 +298,41 @@ async fn a_log_that_stays_open_and_is_not_read_holds_nothing_up_and_the_end_come
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_is_changed_or_emptied_is_told_of_while_the_bridge_runs() {
+    let mut stage = Stage::new(On::Redis).await;
+    stage.store = format!("redis_url = \"{}\"\ncheck_secs = 1", stage.redis.as_ref().unwrap().url());
+    let bridge = stage.bridge().await;
+    let redis = stage.redis.as_ref().unwrap();
+    let said = async |word: &str| {
+        let (_, body) = bridge.get("/readyz").await.ok()?;
+        let faults = body["faults"].as_array()?;
+        faults.iter().any(|fault| fault.as_str().is_some_and(|fault| fault.contains(word))).then_some(())
+    };
+    let ready = async || (bridge.get("/readyz").await.ok()?.0 == 200).then_some(());
+    let count = async |line: &str| {
+        let (_, metrics) = bridge.get("/metrics").await.unwrap();
+        assert!(metrics.as_str().unwrap().contains(line), "{line}: {metrics}");
+    };
+    eventually("it is ready", LIMIT, ready).await.unwrap();
+    count("capbridge_store_safe 1").await;
+    redis.set("appendfsync", "everysec").await.unwrap();
+    eventually("it is told", LIMIT, async || said("appendfsync always").await).await.unwrap();
+    count("capbridge_store_safe 0").await;
+    redis.set("appendfsync", "always").await.unwrap();
+    eventually("it is ready again", LIMIT, ready).await.unwrap();
+    stage.feed.site.publish(message(1, 0, now()));
+    eventually("it is delivered", LIMIT, async || (!stage.delivered().is_empty()).then_some(()))
+        .await
+        .unwrap();
+    redis.empty().await.unwrap();
+    eventually("it is told", LIMIT, async || said("emptied").await).await.unwrap();
+    eventually("it goes on", LIMIT, ready).await.unwrap();
+    count("capbridge_store_unsafe_total 2").await;
+    let log = std::fs::read_to_string(&bridge.log).unwrap();
+    assert_eq!(log.matches("the store is not safe").count(), 2, "once for each change:\n{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_log_that_nobody_reads_any_more_does_not_end_the_bridge_and_a_hangup_drains_it() {
     let stage = Stage::new(On::Embedded).await;
     let listen = format!("127.0.0.1:{}", capbridge_harness::free_port().unwrap());

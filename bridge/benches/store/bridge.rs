@@ -7,7 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use cap_schema::MsgType;
 use capbridge::envelope::{AlertKey, ChainKey, ChainName, Envelope, Lane, Reference, StoredAlert, World};
-use capbridge::store::{Arrival, AttemptEnd, DeliveryId, NewDelivery, Part, Rendering, Store, Stored};
+use capbridge::store::{
+    Arrival, AttemptEnd, DeliveryId, Finish, Held, NewDelivery, Part, Rendering, Store, Stored,
+};
 use capbridge_adapters::class::{Class, Classified};
 use capbridge_adapters::endpoint::Receipt;
 use capbridge_adapters::passage::{Audience, EndpointName, Origin, Provenance, SystemName};
@@ -77,7 +79,7 @@ pub async fn measure(store: Arc<dyn Store>, run: Duration, from: u64) -> f64 {
                 if claims.is_empty() {
                     tokio::time::sleep(Duration::from_millis(1)).await;
                 }
-                join_all(claims.iter().map(|claim| deliver(&*store, &claim.delivery.id))).await;
+                join_all(claims.iter().map(|claim| deliver(&*store, claim.delivery.held()))).await;
                 done.fetch_add(claims.len() as u64, Ordering::Relaxed);
                 room.add_permits(claims.len());
             }
@@ -118,7 +120,8 @@ async fn route(store: &dyn Store, envelope: &Envelope) -> Result<(), capbridge::
     store.route(envelope, now(), vec![delivery], Vec::new()).await
 }
 
-async fn deliver(store: &dyn Store, id: &DeliveryId) {
+async fn deliver(store: &dyn Store, held: Held) {
+    let id = &held.id;
     let rendering = Rendering {
         v: 1,
         reference: Reference {
@@ -135,8 +138,9 @@ async fn deliver(store: &dyn Store, id: &DeliveryId) {
         rendered_at: now(),
         report: serde_json::Value::Null,
     };
-    store.render(id, rendering).await.unwrap();
-    store.finish(id, now(), AttemptEnd::Delivered(Receipt::default()), Vec::new()).await.unwrap();
+    store.render(&held, rendering).await.unwrap();
+    let end = AttemptEnd::Delivered(Receipt::default());
+    store.finish(Finish { held, ended_at: now(), end, was_tried: true, events: Vec::new() }).await.unwrap();
 }
 
 fn arrival(alert: StoredAlert) -> Arrival {

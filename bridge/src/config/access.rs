@@ -40,6 +40,9 @@ pub(super) fn check(file: &mut File<'_>, files: &ConfigFiles, table: &StoreTable
              or redis+unix:///PATH",
         );
     }
+    if !(1..=3_600).contains(&table.check_secs) {
+        file.fault("store.check_secs", "is not 1 to 3,600", "use 30");
+    }
     if table.redis_certificate_file.is_some() != table.redis_key_file.is_some() {
         file.fault(
             "store.redis_certificate_file",

@@ -97,7 +97,11 @@ impl Router {
             match self.route_one(&alert).await {
                 Ok(()) => {}
                 Err(error @ (StoreError::Engine { .. } | StoreError::Unsafe { .. })) => return Err(error),
-                Err(error @ (StoreError::Unreadable { .. } | StoreError::Missing { .. })) => {
+                Err(
+                    error @ (StoreError::Unreadable { .. }
+                    | StoreError::Missing { .. }
+                    | StoreError::TakenOver { .. }),
+                ) => {
                     stuck.insert(chain.clone(), error);
                 }
             }

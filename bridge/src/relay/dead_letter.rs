@@ -13,11 +13,11 @@ use crate::envelope::Reference;
 use crate::store::{Delivery, DeliveryId, Event, Store, StoreError};
 
 /// Tells the operator. The counter and the audit entry are made by the worker with the state.
-pub fn report(delivery: &Delivery, reason: &str) {
+pub fn report(delivery: &Delivery, attempt: u32, reason: &str) {
     error!(
         endpoint = %delivery.endpoint,
         delivery = %delivery.id.0,
-        attempt = delivery.attempts,
+        attempt,
         error = reason,
         "dead letter: a person must act"
     );

@@ -3,8 +3,7 @@
 //! Owns the bound on attempts under way and the drain. Each lane has its own workers, so that a storm of routine alerts
 //! does not delay an urgent one. Must not read the clock except through `clock`.
 
-use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use capbridge_adapters::endpoint::{DeliveryError, EndpointContext, Message, Receipt, Refusal};
@@ -21,6 +20,7 @@ use tracing::{debug, error, info, warn};
 
 use super::attempt::{Admission, NotAdmitted, admit_end, is_stale, prior};
 use super::gates::{Change, Entry, Gates, Pass};
+use super::under_way::UnderWay;
 use super::{dead_letter, retry, stampings};
 use crate::chain::Lineage;
 use crate::clock::BridgeClock;
@@ -31,9 +31,7 @@ use crate::registration::Live;
 use crate::rendering::{Around, Making, NotRendered, Renderer};
 use crate::routes::Routes;
 use crate::settings::RelayTable;
-use crate::store::{
-    AttemptEnd, Claim, Delivery, DeliveryId, Event, Issued, Part, Rendering, Store, StoreError,
-};
+use crate::store::{AttemptEnd, Claim, Delivery, Event, Finish, Issued, Part, Rendering, Store, StoreError};
 use crate::telemetry::{ErrorChain, Metrics, chain};
 use crate::translate::NotSent;
 
@@ -75,13 +73,6 @@ pub struct Relay {
     pub under_way: UnderWay,
 }
 
-/// The deliveries that are under way, by lane.
-#[derive(Debug, Default)]
-pub struct UnderWay {
-    urgent: Mutex<BTreeSet<DeliveryId>>,
-    routine: Mutex<BTreeSet<DeliveryId>>,
-}
-
 impl Relay {
     /// Works a lane until shutdown, then waits for the attempts under way.
     pub async fn run(self: Arc<Self>, lane: Lane, routed: Arc<Notify>, shutdown: CancellationToken) {
@@ -96,7 +87,7 @@ impl Relay {
         let pause = Duration::from_secs(self.settings.takeover_secs) / 3;
         loop {
             tokio::time::sleep(pause).await;
-            let under_way = self.under_way(lane).iter().cloned().collect::<Vec<_>>();
+            let under_way = self.under_way.all(lane);
             if under_way.is_empty() {
                 continue;
             }
@@ -105,14 +96,6 @@ impl Relay {
                 warn!(error = %ErrorChain(&error), "leases were not prolonged");
             }
         }
-    }
-
-    fn under_way(&self, lane: Lane) -> MutexGuard<'_, BTreeSet<DeliveryId>> {
-        let of = match lane {
-            Lane::Urgent => &self.under_way.urgent,
-            Lane::Routine => &self.under_way.routine,
-        };
-        of.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn work_lane(self: &Arc<Self>, lane: Lane, routed: Arc<Notify>, shutdown: CancellationToken) {
@@ -161,7 +144,7 @@ impl Relay {
     /// Starts an attempt, or puts the delivery off: an endpoint that is busy or fails must not keep the others waiting.
     fn dispatch(self: &Arc<Self>, claim: Claim, attempts: &mut JoinSet<()>) {
         let relay = Arc::clone(self);
-        self.under_way(claim.delivery.lane).insert(claim.delivery.id.clone());
+        self.under_way.begin(&claim.delivery);
         if claim.delivery.give_up_at <= self.clock.now() {
             // Its time is over whatever the endpoint does.
             attempts.spawn(async move { relay.work(claim, None).await });
@@ -199,21 +182,31 @@ impl Relay {
 
     /// Gives a delivery back that may not be tried now; it comes again at the latest when its time is over.
     async fn put_off(&self, delivery: &Delivery, wait: Duration) {
-        self.under_way(delivery.lane).remove(&delivery.id);
+        self.under_way.end(delivery);
         let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::from_secs(1));
         let due_at = self.clock.now().checked_add(wait).unwrap_or(Timestamp::MAX).min(delivery.give_up_at);
-        if let Err(error) = self.store.give_back(&delivery.id, due_at).await {
-            // The lease runs out and the delivery is claimed again.
-            error!(delivery = %delivery.id.0, error = %ErrorChain(&error), "a delivery was not given back");
+        if let Err(error) = self.store.give_back(&delivery.held(), due_at).await {
+            self.not_stored(delivery, &error, "a delivery was not given back");
         }
+    }
+
+    /// A step of a delivery was not stored: its lease runs out and it is claimed again, or that has happened already.
+    fn not_stored(&self, delivery: &Delivery, error: &StoreError, what: &'static str) {
+        let (endpoint, id, attempt) = (&delivery.endpoint, &delivery.id.0, delivery.attempts);
+        if let StoreError::TakenOver { .. } = error {
+            self.metrics.taken_over();
+            warn!(%endpoint, delivery = id, attempt, "the lease ran out and another worker has the delivery: what this one did counts no more");
+            return;
+        }
+        error!(%endpoint, delivery = id, attempt, error = %ErrorChain(error), "{what}");
     }
 
     /// Ends a delivery to an endpoint that asked never to be called again.
     async fn gone(&self, delivery: &Delivery) {
-        self.under_way(delivery.lane).remove(&delivery.id);
+        self.under_way.end(delivery);
         let error = "the endpoint asked never to be called again (410)".to_owned();
-        if let Err(error) = self.conclude(delivery, AttemptEnd::Dead { error }).await {
-            error!(delivery = %delivery.id.0, error = %ErrorChain(&error), "the end of a delivery was not stored");
+        if let Err(error) = self.conclude(delivery, AttemptEnd::Dead { error }, false).await {
+            self.not_stored(delivery, &error, "the end of a delivery was not stored");
         }
     }
 
@@ -236,30 +229,31 @@ impl Relay {
 
     /// One claimed delivery to the end of its attempt.
     async fn work(&self, claim: Claim, pass: Option<Pass>) {
-        let (lane, id) = (claim.delivery.lane, claim.delivery.id.clone());
-        self.attend(claim, pass).await;
-        self.under_way(lane).remove(&id);
+        let delivery = claim.delivery.clone();
+        self.attend(&delivery, claim, pass).await;
+        self.under_way.end(&delivery);
     }
 
-    async fn attend(&self, claim: Claim, pass: Option<Pass>) {
-        let id = claim.delivery.id.clone();
-        let delivery = claim.delivery.clone();
+    async fn attend(&self, delivery: &Delivery, claim: Claim, pass: Option<Pass>) {
         let started = crate::clock::instant();
-        let end = match self.attempt(claim, pass.as_ref()).await {
+        let mut was_tried = false;
+        let end = match self.attempt(claim, pass.as_ref(), &mut was_tried).await {
             Ok(end) => end,
-            Err(error) => {
-                error!(delivery = %id.0, error = %ErrorChain(&error), "the attempt waits for the store");
-                // The lease runs out and the delivery is claimed again.
-                return;
-            }
+            Err(error) => return self.not_stored(delivery, &error, "the attempt waits for the store"),
         };
-        self.metrics.attempted(&delivery, &end, started.elapsed());
-        if let Err(error) = self.conclude(&delivery, end).await {
-            error!(delivery = %id.0, error = %ErrorChain(&error), "the end of an attempt was not stored");
+        self.metrics.attempted(delivery, &end, started.elapsed());
+        if let Err(error) = self.conclude(delivery, end, was_tried).await {
+            self.not_stored(delivery, &error, "the end of an attempt was not stored");
         }
     }
 
-    async fn attempt(&self, claim: Claim, pass: Option<&Pass>) -> Result<AttemptEnd, StoreError> {
+    /// Notes in `was_tried` whether the message was handed to the endpoint.
+    async fn attempt(
+        &self,
+        claim: Claim,
+        pass: Option<&Pass>,
+        was_tried: &mut bool,
+    ) -> Result<AttemptEnd, StoreError> {
         let delivery = &claim.delivery;
         let now = self.clock.now();
         let Some(stored) = self.store.alert(&delivery.alert).await? else {
@@ -307,6 +301,7 @@ impl Relay {
             Ok(rendering) => rendering,
             Err(not_sent) => return Ok(ended(&not_sent)),
         };
+        *was_tried = true;
         let answer = self.hand_over(admission, delivery, &rendering, &issued).await;
         let to = (endpoint, rule);
         let first = (answer, rendering);
@@ -387,7 +382,7 @@ impl Relay {
             );
             // The refused one did not arrive; those before it may have.
             fresh.earlier.clone_from(&rendering.earlier);
-            self.store.render(&delivery.id, fresh.clone()).await?;
+            self.store.render(&delivery.held(), fresh.clone()).await?;
             answer = self.hand_over(admission, delivery, &fresh, &other).await;
             rendering = fresh;
             match &answer {
@@ -445,7 +440,7 @@ impl Relay {
                     fresh.earlier.clone_from(&kept.earlier);
                     fresh.earlier.push(kept.reference.clone());
                 }
-                self.store.render(&claim.delivery.id, fresh.clone()).await?;
+                self.store.render(&claim.delivery.held(), fresh.clone()).await?;
                 Ok(Ok(fresh))
             }
             Err(not_sent) => Ok(Err(not_sent)),
@@ -477,7 +472,7 @@ impl Relay {
         // wrong one.
         let first = rendering.earlier.remove(0);
         rendering.earlier.push(std::mem::replace(&mut rendering.reference, first));
-        self.store.render(&delivery.id, rendering).await
+        self.store.render(&delivery.held(), rendering).await
     }
 
     fn judge(&self, delivery: &Delivery, answer: Result<Receipt, DeliveryError>) -> AttemptEnd {
@@ -511,9 +506,16 @@ impl Relay {
         }
     }
 
-    async fn conclude(&self, delivery: &Delivery, end: AttemptEnd) -> Result<(), StoreError> {
+    async fn conclude(
+        &self,
+        delivery: &Delivery,
+        end: AttemptEnd,
+        was_tried: bool,
+    ) -> Result<(), StoreError> {
         let now = self.clock.now();
-        let (endpoint, attempt) = (&delivery.endpoint, delivery.attempts);
+        let endpoint = &delivery.endpoint;
+        // The claim counted one.
+        let attempt = delivery.attempts.saturating_sub(u32::from(!was_tried));
         let (what, facts) = match &end {
             AttemptEnd::Delivered(receipt) => {
                 info!(%endpoint, delivery = %delivery.id.0, attempt, partial = receipt.partial, "delivered");
@@ -534,7 +536,7 @@ impl Relay {
                 ("waiting", facts)
             }
             AttemptEnd::Dead { error } => {
-                dead_letter::report(delivery, error);
+                dead_letter::report(delivery, attempt, error);
                 ("dead", json!({"endpoint": endpoint, "attempt": attempt, "error": error}))
             }
             AttemptEnd::Expired { error } => {
@@ -557,7 +559,8 @@ impl Relay {
             delivery: Some(delivery.id.clone()),
             facts,
         };
-        self.store.finish(&delivery.id, now, end, vec![event]).await
+        let held = delivery.held();
+        self.store.finish(Finish { held, ended_at: now, end, was_tried, events: vec![event] }).await
     }
 }
 

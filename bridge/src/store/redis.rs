@@ -13,6 +13,7 @@ mod keys;
 mod link;
 mod locate;
 mod records;
+mod retention;
 mod scripts;
 mod settings;
 
@@ -34,8 +35,8 @@ use self::scripts::{Program, Scripts};
 pub use self::settings::{RedisSettings, RedisTls};
 use super::registrations::{Draft, Registration};
 use super::{
-    Arrival, AttemptEnd, Claim, Delivery, DeliveryId, Depth, Event, Issued, Journey, NewDelivery, Page,
-    Rendering, State, Store, StoreError, Stored,
+    Arrival, AttemptEnd, Claim, Delivery, DeliveryId, Depth, Event, Finish, Held, Issued, Journey,
+    NewDelivery, Page, Rendering, State, Store, StoreError, Stored,
 };
 use crate::audit;
 use crate::envelope::{AlertKey, ChainKey, ChainName, Envelope, Lane, Quarantined, Release, StoredAlert};
@@ -48,6 +49,8 @@ pub struct RedisStore {
     /// Names this process among those that share the bridge: consumer of the inbox, writer of the log.
     process: String,
     calls: AtomicU64,
+    /// How far the order of alerts was when the server was last looked at.
+    seen: AtomicU64,
 }
 
 impl RedisStore {
@@ -69,7 +72,8 @@ impl RedisStore {
         let link = Link::connect(&settings, keys.one(suffix::META)).await?;
         boot::prepare(&link, &keys, &scripts).await?;
         let process = uuid::Uuid::new_v4().simple().to_string();
-        Ok(RedisStore { link, keys, scripts, process, calls: AtomicU64::new(0) })
+        let seen = AtomicU64::new(boot::held(&link, &keys).await?.unwrap_or(0));
+        Ok(RedisStore { link, keys, scripts, process, calls: AtomicU64::new(0), seen })
     }
 
     /// A name that no other call has: a repeated call is told from a repeated alert by it.
@@ -100,6 +104,7 @@ impl RedisStore {
         let what = match outcome.as_str() {
             "ok" => return Ok(()),
             "missing" => "delivery",
+            "taken-over" => return Err(StoreError::TakenOver { id: id.0.clone() }),
             "not-ended" => "dead or expired delivery",
             _ => return Err(engine(step, Fault::Shape("an outcome"))),
         };
@@ -267,11 +272,11 @@ impl Store for RedisStore {
         Parts::each(answer, read).map_err(|fault| engine(STEP, fault))
     }
 
-    async fn extend(&self, deliveries: &[DeliveryId], lease_until: Timestamp) -> Result<(), StoreError> {
+    async fn extend(&self, deliveries: &[Held], lease_until: Timestamp) -> Result<(), StoreError> {
         let mut call = self.scripts.extend.call();
         call.arg(ms(lease_until));
-        for id in deliveries {
-            call.arg(&id.0);
+        for held in deliveries {
+            call.arg(&held.id.0).arg(held.epoch);
         }
         self.run("prolong leases", &self.scripts.extend, &call, Effect::Repeatable).await
     }
@@ -285,28 +290,23 @@ impl Store for RedisStore {
         due.map(|score| records::time_of(score).map_err(|fault| engine(STEP, fault))).transpose()
     }
 
-    async fn render(&self, delivery: &DeliveryId, rendering: Rendering) -> Result<(), StoreError> {
+    async fn render(&self, held: &Held, rendering: Rendering) -> Result<(), StoreError> {
         const STEP: &str = "keep a rendering";
         let body = rendering.body.clone();
         let record = Rendering { body: Bytes::new(), ..rendering };
         let mut call = self.scripts.render.call();
-        call.arg(&delivery.0).arg(json(STEP, &record)?).arg(body.as_ref());
+        call.arg(&held.id.0).arg(held.epoch).arg(json(STEP, &record)?).arg(body.as_ref());
         if record.translated {
             for reference in record.earlier.iter().chain([&record.reference]) {
                 call.arg(&reference.sender).arg(&reference.identifier);
             }
         }
-        self.about(STEP, &self.scripts.render, &call, Effect::Repeatable, delivery).await
+        self.about(STEP, &self.scripts.render, &call, Effect::Repeatable, &held.id).await
     }
 
-    async fn finish(
-        &self,
-        delivery: &DeliveryId,
-        ended_at: Timestamp,
-        end: AttemptEnd,
-        events: Vec<Event>,
-    ) -> Result<(), StoreError> {
+    async fn finish(&self, finish: Finish) -> Result<(), StoreError> {
         const STEP: &str = "end an attempt";
+        let Finish { held, ended_at, end, was_tried, events } = finish;
         let (mut due_at, mut maybe, mut receipt) = (ended_at, false, String::new());
         let (state, error) = match end {
             AttemptEnd::Delivered(taken) => {
@@ -321,17 +321,17 @@ impl Store for RedisStore {
             AttemptEnd::Expired { error } | AttemptEnd::Moot { error } => (State::Expired, error),
         };
         let mut call = self.scripts.finish.call();
-        call.arg(&delivery.0).arg(ended_at.to_string()).arg(ms(ended_at)).arg(state_name(state));
+        call.arg(&held.id.0).arg(ended_at.to_string()).arg(ms(ended_at)).arg(state_name(state));
         call.arg(due_at.to_string()).arg(ms(due_at)).arg(error).arg(u8::from(maybe)).arg(receipt);
-        call.arg(self.call_name());
+        call.arg(self.call_name()).arg(held.epoch).arg(u8::from(was_tried));
         add_events(&mut call, &events);
-        self.about(STEP, &self.scripts.finish, &call, Effect::Repeatable, delivery).await
+        self.about(STEP, &self.scripts.finish, &call, Effect::Repeatable, &held.id).await
     }
 
-    async fn give_back(&self, delivery: &DeliveryId, due_at: Timestamp) -> Result<(), StoreError> {
+    async fn give_back(&self, held: &Held, due_at: Timestamp) -> Result<(), StoreError> {
         let mut call = self.scripts.give_back.call();
-        call.arg(&delivery.0).arg(due_at.to_string()).arg(ms(due_at));
-        self.about("give a delivery back", &self.scripts.give_back, &call, Effect::Repeatable, delivery).await
+        call.arg(&held.id.0).arg(held.epoch).arg(due_at.to_string()).arg(ms(due_at));
+        self.about("give a delivery back", &self.scripts.give_back, &call, Effect::Repeatable, &held.id).await
     }
 
     async fn replay(
@@ -561,14 +561,21 @@ impl Store for RedisStore {
         records::depth(answer).map_err(|fault| engine(STEP, fault))
     }
 
-    async fn probe(&self) -> Result<(), StoreError> {
-        let call = self.scripts.probe.call();
-        self.run::<u64>("write a probe", &self.scripts.probe, &call, Effect::Repeatable).await.map(|_| ())
+    async fn check(&self) -> Result<(), StoreError> {
+        const STEP: &str = "look at the server's settings";
+        self.link.examine().await.map_err(|fault| engine(STEP, fault))?;
+        let seen = self.seen.load(Ordering::Relaxed);
+        let held = boot::held(&self.link, &self.keys).await.map_err(|fault| engine(STEP, fault))?;
+        self.seen.store(held.unwrap_or(0), Ordering::Relaxed);
+        match held {
+            Some(seq) if seq >= seen => Ok(()),
+            None | Some(_) => Err(engine(STEP, Fault::Unsafe(boot::LESS.to_owned()))),
+        }
     }
 
-    async fn sweep(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        let mut call = self.scripts.sweep.call();
-        call.arg(ms(before)).arg(limit);
-        self.run("delete what is over its retention", &self.scripts.sweep, &call, Effect::Repeatable).await
+    async fn probe(&self, bytes: usize) -> Result<(), StoreError> {
+        let mut call = self.scripts.probe.call();
+        call.arg(vec![b'.'; bytes]);
+        self.run::<Value>("write a probe", &self.scripts.probe, &call, Effect::Repeatable).await.map(|_| ())
     }
 }

@@ -9,8 +9,8 @@ use capbridge::envelope::{AlertKey, Lane, Reference, StoredAlert};
 use capbridge::store::{AttemptEnd, Page, Store, StoreError, Stored};
 
 use crate::samples::{
-    ALL, alert, arrival, at, chain, chain_name, delivery, endpoint, held, id, key, receipt, reference,
-    rendering, sent, through, update,
+    ALL, alert, arrival, at, chain, chain_name, delivery, endpoint, finish, held, id, key, receipt,
+    reference, render, rendering, sent, through, update,
 };
 
 type Shared = Arc<dyn Store>;
@@ -184,8 +184,8 @@ pub async fn chains_that_a_message_connects_become_one_with_their_lines(s: Share
     for turn in 0..3 {
         let now = 20 + turn;
         for claim in s.claim(Lane::Routine, at(now), at(now + 60), 9).await.unwrap() {
-            s.render(&claim.delivery.id, rendering(&claim.delivery.id.0)).await.unwrap();
-            s.finish(&claim.delivery.id, at(now), AttemptEnd::Delivered(receipt("/1")), Vec::new())
+            render(&s, &claim.delivery.id, rendering(&claim.delivery.id.0)).await.unwrap();
+            finish(&s, &claim.delivery.id, at(now), AttemptEnd::Delivered(receipt("/1")), Vec::new())
                 .await
                 .unwrap();
             if claim.delivery.endpoint == endpoint("x") {
@@ -351,8 +351,8 @@ pub async fn the_sweep_takes_what_is_over_and_keeps_what_is_not(s: Shared) {
     }
     let waiting = vec![delivery("old but not delivered", "y")];
     s.route(&alert("old but not delivered").envelope, at(10), waiting, Vec::new()).await.unwrap();
-    s.render(&id("old", "x"), rendering("old")).await.unwrap();
-    s.finish(&id("old", "x"), at(12), AttemptEnd::Dead { error: "refused".into() }, Vec::new())
+    render(&s, &id("old", "x"), rendering("old")).await.unwrap();
+    finish(&s, &id("old", "x"), at(12), AttemptEnd::Dead { error: "refused".into() }, Vec::new())
         .await
         .unwrap();
     assert_eq!(s.depth().await.unwrap().dead, 1);
@@ -371,7 +371,7 @@ pub async fn the_sweep_takes_what_is_over_and_keeps_what_is_not(s: Shared) {
     assert!(s.followers(&chain("old")).await.unwrap().is_empty());
 
     // What a later delivery end lets go is swept then.
-    s.finish(&id("old but not delivered", "y"), at(13), AttemptEnd::Delivered(receipt("/1")), Vec::new())
+    finish(&s, &id("old but not delivered", "y"), at(13), AttemptEnd::Delivered(receipt("/1")), Vec::new())
         .await
         .unwrap();
     assert_eq!(s.sweep(at(100), 100).await.unwrap(), 1);
@@ -398,8 +398,8 @@ pub async fn what_has_no_end_is_kept_for_a_year_and_a_cancel_without_one_is_not(
 pub async fn dedup_keys_and_our_references_outlive_the_sweep(s: Shared) {
     s.accept(arrival(aged("a", 0, None))).await.unwrap();
     s.route(&alert("a").envelope, at(10), vec![delivery("a", "x")], Vec::new()).await.unwrap();
-    s.render(&id("a", "x"), rendering("a")).await.unwrap();
-    s.finish(&id("a", "x"), at(12), AttemptEnd::Delivered(receipt("/1")), Vec::new()).await.unwrap();
+    render(&s, &id("a", "x"), rendering("a")).await.unwrap();
+    finish(&s, &id("a", "x"), at(12), AttemptEnd::Delivered(receipt("/1")), Vec::new()).await.unwrap();
     assert_eq!(s.sweep(at(100), 100).await.unwrap(), 1);
     assert_eq!(s.accept(arrival(aged("a", 0, None))).await.unwrap(), Stored::Repeat);
     assert_eq!(s.ours("bridge@example.org", "a").await.unwrap(), Some(key("a")));

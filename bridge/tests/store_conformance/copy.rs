@@ -17,8 +17,8 @@ use capbridge::store::{AttemptEnd, Store, Stored};
 use capbridge_harness::eventually;
 
 use crate::samples::{
-    alert, arrival, at, delivery, endpoint, event, held, id, key, quarantined, receipt, release, rendering,
-    through, update, urgent,
+    alert, arrival, at, delivery, endpoint, event, finish, held, id, key, quarantined, receipt, release,
+    render, rendering, through, update, urgent,
 };
 use crate::{Embedded, Redis, feeds, reopen};
 
@@ -40,12 +40,12 @@ async fn fill(store: Arc<dyn Store>) {
         .await
         .unwrap();
     for claim in store.claim(Lane::Urgent, at(10), at(70), 9).await.unwrap() {
-        store.render(&claim.delivery.id, rendering(&claim.delivery.id.0)).await.unwrap();
+        render(&store, &claim.delivery.id, rendering(&claim.delivery.id.0)).await.unwrap();
     }
     let end = AttemptEnd::Dead { error: "refused".into() };
-    store.finish(&id("twin", "x"), at(11), end, vec![event("dead", Some("twin"), 11)]).await.unwrap();
+    finish(&store, &id("twin", "x"), at(11), end, vec![event("dead", Some("twin"), 11)]).await.unwrap();
     let end = AttemptEnd::Waiting { due_at: at(400), error: "503".into(), maybe_delivered: true };
-    store.finish(&id("twin", "y"), at(11), end, vec![event("waiting", Some("twin"), 11)]).await.unwrap();
+    finish(&store, &id("twin", "y"), at(11), end, vec![event("waiting", Some("twin"), 11)]).await.unwrap();
     store.quarantine(quarantined("free"), Bytes::from_static(b"f"), Vec::new()).await.unwrap();
     store.release("q_free", release(), vec![event("released", None, 30)]).await.unwrap();
     let draft = |name: &str| Draft {
@@ -65,7 +65,10 @@ async fn fill(store: Arc<dyn Store>) {
     over.entry.published_at = at(-9_000_000);
     store.keep(over).await.unwrap();
     assert_eq!(store.sweep_feed(&endpoint("f"), at(-8_000_000), 9).await.unwrap(), 1);
-    // Swept: what is for ever stays.
+    // What is long over, and a record that begins anew.
+    store.seal().await.unwrap();
+    assert_eq!(store.trim_record(at(2), at(40), 1).await.unwrap(), 1);
+    // Swept: what is known longer stays.
     let mut old = alert("old");
     (old.envelope.expires_at, old.envelope.accepted_at) = (Some(at(-9_000_000)), at(-9_000_000));
     store.accept(arrival(old.clone())).await.unwrap();
@@ -115,7 +118,7 @@ async fn reopen_as_copied(s: Arc<dyn Store>) {
     let ids: BTreeSet<_> = claims.iter().map(|c| c.delivery.id.clone()).collect();
     assert_eq!(ids, [id("a", "y"), id("b", "x")].into());
     assert!(claims.iter().find(|c| c.delivery.id == id("a", "y")).unwrap().delivery.maybe_delivered);
-    s.finish(&id("a", "y"), at(21), AttemptEnd::Delivered(receipt("/2")), Vec::new()).await.unwrap();
+    finish(&s, &id("a", "y"), at(21), AttemptEnd::Delivered(receipt("/2")), Vec::new()).await.unwrap();
     assert_eq!(s.claim(Lane::Routine, at(22), at(80), 9).await.unwrap()[0].delivery.id, id("b", "y"));
     let routed: BTreeSet<String> = s
         .unrouted(at(1), at(60), 99)

@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use capbridge::envelope::{Lane, StoredAlert};
-use capbridge::store::{AttemptEnd, Claim, DeliveryId, NewDelivery, Page, State, Store, StoreError};
+use capbridge::store::{
+    AttemptEnd, Claim, DeliveryId, Finish, Held, NewDelivery, Page, State, Store, StoreError,
+};
 
 use crate::samples::{
-    ALL, alert, arrival, at, chain, delivery, endpoint, id, key, receipt, rendering, update, urgent,
+    ALL, alert, arrival, at, chain, delivery, endpoint, event, finish, give_back, hold, id, key, receipt,
+    render, rendering, update, urgent,
 };
 
 type Shared = Arc<dyn Store>;
@@ -73,18 +76,82 @@ pub async fn a_lease_that_ran_out_is_claimed_again_and_may_have_arrived(s: Share
     let claims = claim(&s, Lane::Routine, 70, 5).await;
     assert_eq!(claims.len(), 1);
     assert_eq!((claims[0].delivery.attempts, claims[0].delivery.maybe_delivered), (2, true));
-    // The first worker comes back late: its end counts, the second's is too late.
-    s.finish(&id("a", "x"), at(71), delivered(), Vec::new()).await.unwrap();
-    s.finish(&id("a", "x"), at(72), dead(), Vec::new()).await.unwrap();
-    assert_eq!(state(&s, &id("a", "x")).await, State::Delivered);
+}
+
+pub async fn a_worker_whose_lease_ran_out_changes_nothing_once_another_has_the_delivery(s: Shared) {
+    queue(&s, vec![alert("a")], &["x"]).await;
+    let late = claim(&s, Lane::Routine, 10, 5).await[0].delivery.held();
+    let now = claim(&s, Lane::Routine, 70, 5).await[0].delivery.held();
+    assert_ne!(late, now);
+    let before = s.delivery(&late.id).await.unwrap();
+    let end = |held: &Held, end| Finish {
+        held: held.clone(),
+        ended_at: at(71),
+        end,
+        was_tried: true,
+        events: vec![event("ended", Some("a"), 71)],
+    };
+    for refused in [
+        s.finish(end(&late, dead())).await,
+        s.finish(end(&late, waiting(500))).await,
+        s.render(&late, rendering("late")).await,
+        s.give_back(&late, at(400)).await,
+    ] {
+        let error = refused.unwrap_err();
+        assert!(matches!(&error, StoreError::TakenOver { id } if *id == late.id.0), "{error:?}");
+    }
+    s.extend(std::slice::from_ref(&late), at(9_000)).await.unwrap();
+    assert_eq!(s.delivery(&late.id).await.unwrap(), before);
+    assert!(s.journey(&key("a")).await.unwrap().unwrap().events.is_empty());
+    assert_eq!(s.ours("bridge@example.org", "late").await.unwrap(), None);
+    s.finish(end(&now, delivered())).await.unwrap();
+    assert_eq!(state(&s, &late.id).await, State::Delivered);
+    // Also after the end, and after an operator's replay.
+    assert!(s.finish(end(&late, dead())).await.is_err());
+    s.finish(end(&now, dead())).await.unwrap();
+    assert_eq!(state(&s, &late.id).await, State::Delivered);
+    assert_eq!(s.journey(&key("a")).await.unwrap().unwrap().events.len(), 1);
     assert!(claimed(&s, 1_000).await.is_empty());
+}
+
+pub async fn a_worker_whose_lease_ran_out_still_ends_what_nobody_took_over(s: Shared) {
+    queue(&s, vec![alert("a"), alert("b")], &["x"]).await;
+    let both = claim(&s, Lane::Routine, 10, 5).await;
+    // Both leases are over; only one delivery is handed out again.
+    let again = claim(&s, Lane::Routine, 70, 1).await;
+    let other = both.iter().find(|c| c.delivery.id != again[0].delivery.id).unwrap();
+    let finish = Finish {
+        held: other.delivery.held(),
+        ended_at: at(71),
+        end: delivered(),
+        was_tried: true,
+        events: Vec::new(),
+    };
+    s.finish(finish).await.unwrap();
+    assert_eq!(state(&s, &other.delivery.id).await, State::Delivered);
+}
+
+pub async fn what_was_not_tried_counts_no_attempt(s: Shared) {
+    queue(&s, vec![alert("a"), alert("b")], &["x"]).await;
+    claimed(&s, 10).await;
+    finish(&s, &id("b", "x"), at(11), waiting(20), Vec::new()).await.unwrap();
+    claimed(&s, 20).await;
+    for (name, attempts, attempted_at) in [("a", 0, None), ("b", 1, Some(at(20)))] {
+        let held = hold(&s, &id(name, "x")).await;
+        let end = AttemptEnd::Expired { error: "over".into() };
+        s.finish(Finish { held, ended_at: at(21), end, was_tried: false, events: Vec::new() }).await.unwrap();
+        let d = s.delivery(&id(name, "x")).await.unwrap().unwrap();
+        assert_eq!((d.state, d.attempts, d.attempted_at), (State::Expired, attempts, attempted_at), "{name}");
+    }
 }
 
 pub async fn a_lease_that_is_prolonged_lasts_and_an_ended_delivery_stays_ended(s: Shared) {
     queue(&s, vec![alert("a")], &["x", "y"]).await;
     assert_eq!(claimed(&s, 10).await.len(), 2);
-    s.finish(&id("a", "y"), at(20), delivered(), Vec::new()).await.unwrap();
-    s.extend(&[id("a", "x"), id("a", "y"), id("nobody", "z")], at(200)).await.unwrap();
+    finish(&s, &id("a", "y"), at(20), delivered(), Vec::new()).await.unwrap();
+    let all =
+        [hold(&s, &id("a", "x")).await, hold(&s, &id("a", "y")).await, hold(&s, &id("nobody", "z")).await];
+    s.extend(&all, at(200)).await.unwrap();
     assert!(claimed(&s, 199).await.is_empty());
     assert_eq!(state(&s, &id("a", "y")).await, State::Delivered);
     let again = claim(&s, Lane::Routine, 200, 5).await;
@@ -120,17 +187,19 @@ pub async fn the_oldest_due_goes_first_and_the_limit_holds(s: Shared) {
 pub async fn one_of_a_chain_is_under_way_per_endpoint_and_a_cancel_never_overtakes(s: Shared) {
     queue(&s, vec![alert("a"), update("update", &["a"]), update("cancel", &["update"])], &["x", "y"]).await;
     assert_eq!(claimed(&s, 10).await, [id("a", "x"), id("a", "y")]);
-    s.finish(&id("a", "y"), at(11), delivered(), Vec::new()).await.unwrap();
-    s.finish(&id("a", "x"), at(11), waiting(500), Vec::new()).await.unwrap();
+    finish(&s, &id("a", "y"), at(11), delivered(), Vec::new()).await.unwrap();
+    finish(&s, &id("a", "x"), at(11), waiting(500), Vec::new()).await.unwrap();
     // y goes on, x waits with all that is behind it.
     assert_eq!(claimed(&s, 12).await, [id("update", "y")]);
-    s.finish(&id("update", "y"), at(13), dead(), Vec::new()).await.unwrap();
+    finish(&s, &id("update", "y"), at(13), dead(), Vec::new()).await.unwrap();
     assert_eq!(claimed(&s, 14).await, [id("cancel", "y")]);
     assert!(claimed(&s, 499).await == [id("cancel", "y")]);
     assert_eq!(claimed(&s, 500).await, [id("a", "x")]);
-    s.finish(&id("a", "x"), at(501), AttemptEnd::Expired { error: "over".into() }, Vec::new()).await.unwrap();
+    finish(&s, &id("a", "x"), at(501), AttemptEnd::Expired { error: "over".into() }, Vec::new())
+        .await
+        .unwrap();
     assert_eq!(claimed(&s, 502).await, [id("update", "x")]);
-    s.finish(&id("update", "x"), at(503), delivered(), Vec::new()).await.unwrap();
+    finish(&s, &id("update", "x"), at(503), delivered(), Vec::new()).await.unwrap();
     assert_eq!(claimed(&s, 504).await, [id("cancel", "x")]);
 }
 
@@ -147,7 +216,7 @@ pub async fn a_final_state_makes_the_next_due_at_once(s: Shared) {
     .await
     .unwrap();
     claimed(&s, 10).await;
-    s.finish(&id("a", "x"), at(20), delivered(), Vec::new()).await.unwrap();
+    finish(&s, &id("a", "x"), at(20), delivered(), Vec::new()).await.unwrap();
     assert_eq!(s.next_due(Lane::Routine).await.unwrap(), Some(at(20)));
     assert_eq!(claimed(&s, 20).await, [id("b", "x")]);
 }
@@ -163,7 +232,7 @@ pub async fn each_end_is_stored_with_its_facts(s: Shared) {
         ("d", AttemptEnd::Expired { error: "over".into() }, State::Expired, Some(at(11)), Some("over")),
     ];
     for (name, end, state, ended_at, error) in ends {
-        s.finish(&id(name, "x"), at(11), end, Vec::new()).await.unwrap();
+        finish(&s, &id(name, "x"), at(11), end, Vec::new()).await.unwrap();
         let d = s.delivery(&id(name, "x")).await.unwrap().unwrap();
         assert_eq!((d.state, d.ended_at, d.error.as_deref()), (state, ended_at, error), "{name}");
         assert_eq!(d.maybe_delivered, name == "b");
@@ -175,19 +244,19 @@ pub async fn each_end_is_stored_with_its_facts(s: Shared) {
     assert_eq!(s.next_due(Lane::Routine).await.unwrap(), Some(at(40)));
     // A doubt about an earlier attempt stays when the next one fails cleanly.
     assert_eq!(claimed(&s, 40).await, [id("b", "x")]);
-    s.finish(&id("b", "x"), at(41), waiting(90), Vec::new()).await.unwrap();
+    finish(&s, &id("b", "x"), at(41), waiting(90), Vec::new()).await.unwrap();
     assert!(s.delivery(&id("b", "x")).await.unwrap().unwrap().maybe_delivered);
-    s.finish(&id("b", "x"), at(42), delivered(), Vec::new()).await.unwrap();
+    finish(&s, &id("b", "x"), at(42), delivered(), Vec::new()).await.unwrap();
     assert_eq!(s.depth().await.unwrap().oldest_queued_at, None);
 }
 
 pub async fn an_end_of_what_is_not_there_is_an_error(s: Shared) {
     let nobody = id("nobody", "x");
     let errors = [
-        s.finish(&nobody, at(1), dead(), Vec::new()).await.unwrap_err(),
-        s.give_back(&nobody, at(1)).await.unwrap_err(),
+        finish(&s, &nobody, at(1), dead(), Vec::new()).await.unwrap_err(),
+        give_back(&s, &nobody, at(1)).await.unwrap_err(),
         s.replay(&nobody, at(1), at(2), Vec::new()).await.unwrap_err(),
-        s.render(&nobody, rendering("a")).await.unwrap_err(),
+        render(&s, &nobody, rendering("a")).await.unwrap_err(),
     ];
     for error in errors {
         assert!(matches!(error, StoreError::Missing { .. }), "{error:?}");
@@ -198,15 +267,15 @@ pub async fn an_end_of_what_is_not_there_is_an_error(s: Shared) {
 pub async fn what_was_rendered_comes_with_the_next_claim_and_is_ours(s: Shared) {
     queue(&s, vec![alert("a")], &["x"]).await;
     claimed(&s, 10).await;
-    s.render(&id("a", "x"), rendering("a")).await.unwrap();
-    s.finish(&id("a", "x"), at(11), waiting(20), Vec::new()).await.unwrap();
+    render(&s, &id("a", "x"), rendering("a")).await.unwrap();
+    finish(&s, &id("a", "x"), at(11), waiting(20), Vec::new()).await.unwrap();
     let claims = claim(&s, Lane::Routine, 20, 5).await;
     assert_eq!(claims[0].rendering, Some(rendering("a")));
     // Stamped again: the earlier reference stays ours.
     let mut again = rendering("a second");
     again.earlier = vec![rendering("a").reference];
-    s.render(&id("a", "x"), again.clone()).await.unwrap();
-    s.finish(&id("a", "x"), at(21), waiting(30), Vec::new()).await.unwrap();
+    render(&s, &id("a", "x"), again.clone()).await.unwrap();
+    finish(&s, &id("a", "x"), at(21), waiting(30), Vec::new()).await.unwrap();
     assert_eq!(claim(&s, Lane::Routine, 30, 5).await[0].rendering, Some(again));
     for name in ["a", "a second"] {
         assert_eq!(s.ours("bridge@example.org", name).await.unwrap(), Some(key("a")), "{name}");
@@ -219,21 +288,21 @@ pub async fn an_original_that_goes_out_as_received_is_not_ours(s: Shared) {
     queue(&s, vec![alert("a")], &["x"]).await;
     let mut untouched = rendering("a");
     untouched.translated = false;
-    s.render(&id("a", "x"), untouched).await.unwrap();
+    render(&s, &id("a", "x"), untouched).await.unwrap();
     assert_eq!(s.ours("bridge@example.org", "a").await.unwrap(), None);
 }
 
 pub async fn giving_back_undoes_the_claim(s: Shared) {
     queue(&s, vec![alert("a")], &["x"]).await;
     claimed(&s, 10).await;
-    s.give_back(&id("a", "x"), at(1)).await.unwrap();
-    s.give_back(&id("a", "x"), at(1)).await.unwrap();
+    give_back(&s, &id("a", "x"), at(1)).await.unwrap();
+    give_back(&s, &id("a", "x"), at(1)).await.unwrap();
     let d = s.delivery(&id("a", "x")).await.unwrap().unwrap();
     assert_eq!((d.state, d.attempts, d.maybe_delivered), (State::Queued, 0, false));
     assert_eq!(claimed(&s, 10).await, [id("a", "x")]);
-    s.finish(&id("a", "x"), at(11), waiting(20), Vec::new()).await.unwrap();
+    finish(&s, &id("a", "x"), at(11), waiting(20), Vec::new()).await.unwrap();
     claimed(&s, 20).await;
-    s.give_back(&id("a", "x"), at(1)).await.unwrap();
+    give_back(&s, &id("a", "x"), at(1)).await.unwrap();
     let d = s.delivery(&id("a", "x")).await.unwrap().unwrap();
     assert_eq!((d.state, d.attempts), (State::Waiting, 1));
     assert_eq!(claimed(&s, 20).await, [id("a", "x")]);
@@ -242,8 +311,10 @@ pub async fn giving_back_undoes_the_claim(s: Shared) {
 pub async fn a_dead_or_expired_delivery_can_be_replayed(s: Shared) {
     queue(&s, vec![alert("a"), alert("b")], &["x"]).await;
     claimed(&s, 10).await;
-    s.finish(&id("a", "x"), at(11), dead(), Vec::new()).await.unwrap();
-    s.finish(&id("b", "x"), at(11), AttemptEnd::Expired { error: "over".into() }, Vec::new()).await.unwrap();
+    finish(&s, &id("a", "x"), at(11), dead(), Vec::new()).await.unwrap();
+    finish(&s, &id("b", "x"), at(11), AttemptEnd::Expired { error: "over".into() }, Vec::new())
+        .await
+        .unwrap();
     assert_eq!(s.depth().await.unwrap().dead, 1);
     for name in ["a", "b"] {
         s.replay(&id(name, "x"), at(100), at(9_000), Vec::new()).await.unwrap();
@@ -254,7 +325,7 @@ pub async fn a_dead_or_expired_delivery_can_be_replayed(s: Shared) {
     assert_eq!((depth.dead, depth.routine, depth.oldest_queued_at), (0, 2, Some(at(5))));
     assert_eq!(claimed(&s, 100).await, [id("a", "x"), id("b", "x")]);
     for name in ["a", "b"] {
-        s.finish(&id(name, "x"), at(101), delivered(), Vec::new()).await.unwrap();
+        finish(&s, &id(name, "x"), at(101), delivered(), Vec::new()).await.unwrap();
         let error = s.replay(&id(name, "x"), at(102), at(9_000), Vec::new()).await.unwrap_err();
         assert!(matches!(error, StoreError::Missing { .. }), "{error:?}");
     }
@@ -263,11 +334,11 @@ pub async fn a_dead_or_expired_delivery_can_be_replayed(s: Shared) {
 pub async fn a_replayed_delivery_waits_behind_what_is_under_way(s: Shared) {
     queue(&s, vec![alert("a"), update("b", &["a"])], &["x"]).await;
     claimed(&s, 10).await;
-    s.finish(&id("a", "x"), at(11), dead(), Vec::new()).await.unwrap();
+    finish(&s, &id("a", "x"), at(11), dead(), Vec::new()).await.unwrap();
     assert_eq!(claimed(&s, 12).await, [id("b", "x")]);
     s.replay(&id("a", "x"), at(13), at(9_000), Vec::new()).await.unwrap();
     assert!(claimed(&s, 14).await.is_empty());
-    s.finish(&id("b", "x"), at(15), delivered(), Vec::new()).await.unwrap();
+    finish(&s, &id("b", "x"), at(15), delivered(), Vec::new()).await.unwrap();
     assert_eq!(claimed(&s, 16).await, [id("a", "x")]);
 }
 
@@ -276,8 +347,8 @@ pub async fn what_was_issued_is_listed_per_endpoint_in_order(s: Shared) {
         .await;
     for (name, end) in [("a", delivered()), ("b", dead()), ("c", delivered())] {
         claimed(&s, 10).await;
-        s.render(&id(name, "x"), rendering(name)).await.unwrap();
-        s.finish(&id(name, "x"), at(11), end, Vec::new()).await.unwrap();
+        render(&s, &id(name, "x"), rendering(name)).await.unwrap();
+        finish(&s, &id(name, "x"), at(11), end, Vec::new()).await.unwrap();
     }
     let issued = s.issued(&endpoint("x"), &chain("a")).await.unwrap();
     let facts: Vec<_> = issued.iter().map(|i| (&i.original.key, &i.reference)).collect();
@@ -291,12 +362,14 @@ pub async fn what_was_issued_is_listed_per_endpoint_in_order(s: Shared) {
 pub async fn what_may_have_arrived_counts_as_issued_once_it_ended(s: Shared) {
     queue(&s, vec![alert("a")], &["x"]).await;
     claimed(&s, 10).await;
-    s.render(&id("a", "x"), rendering("a")).await.unwrap();
+    render(&s, &id("a", "x"), rendering("a")).await.unwrap();
     let lost = AttemptEnd::Waiting { due_at: at(20), error: "no answer".into(), maybe_delivered: true };
-    s.finish(&id("a", "x"), at(11), lost, Vec::new()).await.unwrap();
+    finish(&s, &id("a", "x"), at(11), lost, Vec::new()).await.unwrap();
     assert!(s.issued(&endpoint("x"), &chain("a")).await.unwrap().is_empty());
     claimed(&s, 20).await;
-    s.finish(&id("a", "x"), at(21), AttemptEnd::Expired { error: "late".into() }, Vec::new()).await.unwrap();
+    finish(&s, &id("a", "x"), at(21), AttemptEnd::Expired { error: "late".into() }, Vec::new())
+        .await
+        .unwrap();
     let issued = s.issued(&endpoint("x"), &chain("a")).await.unwrap();
     assert_eq!((issued.len(), issued[0].location.as_deref()), (1, None));
     s.replay(&id("a", "x"), at(22), at(9_000), Vec::new()).await.unwrap();
@@ -326,7 +399,7 @@ pub async fn lists_of_deliveries_are_newest_first_in_pages(s: Shared) {
 
 pub async fn a_journey_holds_deliveries_with_their_reports(s: Shared) {
     queue(&s, vec![alert("a")], &["x", "y"]).await;
-    s.render(&id("a", "x"), rendering("a")).await.unwrap();
+    render(&s, &id("a", "x"), rendering("a")).await.unwrap();
     let journey = s.journey(&key("a")).await.unwrap().unwrap();
     assert_eq!(journey.envelope, alert("a").envelope);
     let facts: Vec<_> =

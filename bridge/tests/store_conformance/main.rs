@@ -14,6 +14,7 @@ mod random;
 mod record;
 mod registrations;
 mod reopen;
+mod retention;
 mod samples;
 mod server;
 mod topology;
@@ -80,6 +81,9 @@ macro_rules! suite {
                 deliveries: routing_twice_changes_nothing
                 deliveries: a_claim_counts_the_attempt_and_is_not_handed_out_again
                 deliveries: a_lease_that_ran_out_is_claimed_again_and_may_have_arrived
+                deliveries: a_worker_whose_lease_ran_out_changes_nothing_once_another_has_the_delivery
+                deliveries: a_worker_whose_lease_ran_out_still_ends_what_nobody_took_over
+                deliveries: what_was_not_tried_counts_no_attempt
                 deliveries: a_lease_that_is_prolonged_lasts_and_an_ended_delivery_stays_ended
                 deliveries: lanes_are_apart
                 deliveries: the_oldest_due_goes_first_and_the_limit_holds
@@ -113,6 +117,13 @@ macro_rules! suite {
                 record: a_checkpoint_is_what_was_written_last
                 record: a_lease_has_one_holder_until_it_ends
                 record: a_probe_changes_nothing
+                retention: keys_are_forgotten_long_after_their_alert
+                retention: what_comes_again_after_it_was_swept_stays_known
+                retention: a_twin_and_a_name_that_nobody_carries_are_forgotten_too
+                retention: a_name_that_a_message_came_to_carry_is_kept_as_long_as_that
+                retention: old_documents_leave_the_quarantine
+                retention: the_record_begins_anew_behind_an_anchor_and_still_verifies
+                retention: the_size_is_told
                 registrations: a_registration_is_written_whole_and_only_over_what_was_seen
                 registrations: what_changed_is_listed_in_the_order_of_the_last_change
                 registrations: of_two_that_saw_the_same_one_writes

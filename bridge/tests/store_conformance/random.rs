@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use capbridge::envelope::{Lane, StoredAlert};
 use capbridge::store::redis::{RedisSettings, RedisStore};
-use capbridge::store::{AttemptEnd, DeliveryId, Page, Store, Stored};
+use capbridge::store::{AttemptEnd, DeliveryId, Finish, Held, Page, Store, Stored};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
 use crate::samples::{
-    ALL, alert, arrival, at, chain, delivery, endpoint, event, id, key, receipt, rendering, through, update,
-    urgent,
+    self, ALL, alert, arrival, at, chain, delivery, endpoint, event, give_back, id, key, receipt, render,
+    rendering, through, update, urgent,
 };
 use crate::{Embedded, Redis};
 
@@ -232,7 +232,7 @@ async fn step(both: &Both, model: &mut Model, now: &mut i64, op: &Op) {
             let Some(of) = pick(model, *n) else { return };
             both.call(|s| {
                 let of = of.clone();
-                async move { s.render(&of, rendering(&of.0)).await.ok() }
+                async move { render(&s, &of, rendering(&of.0)).await.ok() }
             })
             .await;
         }
@@ -242,7 +242,7 @@ async fn step(both: &Both, model: &mut Model, now: &mut i64, op: &Op) {
             let due_at = at(*now);
             both.call(|s| {
                 let of = of.clone();
-                async move { s.give_back(&of, due_at).await.ok() }
+                async move { give_back(&s, &of, due_at).await.ok() }
             })
             .await;
         }
@@ -295,7 +295,7 @@ async fn route(both: &Both, model: &mut Model, alert: u8, endpoints: u8, now: i6
             let wanted = wanted.clone();
             async move {
                 let kept = s.alert(&key(&name(alert))).await.ok()?;
-                let planned = kept.unwrap_or_else(|| crate::samples::alert(&name(alert)));
+                let planned = kept.unwrap_or_else(|| samples::alert(&name(alert)));
                 s.route(&planned.envelope, at(now), wanted, Vec::new()).await.ok()
             }
         })
@@ -346,9 +346,21 @@ async fn finish(both: &Both, model: &mut Model, n: u8, end: End, now: i64) {
         End::Dead => AttemptEnd::Dead { error: "gone".into() },
         End::Expired => AttemptEnd::Expired { error: "late".into() },
     };
+    // Nobody but the last that claimed it.
     both.call(|s| {
         let (of, end) = (of.clone(), ended());
-        async move { s.finish(&of, at(now), end, Vec::new()).await.ok() }
+        async move {
+            let Held { id, epoch } = samples::hold(&s, &of).await;
+            let held = Held { id, epoch: epoch + 1 };
+            let finish = Finish { held, ended_at: at(now), end, was_tried: true, events: Vec::new() };
+            s.finish(finish).await.err()
+        }
+    })
+    .await
+    .unwrap();
+    both.call(|s| {
+        let (of, end) = (of.clone(), ended());
+        async move { samples::finish(&s, &of, at(now), end, Vec::new()).await.ok() }
     })
     .await
     .unwrap();

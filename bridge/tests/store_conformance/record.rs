@@ -7,7 +7,9 @@ use capbridge::envelope::Lane;
 use capbridge::store::{Arrival, AttemptEnd, Event, Page, Store, StoreError};
 use capbridge_adapters::passage::Origin;
 
-use crate::samples::{ALL, alert, arrival, at, delivery, event, id, key, quarantined, release, through};
+use crate::samples::{
+    ALL, alert, arrival, at, delivery, event, finish, id, key, quarantined, release, through,
+};
 
 type Shared = Arc<dyn Store>;
 
@@ -117,8 +119,9 @@ pub async fn a_lease_has_one_holder_until_it_ends(s: Shared) {
 
 pub async fn a_probe_changes_nothing(s: Shared) {
     let before = s.depth().await.unwrap();
-    s.probe().await.unwrap();
-    s.probe().await.unwrap();
+    for bytes in [0, 1, 300_000, 0] {
+        s.probe(bytes).await.unwrap();
+    }
     assert_eq!(s.depth().await.unwrap(), before);
 }
 
@@ -139,8 +142,8 @@ pub async fn what_a_step_says_is_recorded_with_it_and_only_if_it_changed_somethi
     }
     s.claim(Lane::Routine, at(10), at(70), 9).await.unwrap();
     let dead = || AttemptEnd::Dead { error: "gone".into() };
-    s.finish(&id("a", "x"), at(11), dead(), said("dead")).await.unwrap();
-    s.finish(&id("a", "x"), at(11), dead(), said("dead")).await.unwrap();
+    finish(&s, &id("a", "x"), at(11), dead(), said("dead")).await.unwrap();
+    finish(&s, &id("a", "x"), at(11), dead(), said("dead")).await.unwrap();
     s.replay(&id("a", "x"), at(12), at(9_000), said("replayed")).await.unwrap();
     assert!(s.replay(&id("a", "x"), at(12), at(9_000), said("replayed")).await.is_err());
     assert_eq!(whats("a").await, ["accepted", "linked", "routed", "dead", "replayed"]);

@@ -8,7 +8,8 @@ use capbridge::store::{AttemptEnd, Store, Stored};
 use capbridge_adapters::passage::Origin;
 
 use crate::samples::{
-    alert, arrival, at, chain, delivery, endpoint, event, id, key, quarantined, receipt, rendering, update,
+    alert, arrival, at, chain, delivery, endpoint, event, finish, id, key, quarantined, receipt, render,
+    rendering, update,
 };
 
 /// Does one of everything.
@@ -23,8 +24,8 @@ pub async fn fill(s: Arc<dyn Store>) {
         .await
         .unwrap();
     assert_eq!(s.claim(Lane::Routine, at(10), at(70), 9).await.unwrap().len(), 2);
-    s.render(&id("a", "x"), rendering("a")).await.unwrap();
-    s.finish(&id("a", "x"), at(11), AttemptEnd::Delivered(receipt("/1")), Vec::new()).await.unwrap();
+    render(&s, &id("a", "x"), rendering("a")).await.unwrap();
+    finish(&s, &id("a", "x"), at(11), AttemptEnd::Delivered(receipt("/1")), Vec::new()).await.unwrap();
     s.quarantine(quarantined("q"), Bytes::from_static(b"q"), Vec::new()).await.unwrap();
     s.record(vec![event("accepted", Some("a"), 1)]).await.unwrap();
     s.set_checkpoint(&Origin("hub".into()), "c").await.unwrap();

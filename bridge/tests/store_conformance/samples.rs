@@ -1,11 +1,16 @@
 //! Alerts, deliveries and times that the checks use.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use cap_schema::MsgType;
 use capbridge::envelope::{
     AlertKey, ChainKey, ChainName, Envelope, Lane, Quarantined, Reference, Release, StoredAlert, World,
 };
-use capbridge::store::{Arrival, DeliveryId, Event, NewDelivery, Page, Part, Rendering};
+use capbridge::store::{
+    Arrival, AttemptEnd, DeliveryId, Event, Finish, Held, NewDelivery, Page, Part, Rendering, Store,
+    StoreError,
+};
 use capbridge_adapters::class::{Class, Classified};
 use capbridge_adapters::endpoint::Receipt;
 use capbridge_adapters::passage::{Audience, EndpointName, Origin, Provenance, SystemName};
@@ -208,4 +213,31 @@ pub fn event(what: &str, about: Option<&str>, secs: i64) -> Event {
         delivery: None,
         facts: serde_json::Map::new(),
     }
+}
+
+/// What the worker holds that claimed a delivery last.
+pub async fn hold(s: &Arc<dyn Store>, id: &DeliveryId) -> Held {
+    let found = s.delivery(id).await.unwrap();
+    found.map_or_else(|| Held { id: id.clone(), epoch: 0 }, |delivery| delivery.held())
+}
+
+/// Ends a delivery as the worker that claimed it last, after an attempt.
+pub async fn finish(
+    s: &Arc<dyn Store>,
+    id: &DeliveryId,
+    ended_at: Timestamp,
+    end: AttemptEnd,
+    events: Vec<Event>,
+) -> Result<(), StoreError> {
+    s.finish(Finish { held: hold(s, id).await, ended_at, end, was_tried: true, events }).await
+}
+
+/// Keeps what is sent, as the worker that claimed the delivery last.
+pub async fn render(s: &Arc<dyn Store>, id: &DeliveryId, rendering: Rendering) -> Result<(), StoreError> {
+    s.render(&hold(s, id).await, rendering).await
+}
+
+/// Gives a delivery back, as the worker that claimed it last.
+pub async fn give_back(s: &Arc<dyn Store>, id: &DeliveryId, due_at: Timestamp) -> Result<(), StoreError> {
+    s.give_back(&hold(s, id).await, due_at).await
 }

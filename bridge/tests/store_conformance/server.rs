@@ -82,6 +82,39 @@ async fn an_emptied_server_is_used_again() {
 }
 
 #[tokio::test]
+async fn a_server_that_is_changed_or_emptied_while_the_bridge_runs_is_noticed() {
+    let redis = Redis::start().await;
+    let store = redis.open().await;
+    store.accept(arrival(alert("a"))).await.unwrap();
+    store.check().await.unwrap();
+    let told = async || {
+        let error = store.check().await.unwrap_err();
+        assert!(matches!(error, StoreError::Unsafe { .. }), "{error:?}");
+        error.to_string()
+    };
+    for (change, back, advice) in [
+        ("appendonly no", "appendonly yes", "appendonly yes"),
+        ("appendfsync everysec", "appendfsync always", "appendfsync always"),
+        ("maxmemory-policy allkeys-lru", "maxmemory-policy noeviction", "noeviction"),
+    ] {
+        say(&redis, &format!("CONFIG SET {change}"));
+        assert!(told().await.contains(advice), "{change}");
+        say(&redis, &format!("CONFIG SET {back}"));
+        store.check().await.unwrap();
+    }
+    say(&redis, "FLUSHALL");
+    assert!(told().await.contains("emptied"));
+    store.check().await.unwrap();
+    // Another instance made the mark again, and less is there than before.
+    store.accept(arrival(alert("b"))).await.unwrap();
+    store.check().await.unwrap();
+    say(&redis, "SET {capbridge:conformance}:seq 0");
+    assert!(told().await.contains("holds less"));
+    store.check().await.unwrap();
+    redis.open().await;
+}
+
+#[tokio::test]
 async fn a_damaged_record_is_found() {
     let redis = Redis::start().await;
     let store = redis.open().await;
@@ -92,6 +125,15 @@ async fn a_damaged_record_is_found() {
     let last = answer.lines().find(|l| l.contains('-') && !l.starts_with(['*', '$'])).unwrap().to_owned();
     say(&redis, &format!("XDEL {{capbridge:conformance}}:audit {last}"));
     assert_eq!(store.verify_record().await.unwrap(), Err(5));
+    // So is a beginning that was cut off by somebody else.
+    let store = Redis::start().await;
+    let (redis, store) = (&store, store.open().await);
+    store.record((0..5).map(|n| event("step", None, n)).collect()).await.unwrap();
+    store.seal().await.unwrap();
+    assert_eq!(store.trim_record(at(2), at(9), 9).await.unwrap(), 2);
+    assert_eq!(store.verify_record().await.unwrap(), Ok(4));
+    say(redis, "DEL {capbridge:conformance}:audit:anchor");
+    assert_eq!(store.verify_record().await.unwrap(), Err(1));
 }
 
 #[tokio::test]
@@ -112,7 +154,8 @@ async fn the_user_of_the_page_may_do_what_the_store_does_and_no_more() {
     assert_eq!(store.unrouted(at(1), at(60), 9).await.unwrap().len(), 1);
     store.record(vec![event("accepted", Some("a"), 1)]).await.unwrap();
     assert_eq!(store.verify_record().await.unwrap(), Ok(1));
-    store.probe().await.unwrap();
+    store.probe(0).await.unwrap();
+    store.probe(1_000).await.unwrap();
     let other = RedisSettings {
         url: redis.server.url().replace("redis://", "redis://bridge@"),
         password: Some(Secret::new("secret".into())),

@@ -110,6 +110,16 @@ impl Redis {
         bail!("CONFIG SET {name} {value}: {}", String::from_utf8_lossy(&said.stdout))
     }
 
+    /// Empties the running server.
+    ///
+    /// # Errors
+    /// `redis-cli` is not installed, or the server refuses.
+    pub async fn empty(&self) -> Result<()> {
+        let said =
+            Command::new("redis-cli").args(["-p", &self.port.to_string(), "FLUSHALL"]).output().await?;
+        if said.stdout.starts_with(b"OK") { Ok(()) } else { bail!("FLUSHALL was refused") }
+    }
+
     /// Its URL.
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)

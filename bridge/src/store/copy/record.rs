@@ -6,6 +6,7 @@ use capbridge_adapters::feed::Keeping;
 use capbridge_adapters::passage::EndpointName;
 use serde::Serialize;
 
+use crate::audit::Anchor;
 use crate::envelope::{AlertKey, Quarantined, StoredAlert};
 use crate::store::feeds::Extent;
 use crate::store::registrations::Registration;
@@ -48,6 +49,8 @@ kinds! {
     Ours = "own messages",
     /// Documents in quarantine.
     Quarantine = "quarantined documents",
+    /// Where the audit log begins.
+    Anchors = "beginnings of the audit log",
     /// The audit log.
     Events = "audit events",
     /// Where sources go on.
@@ -121,6 +124,8 @@ pub enum Record {
         /// The bytes.
         raw: Bytes,
     },
+    /// Where the audit log begins whose first entries were deleted.
+    Anchor(Anchor),
     /// An entry of the audit log.
     Event(Entry),
     /// A checkpoint.
@@ -158,6 +163,8 @@ pub struct Seen {
     pub twin: Option<String>,
     /// How often it came again.
     pub repeats: i64,
+    /// From when it may be forgotten, ms; none while the alert is in the archive.
+    pub over_ms: Option<i64>,
 }
 
 /// What references call a message.
@@ -169,6 +176,8 @@ pub struct Name {
     pub chain: String,
     /// A message carries it.
     pub accepted: bool,
+    /// From when it may be forgotten, ms.
+    pub over_ms: Option<i64>,
 }
 
 /// A message of ours.
@@ -180,6 +189,8 @@ pub struct Ours {
     pub sender: String,
     /// The alert that it was made from.
     pub alert: String,
+    /// From when it may be forgotten, ms.
+    pub over_ms: Option<i64>,
 }
 
 /// An entry of the audit log.
@@ -227,6 +238,7 @@ impl Record {
             | Record::Name(_)
             | Record::Delivery { .. }
             | Record::Ours(_)
+            | Record::Anchor(_)
             | Record::Event(_)
             | Record::Checkpoint { .. }
             | Record::Registration(_)
@@ -264,6 +276,7 @@ impl Record {
                 part(&text(&(seq, entry)));
                 part(raw);
             }
+            Record::Anchor(anchor) => part(&text(anchor)),
             Record::Event(entry) => part(&text(entry)),
             Record::Checkpoint { origin, value } => part(&text(&(origin, value))),
             Record::Registration(r) => part(&text(&(&r.kind, &r.name, r.revision, &r.body))),

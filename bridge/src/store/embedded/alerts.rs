@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::record::{self, count};
-use super::{Fault, chains};
+use super::{Fault, chains, retention};
 use crate::envelope::{AlertKey, Envelope, StoredAlert};
 use crate::store::{Arrival, Page, Stored};
 
@@ -81,7 +81,12 @@ fn known(tx: &Transaction<'_>, envelope: &Envelope) -> Result<Option<Stored>, Fa
 /// Counts a repeat on the first, and notes a source that had not brought it: the alert is routed again for it.
 fn again(tx: &Transaction<'_>, key: &AlertKey, envelope: &Envelope) -> Result<Stored, Fault> {
     tx.prepare_cached("UPDATE seen SET repeats = repeats + 1 WHERE key = ?")?.execute([&key.0])?;
-    let Some(mut first) = alert(tx, key)? else { return Ok(Stored::Repeat) };
+    let Some(mut first) = alert(tx, key)? else {
+        // It comes again after it was swept: known as long as that goes on.
+        tx.prepare_cached("UPDATE seen SET over_at = max(over_at, ?2) WHERE key = ?1")?
+            .execute(params![key.0, envelope.over_at().as_millisecond()])?;
+        return Ok(Stored::Repeat);
+    };
     let provenance = &mut first.envelope.provenance;
     let from = &envelope.provenance;
     if provenance.origins().any(|o| *o == from.origin) {
@@ -217,22 +222,26 @@ pub(super) fn any_swept(c: &Connection, before: Timestamp) -> Result<bool, Fault
 }
 
 pub(super) fn sweep(tx: &Transaction<'_>, before: Timestamp, limit: u32) -> Result<u64, Fault> {
-    let keys: Vec<String> = tx
-        .prepare_cached(&format!("SELECT a.key {OVER} ORDER BY max(a.accepted_at, coalesce(a.expires_at, a.accepted_at)), a.key LIMIT ?2"))?
-        .query_map(params![before.as_millisecond(), limit], |row| row.get(0))?
+    let over = "max(a.accepted_at, coalesce(a.expires_at, a.accepted_at))";
+    let found: Vec<(String, i64)> = tx
+        .prepare_cached(&format!("SELECT a.envelope, {over} {OVER} ORDER BY {over}, a.key LIMIT ?2"))?
+        .query_map(params![before.as_millisecond(), limit], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<Result<_, _>>()?;
     let mut swept = 0;
-    for key in keys {
+    for (envelope, over_at) in found {
+        let envelope: Envelope = serde_json::from_str(&envelope)?;
+        let key = &envelope.key.0;
+        retention::outlive(tx, &envelope, over_at)?;
         let dead: i64 = tx
             .prepare_cached("SELECT count(*) FROM deliveries WHERE alert = ? AND state = 'dead'")?
-            .query_row([&key], |row| row.get(0))?;
+            .query_row([key], |row| row.get(0))?;
         count(tx, "dead", -dead)?;
         tx.prepare_cached(
             "DELETE FROM renderings WHERE delivery IN (SELECT id FROM deliveries WHERE alert = ?)",
         )?
-        .execute([&key])?;
-        tx.prepare_cached("DELETE FROM deliveries WHERE alert = ?")?.execute([&key])?;
-        tx.prepare_cached("DELETE FROM alerts WHERE key = ?")?.execute([&key])?;
+        .execute([key])?;
+        tx.prepare_cached("DELETE FROM deliveries WHERE alert = ?")?.execute([key])?;
+        tx.prepare_cached("DELETE FROM alerts WHERE key = ?")?.execute([key])?;
         swept += 1;
     }
     Ok(swept)

@@ -24,11 +24,14 @@ pub(super) fn join(tx: &Transaction<'_>, envelope: &Envelope) -> Result<ChainKey
         merge(tx, other, &chain)?;
     }
     for name in &envelope.follows {
-        tx.prepare_cached("INSERT OR IGNORE INTO names (name, chain, accepted) VALUES (?, ?, 0)")?
-            .execute([&name.0, &chain])?;
+        tx.prepare_cached(
+            "INSERT OR IGNORE INTO names (name, chain, accepted, over_at) VALUES (?, ?, 0, ?)",
+        )?
+        .execute(params![name.0, chain, envelope.over_at().as_millisecond()])?;
     }
     tx.prepare_cached(
-        "INSERT INTO names (name, chain, accepted) VALUES (?, ?, 1) ON CONFLICT (name) DO UPDATE SET accepted = 1",
+        "INSERT INTO names (name, chain, accepted) VALUES (?, ?, 1) ON CONFLICT (name) DO UPDATE
+         SET accepted = 1, over_at = NULL",
     )?
     .execute([&envelope.name.0, &chain])?;
     release(tx, envelope, &chain)?;

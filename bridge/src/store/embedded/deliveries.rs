@@ -12,7 +12,7 @@ use super::Fault;
 use super::record::{self, count};
 use crate::envelope::{AlertKey, ChainKey, Envelope, Lane, Reference};
 use crate::store::{
-    AttemptEnd, Claim, Delivery, DeliveryId, Event, Issued, NewDelivery, Page, Rendering, State,
+    AttemptEnd, Claim, Delivery, DeliveryId, Event, Finish, Held, Issued, NewDelivery, Page, Rendering, State,
 };
 
 pub(super) fn lane_name(lane: Lane) -> &'static str {
@@ -35,6 +35,20 @@ fn state_name(state: State) -> &'static str {
 
 fn read(c: &Connection, id: &DeliveryId) -> Result<Delivery, Fault> {
     delivery(c, id)?.ok_or_else(|| Fault::Missing { what: "delivery", id: id.0.clone() })
+}
+
+/// A delivery that a worker claimed, unless another did since.
+fn hold(c: &Connection, held: &Held) -> Result<Delivery, Fault> {
+    let delivery = read(c, &held.id)?;
+    if delivery.epoch == held.epoch { Ok(delivery) } else { Err(Fault::TakenOver { id: held.id.0.clone() }) }
+}
+
+/// The claim led to no attempt.
+fn uncount(delivery: &mut Delivery) {
+    delivery.attempts = delivery.attempts.saturating_sub(1);
+    if delivery.attempts == 0 {
+        delivery.attempted_at = None;
+    }
 }
 
 pub(super) fn delivery(c: &Connection, id: &DeliveryId) -> Result<Option<Delivery>, Fault> {
@@ -110,6 +124,7 @@ fn insert(
         rule: new.rule,
         state: State::Queued,
         attempts: 0,
+        epoch: 0,
         queued_at,
         due_at: new.due_at,
         give_up_at: new.give_up_at,
@@ -181,6 +196,7 @@ pub(super) fn claim(
         let mut delivery: Delivery = serde_json::from_str(&text)?;
         delivery.state = State::Attempting;
         delivery.attempts = delivery.attempts.saturating_add(1);
+        delivery.epoch = delivery.epoch.saturating_add(1);
         delivery.attempted_at = Some(now);
         write(tx, &delivery, Some(lease_until))?;
         let rendering = rendering(tx, &delivery.id)?;
@@ -189,11 +205,16 @@ pub(super) fn claim(
     Ok(claims)
 }
 
-pub(super) fn extend(tx: &Transaction<'_>, ids: &[DeliveryId], lease_until: Timestamp) -> Result<(), Fault> {
-    let mut update =
-        tx.prepare_cached("UPDATE deliveries SET lease_until = ?2 WHERE id = ?1 AND state = 'attempting'")?;
-    for id in ids {
-        update.execute(params![id.0, lease_until.as_millisecond()])?;
+pub(super) fn extend(tx: &Transaction<'_>, all: &[Held], lease_until: Timestamp) -> Result<(), Fault> {
+    let mut update = tx.prepare_cached(
+        "UPDATE deliveries SET lease_until = ?2 WHERE id = ?1 AND state = 'attempting' AND delivery ->> '$.epoch' = ?3",
+    )?;
+    for held in all {
+        update.execute(params![
+            held.id.0,
+            lease_until.as_millisecond(),
+            i64::try_from(held.epoch).unwrap_or(i64::MAX)
+        ])?;
     }
     Ok(())
 }
@@ -256,11 +277,11 @@ pub(super) fn rendering(c: &Connection, id: &DeliveryId) -> Result<Option<Render
     Ok(Some(rendering))
 }
 
-pub(super) fn render(tx: &Transaction<'_>, id: &DeliveryId, rendering: &Rendering) -> Result<(), Fault> {
-    let delivery = read(tx, id)?;
+pub(super) fn render(tx: &Transaction<'_>, held: &Held, rendering: &Rendering) -> Result<(), Fault> {
+    let delivery = hold(tx, held)?;
     let record = Rendering { body: Bytes::new(), ..rendering.clone() };
     tx.prepare_cached("INSERT OR REPLACE INTO renderings (delivery, rendering, body) VALUES (?,?,?)")?
-        .execute(params![id.0, serde_json::to_string(&record)?, rendering.body.as_ref()])?;
+        .execute(params![held.id.0, serde_json::to_string(&record)?, rendering.body.as_ref()])?;
     if rendering.translated {
         let mut known =
             tx.prepare_cached("INSERT OR REPLACE INTO ours (identifier, sender, alert) VALUES (?,?,?)")?;
@@ -271,18 +292,16 @@ pub(super) fn render(tx: &Transaction<'_>, id: &DeliveryId, rendering: &Renderin
     Ok(())
 }
 
-pub(super) fn finish(
-    tx: &Transaction<'_>,
-    id: &DeliveryId,
-    ended_at: Timestamp,
-    end: AttemptEnd,
-    events: &[Event],
-) -> Result<(), Fault> {
-    let mut delivery = read(tx, id)?;
+pub(super) fn finish(tx: &Transaction<'_>, finish: Finish) -> Result<(), Fault> {
+    let Finish { held, ended_at, end, was_tried, events } = finish;
+    let mut delivery = hold(tx, &held)?;
     if delivery.state.is_final() {
         return Ok(());
     }
-    record::append(tx, events)?;
+    record::append(tx, &events)?;
+    if !was_tried {
+        uncount(&mut delivery);
+    }
     match end {
         AttemptEnd::Delivered(receipt) => {
             delivery.state = State::Delivered;
@@ -347,12 +366,12 @@ fn promote(
     Ok(())
 }
 
-pub(super) fn give_back(tx: &Transaction<'_>, id: &DeliveryId, due_at: Timestamp) -> Result<(), Fault> {
-    let mut delivery = read(tx, id)?;
+pub(super) fn give_back(tx: &Transaction<'_>, held: &Held, due_at: Timestamp) -> Result<(), Fault> {
+    let mut delivery = hold(tx, held)?;
     if delivery.state != State::Attempting {
         return Ok(());
     }
-    delivery.attempts = delivery.attempts.saturating_sub(1);
+    uncount(&mut delivery);
     delivery.due_at = due_at;
     delivery.state = if delivery.attempts == 0 { State::Queued } else { State::Waiting };
     write(tx, &delivery, None)?;

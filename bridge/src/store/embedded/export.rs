@@ -11,7 +11,7 @@ use capbridge_adapters::passage::EndpointName;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{EmbeddedStore, Fault, deliveries, engine, registrations};
-use crate::audit;
+use crate::audit::{self, Anchor};
 use crate::envelope::{AlertKey, Envelope, StoredAlert};
 use crate::store::copy::{Entry, Kind, Name, Ours, Record, Seen};
 use crate::store::feeds::Extent;
@@ -96,6 +96,7 @@ fn table(kind: Kind) -> &'static str {
         Kind::Renderings => "renderings",
         Kind::Ours => "ours",
         Kind::Quarantine => "quarantine",
+        Kind::Anchors => "anchor",
         Kind::Events => "events",
         Kind::Checkpoints => "checkpoints",
         Kind::Registrations => "registrations",
@@ -151,18 +152,22 @@ fn read(c: &Connection, kind: Kind, after: &str, limit: u32) -> Result<Vec<Place
         ),
         Kind::Seen => named(
             c,
-            "SELECT key, digest, content_digest, twin, repeats FROM seen WHERE key > ? ORDER BY key LIMIT ?",
+            "SELECT key, digest, content_digest, twin, repeats, over_at FROM seen WHERE key > ? ORDER BY key LIMIT ?",
             (after, limit),
             |row| {
                 let (key, digest, content) = (AlertKey(row.get(0)?), row.get(1)?, row.get(2)?);
-                Ok(Record::Seen(Seen { key, digest, content, twin: row.get(3)?, repeats: row.get(4)? }))
+                let (twin, repeats, over_ms) = (row.get(3)?, row.get(4)?, row.get(5)?);
+                Ok(Record::Seen(Seen { key, digest, content, twin, repeats, over_ms }))
             },
         ),
         Kind::Names => named(
             c,
-            "SELECT name, chain, accepted FROM names WHERE name > ? ORDER BY name LIMIT ?",
+            "SELECT name, chain, accepted, over_at FROM names WHERE name > ? ORDER BY name LIMIT ?",
             (after, limit),
-            |row| Ok(Record::Name(Name { name: row.get(0)?, chain: row.get(1)?, accepted: row.get(2)? })),
+            |row| {
+                let (name, chain) = (row.get(0)?, row.get(1)?);
+                Ok(Record::Name(Name { name, chain, accepted: row.get(2)?, over_ms: row.get(3)? }))
+            },
         ),
         Kind::Renderings => named(
             c,
@@ -182,6 +187,12 @@ fn read(c: &Connection, kind: Kind, after: &str, limit: u32) -> Result<Vec<Place
             (after, limit),
             |row| Ok(Record::Checkpoint { origin: row.get(0)?, value: row.get(1)? }),
         ),
+        Kind::Anchors => {
+            numbered(c, "SELECT entries, hash FROM anchor WHERE entries > ? LIMIT ?", (after, limit), |row| {
+                let entries = unsigned(row.get(0)?);
+                Ok(Record::Anchor(Anchor { entries, hash: row.get(1)? }))
+            })
+        }
         Kind::Registrations => documents(c, after, limit),
         Kind::Feeds | Kind::FeedEntries => read_feeds(c, kind, after, limit),
         Kind::Ours => ours(c, after, limit),
@@ -290,13 +301,14 @@ fn ours(c: &Connection, after: &str, limit: u32) -> Result<Vec<Placed>, Fault> {
     let (identifier, sender): (String, String) =
         if after.is_empty() { Default::default() } else { serde_json::from_str(after)? };
     let mut statement = c.prepare_cached(
-        "SELECT identifier, sender, alert FROM ours WHERE (identifier, sender) > (?, ?)
+        "SELECT identifier, sender, alert, over_at FROM ours WHERE (identifier, sender) > (?, ?)
          ORDER BY identifier, sender LIMIT ?",
     )?;
     let mut rows = statement.query(params![identifier, sender, limit])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        let ours = Ours { identifier: row.get(0)?, sender: row.get(1)?, alert: row.get(2)? };
+        let (identifier, sender) = (row.get(0)?, row.get(1)?);
+        let ours = Ours { identifier, sender, alert: row.get(2)?, over_ms: row.get(3)? };
         found.push((serde_json::to_string(&(&ours.identifier, &ours.sender))?, Record::Ours(ours)));
     }
     Ok(found)
@@ -316,20 +328,22 @@ mod tests {
             "seq -key -chain envelope raw derived -sent_at -accepted_at -expires_at waits routed_at hold_until \
              -lease_until",
         ),
-        ("seen", "key -sender -identifier digest content_digest twin repeats"),
-        ("names", "name chain accepted"),
+        ("seen", "key -sender -identifier digest content_digest twin repeats over_at"),
+        ("names", "name chain accepted over_at"),
         (
             "deliveries",
             "seq -id -alert -endpoint -chain -lane -state -final head -due_at -lease_until delivery",
         ),
         ("renderings", "delivery rendering body"),
-        ("ours", "identifier sender alert"),
+        ("ours", "identifier sender alert over_at"),
         ("quarantine", "seq -id entry raw"),
+        ("anchor", "entries hash"),
         ("events", "seq alert event hash"),
         ("checkpoints", "origin value"),
         ("registrations", "kind name revision body"),
         ("feeds", "feed last swept"),
         ("feed_entries", "seq feed place -id -reference stands -expires_at -over_at entry body"),
+        ("probe", "-body"),
         ("leases", "-name -holder -until"),
         ("counters", "-name -n"),
     ];

@@ -5,7 +5,7 @@ use capbridge_adapters::passage::Origin;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-use super::{Fault, alerts, deliveries};
+use super::{Fault, alerts, deliveries, retention};
 use crate::audit;
 use crate::envelope::{AlertKey, Envelope, Quarantined, Reference, Release};
 use crate::store::{Depth, Event, Journey, JourneyDelivery, Page};
@@ -44,8 +44,17 @@ pub(super) fn depth(c: &Connection) -> Result<Depth, Fault> {
     Ok(depth)
 }
 
-pub(super) fn probe(tx: &Transaction<'_>) -> Result<(), Fault> {
+pub(super) fn probe(tx: &Transaction<'_>, bytes: usize) -> Result<(), Fault> {
+    if bytes > 0 {
+        let bytes = i32::try_from(bytes).unwrap_or(i32::MAX);
+        tx.prepare_cached("INSERT INTO probe (body) VALUES (zeroblob(?))")?.execute([bytes])?;
+    }
     count(tx, "probe", 1)
+}
+
+pub(super) fn clear_probe(tx: &Transaction<'_>) -> Result<(), Fault> {
+    tx.prepare_cached("DELETE FROM probe")?.execute([])?;
+    Ok(())
 }
 
 pub(super) fn append(tx: &Transaction<'_>, events: &[Event]) -> Result<(), Fault> {
@@ -61,6 +70,7 @@ pub(super) fn append_about(
     if events.is_empty() {
         return Ok(());
     }
+    // The newest entry is never deleted.
     let mut previous: String = tx
         .prepare_cached("SELECT hash FROM events ORDER BY seq DESC LIMIT 1")?
         .query_row([], |row| row.get(0))
@@ -81,17 +91,14 @@ pub(super) fn append_about(
 pub(super) fn verify(c: &Connection) -> Result<Result<u64, u64>, Fault> {
     let mut statement = c.prepare("SELECT event, hash FROM events ORDER BY seq")?;
     let mut rows = statement.query([])?;
-    let mut previous = audit::GENESIS.to_owned();
-    let mut number = 0;
+    let mut chain = audit::Chain::behind(retention::anchor(c)?);
     while let Some(row) = rows.next()? {
         let (text, hash): (String, String) = (row.get(0)?, row.get(1)?);
-        number += 1;
-        if audit::link(&previous, &text) != hash {
+        if let Err(number) = chain.next(&text, &hash) {
             return Ok(Err(number));
         }
-        previous = hash;
     }
-    Ok(Ok(number))
+    Ok(chain.end())
 }
 
 pub(super) fn journey(c: &Connection, key: &AlertKey) -> Result<Option<Journey>, Fault> {
@@ -133,6 +140,7 @@ pub(super) fn quarantine(tx: &Transaction<'_>, entry: &Quarantined, raw: &Bytes)
         serde_json::to_string(entry)?,
         raw.as_ref()
     ])?;
+    count(tx, "documents", 1)?;
     count(tx, "quarantined", 1)
 }
 

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::Fault;
 
 /// The version that this program writes.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 const TABLES: &str = "
 CREATE TABLE alerts (
@@ -31,7 +31,7 @@ CREATE TABLE alerts (
 );
 CREATE INDEX alerts_chain ON alerts (chain, sent_at, seq);
 CREATE INDEX alerts_age ON alerts (accepted_at);
--- Outlives the alert: a repeat is a repeat for ever.
+-- Outlives the alert: a repeat is one long after it. `over_at` is set when the alert is swept.
 CREATE TABLE seen (
   key TEXT PRIMARY KEY,
   sender TEXT NOT NULL,
@@ -39,17 +39,21 @@ CREATE TABLE seen (
   digest TEXT NOT NULL,
   content_digest TEXT NOT NULL,
   twin TEXT,
-  repeats INTEGER NOT NULL DEFAULT 0
+  repeats INTEGER NOT NULL DEFAULT 0,
+  over_at INTEGER
 ) WITHOUT ROWID;
+CREATE INDEX seen_over ON seen (over_at) WHERE over_at IS NOT NULL;
 CREATE INDEX seen_reference ON seen (identifier, sender);
 CREATE INDEX seen_twin ON seen (twin) WHERE twin IS NOT NULL;
 -- Who is in which chain: messages by the name that references give them, and names that nobody carries yet.
 CREATE TABLE names (
   name TEXT PRIMARY KEY,
   chain TEXT NOT NULL,
-  accepted INTEGER NOT NULL
+  accepted INTEGER NOT NULL,
+  over_at INTEGER
 ) WITHOUT ROWID;
 CREATE INDEX names_chain ON names (chain);
+CREATE INDEX names_over ON names (over_at) WHERE over_at IS NOT NULL;
 CREATE TABLE deliveries (
   seq INTEGER PRIMARY KEY AUTOINCREMENT,
   id TEXT NOT NULL UNIQUE,
@@ -77,13 +81,15 @@ CREATE TABLE renderings (
   rendering TEXT NOT NULL,
   body BLOB NOT NULL
 );
--- Outlives the delivery: our own output is known for ever.
+-- Outlives the delivery: our own output is known long after it.
 CREATE TABLE ours (
   identifier TEXT NOT NULL,
   sender TEXT NOT NULL,
   alert TEXT NOT NULL,
+  over_at INTEGER,
   PRIMARY KEY (identifier, sender)
 ) WITHOUT ROWID;
+CREATE INDEX ours_over ON ours (over_at) WHERE over_at IS NOT NULL;
 CREATE TABLE quarantine (
   seq INTEGER PRIMARY KEY AUTOINCREMENT,
   id TEXT NOT NULL UNIQUE,
@@ -96,11 +102,16 @@ CREATE TABLE events (
   event TEXT NOT NULL,
   hash TEXT NOT NULL
 );
+-- Where the log begins whose first entries were deleted: how many, and the hash of the last. At most one row.
+CREATE TABLE anchor (entries INTEGER NOT NULL, hash TEXT NOT NULL);
 CREATE INDEX events_alert ON events (alert, seq) WHERE alert IS NOT NULL;
 CREATE TABLE checkpoints (origin TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE leases (name TEXT PRIMARY KEY, holder TEXT NOT NULL, until INTEGER NOT NULL) WITHOUT ROWID;
+-- What is written to see whether as much as a refused document goes in; empty but for that moment.
+CREATE TABLE probe (body BLOB NOT NULL);
 CREATE TABLE counters (name TEXT PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID;
-INSERT INTO counters VALUES ('unrouted', 0), ('urgent', 0), ('routine', 0), ('dead', 0), ('quarantined', 0), ('probe', 0);
+INSERT INTO counters VALUES ('unrouted', 0), ('urgent', 0), ('routine', 0), ('dead', 0), ('quarantined', 0), ('documents', 0),
+  ('probe', 0);
 ";
 
 /// What is to be routed: urgent alerts first (`urgent` comes after `routine` in the order of letters), each lane in the

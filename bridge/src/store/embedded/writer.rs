@@ -208,9 +208,9 @@ mod tests {
             assert!(told < 100, "it was never full");
         };
         assert!(full.contains("full") && !full.contains("savepoint"), "{full}");
-        let shut = chain(&store.probe().await.unwrap_err());
+        let shut = chain(&store.probe(0).await.unwrap_err());
         assert!(shut.contains("opened again within") && shut.contains("full"), "{shut}");
-        let open = async || store.probe().await.ok();
+        let open = async || store.probe(0).await.ok();
         eventually("it is open again", Duration::from_secs(10), open).await.unwrap();
         let kept = |c: &rusqlite::Connection| {
             Ok(c.query_row("SELECT count(*) FROM checkpoints", [], |row| row.get::<_, i64>(0))?)
@@ -236,11 +236,11 @@ mod tests {
         assert!(told.contains("no longer there"), "{told}");
         // Another file in its place is not taken for it.
         std::fs::copy(away.join(files[0]), folder.path().join(files[0])).unwrap();
-        let told = chain(&store.probe().await.unwrap_err());
+        let told = chain(&store.probe(0).await.unwrap_err());
         assert!(told.contains("no longer there"), "{told}");
         std::fs::remove_file(folder.path().join(files[0])).unwrap();
         moved(&away, folder.path());
-        eventually("it takes writes again", Duration::from_secs(10), async || store.probe().await.ok())
+        eventually("it takes writes again", Duration::from_secs(10), async || store.probe(0).await.ok())
             .await
             .unwrap();
         fill(&store, "after".to_owned()).await.unwrap();

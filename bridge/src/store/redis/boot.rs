@@ -13,7 +13,7 @@ use super::link::{Effect, Link};
 use super::scripts::Scripts;
 
 /// The version of the stored values that this program writes.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// The oldest server whose `XAUTOCLAIM` and scripts behave as the engine needs.
 const OLDEST: u32 = 7;
 
@@ -29,14 +29,32 @@ pub(super) struct Facts {
 
 /// Refuses a server that loses data: at the start, and each primary that takes over later.
 pub(super) async fn check(connection: ConnectionManager, allow_everysec: bool) -> Result<(), Fault> {
-    let facts = facts(connection).await?;
-    if let Some(fault) = fault(&facts, allow_everysec) {
-        return Err(Fault::Unsafe(fault));
-    }
+    let facts = examine(connection, allow_everysec).await?;
     if allow_everysec && facts.config.get("appendfsync").is_some_and(|v| v == "everysec") {
         tracing::warn!("Redis runs with appendfsync everysec: up to a second of accepted alerts can be lost");
     }
     Ok(())
+}
+
+/// The same without a word.
+pub(super) async fn examine(connection: ConnectionManager, allow_everysec: bool) -> Result<Facts, Fault> {
+    let facts = facts(connection).await?;
+    fault(&facts, allow_everysec).map_or(Ok(facts), |fault| Err(Fault::Unsafe(fault)))
+}
+
+/// What is said of a server that holds less than it did.
+pub(super) const LESS: &str = "it holds less than it did: it was emptied, restored from an older copy, or a replica that was \
+    behind took over; alerts that were accepted may be gone, and sources hand over again only what they still have";
+
+/// How far the order of alerts is; `None` where the mark of the bridge is gone, which is then made again.
+pub(super) async fn held(link: &Link, keys: &Keys) -> Result<Option<u64>, Fault> {
+    let mut mark = redis::cmd("HSETNX");
+    mark.arg(keys.one(suffix::META)).arg("v").arg(VERSION);
+    let is_new: u8 = link.send(&mark, Effect::Repeatable).await?;
+    let mut order = redis::cmd("GET");
+    order.arg(keys.one(suffix::SEQ));
+    let seq: Option<u64> = link.send(&order, Effect::Read).await?;
+    Ok((is_new == 0).then_some(seq.unwrap_or(0)))
 }
 
 /// Prepares what the engine needs.

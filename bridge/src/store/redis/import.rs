@@ -125,6 +125,7 @@ impl RedisStore {
             Kind::Alerts => ask("ZCARD", suffix::ALERTS),
             Kind::Deliveries => ask("ZCARD", suffix::DELIVERIES),
             Kind::Quarantine => ask("ZCARD", suffix::QUARANTINED),
+            Kind::Anchors => ask("EXISTS", suffix::AUDIT_ANCHOR),
             Kind::Events => ask("XLEN", suffix::AUDIT),
             Kind::Checkpoints => ask("HLEN", suffix::CHECKPOINTS),
             Kind::Registrations => ask("HLEN", suffix::REGISTERED),
@@ -176,6 +177,9 @@ impl RedisStore {
     /// All keys of a record.
     fn add(&self, pipe: &mut Pipeline, record: &Record) -> Result<(), Fault> {
         let keys = &self.keys;
+        for (what, over_ms) in outliving(record) {
+            pipe.zadd(keys.one(suffix::FORGET), what, over_ms).ignore();
+        }
         match record {
             Record::Alert { .. } => self.add_alert(pipe, record)?,
             Record::Seen(seen) => {
@@ -222,6 +226,10 @@ impl RedisStore {
                     }
                 }
             }
+            Record::Anchor(anchor) => {
+                let key = keys.one(suffix::AUDIT_ANCHOR);
+                pipe.hset(&key, "n", anchor.entries).hset(&key, "hash", &anchor.hash).ignore();
+            }
             Record::Event(entry) => self.add_event(pipe, entry),
             Record::Registration(document) => {
                 let name = registered(document);
@@ -258,7 +266,10 @@ impl RedisStore {
         pipe.hset(&key, "lane", lane_name(envelope.lane)).hset(&key, "seq", *seq).hset(&key, "open", *open);
         pipe.hset(&key, "over_ms", over).hset(&key, "sent_ms", sent).hset(&key, "hold_ms", *hold_ms);
         pipe.hset(&key, "lease_ms", 0).hset(&key, "waits", u8::from(*waits));
-        pipe.hset(&key, "follows", follows.join(" "));
+        pipe.hset(&key, "follows", follows.join(" ")).hset(&key, "name", &envelope.name.0);
+        if let Some(twin) = &envelope.twin {
+            pipe.hset(&key, "twin", &twin.0);
+        }
         let also_from = also.iter().map(|sighting| &sighting.origin);
         for origin in std::iter::once(&envelope.provenance.origin).chain(also_from) {
             pipe.hset(&key, format!("from {origin}"), 1);
@@ -301,6 +312,7 @@ impl RedisStore {
         pipe.hset(&key, "chain", &delivery.chain.0).hset(&key, "lane", lane_name(delivery.lane));
         pipe.hset(&key, "rule", &delivery.rule).hset(&key, "seq", seq);
         pipe.hset(&key, "state", state_name(delivery.state)).hset(&key, "attempts", delivery.attempts);
+        pipe.hset(&key, "epoch", delivery.epoch);
         pipe.hset(&key, "queued_at", delivery.queued_at.to_string());
         pipe.hset(&key, "due_at", delivery.due_at.to_string());
         pipe.hset(&key, "due_ms", delivery.due_at.as_millisecond());
@@ -385,6 +397,29 @@ impl RedisStore {
             pipe.rpush(keys.of(suffix::EVENTS, alert), &entry.text);
         }
     }
+}
+
+/// What is to be forgotten of a record, and from when.
+fn outliving(record: &Record) -> Vec<(String, i64)> {
+    let (what, over_ms) = match record {
+        Record::Seen(seen) => {
+            let twin = seen.twin.iter().map(|twin| format!("t:{twin}"));
+            (std::iter::once(format!("s:{}", seen.key.0)).chain(twin).collect(), seen.over_ms)
+        }
+        Record::Name(name) => (vec![format!("n:{}", name.name)], name.over_ms),
+        Record::Ours(ours) => (vec![format!("o:{}\n{}", ours.identifier, ours.sender)], ours.over_ms),
+        Record::Alert { .. }
+        | Record::Delivery { .. }
+        | Record::Rendering(..)
+        | Record::Quarantined { .. }
+        | Record::Anchor(_)
+        | Record::Event(_)
+        | Record::Checkpoint { .. }
+        | Record::Registration(_)
+        | Record::Feed(..)
+        | Record::FeedEntry { .. } => (Vec::new(), None),
+    };
+    over_ms.map(|over_ms| what.into_iter().map(|what| (what, over_ms)).collect()).unwrap_or_default()
 }
 
 /// The field of a registration document.

@@ -4,6 +4,7 @@
 //! so the chain is computed here, a moment later, over the order that the stream has. Several instances may do it: the
 //! chain grows only where its end has not moved meanwhile.
 
+use jiff::Timestamp;
 use redis::Value;
 
 use super::Fault;
@@ -11,7 +12,8 @@ use super::keys::{Keys, suffix};
 use super::link::{Effect, Link};
 use super::records::Parts;
 use super::scripts::Scripts;
-use crate::audit;
+use crate::audit::{self, Anchor};
+use crate::store::Event;
 
 /// Entries read at once.
 const PAGE: u64 = 1_000;
@@ -71,31 +73,91 @@ pub(super) async fn seal(link: &Link, keys: &Keys, scripts: &Scripts) -> Result<
     }
 }
 
-/// Recomputes the chain up to where it ended at the beginning of the call.
+async fn anchor(link: &Link, keys: &Keys) -> Result<Anchor, Fault> {
+    let mut ask = redis::cmd("HMGET");
+    ask.arg(keys.one(suffix::AUDIT_ANCHOR)).arg(&["n", "hash"]);
+    let (entries, hash): (Option<u64>, Option<String>) = link.send(&ask, Effect::Read).await?;
+    let Anchor { entries: none, hash: genesis } = Anchor::default();
+    Ok(Anchor { entries: entries.unwrap_or(none), hash: hash.unwrap_or(genesis) })
+}
+
+/// Hashes of entries that are chained; the first that is kept has the place 0.
+async fn hashes(link: &Link, keys: &Keys, from: u64, count: u64) -> Result<Vec<String>, Fault> {
+    let mut range = redis::cmd("LRANGE");
+    range.arg(keys.one(suffix::AUDIT_HASHES)).arg(from).arg(from + count.max(1) - 1);
+    link.send(&range, Effect::Read).await
+}
+
+/// Recomputes the chain up to where it ended at the beginning of the call. A deletion of the beginning meanwhile makes it
+/// begin again.
 pub(super) async fn verify(link: &Link, keys: &Keys) -> Result<Result<u64, u64>, Fault> {
+    loop {
+        let begins = anchor(link, keys).await?;
+        let outcome = verify_behind(link, keys, begins.clone()).await?;
+        if outcome.is_ok() || anchor(link, keys).await? == begins {
+            return Ok(outcome);
+        }
+    }
+}
+
+async fn verify_behind(link: &Link, keys: &Keys, begins: Anchor) -> Result<Result<u64, u64>, Fault> {
     let end = head(link, keys).await?;
-    let (mut previous, mut number, mut after) = (audit::GENESIS.to_owned(), 0_u64, "0-0".to_owned());
-    while number < end.count {
+    let first = begins.entries;
+    let (mut chain, mut after) = (audit::Chain::behind(begins), "0-0".to_owned());
+    while chain.number() < end.count {
         let found = entries(link, keys, &after).await?;
         if found.is_empty() {
-            return Ok(Err(number + 1));
+            return Ok(Err(chain.number() + 1));
         }
-        let mut range = redis::cmd("LRANGE");
-        range.arg(keys.one(suffix::AUDIT_HASHES)).arg(number).arg(number + PAGE - 1);
-        let hashes: Vec<String> = link.send(&range, Effect::Read).await?;
-        let mut hashes = hashes.into_iter();
+        let mut hashes = hashes(link, keys, chain.number() - first, PAGE).await?.into_iter();
         for (id, text) in found {
-            if number == end.count {
+            if chain.number() == end.count {
                 break;
             }
-            number += 1;
-            let hash = audit::link(&previous, text.as_deref().unwrap_or(""));
-            if text.is_none() || hashes.next().as_ref() != Some(&hash) {
+            let (Some(text), Some(hash)) = (text, hashes.next()) else {
+                return Ok(Err(chain.number() + 1));
+            };
+            if let Err(number) = chain.next(&text, &hash) {
                 return Ok(Err(number));
             }
-            previous = hash;
             after = id;
         }
     }
-    Ok(if previous == end.hash { Ok(number) } else { Err(number.max(1)) })
+    if end.count > 0 && chain.hash() != end.hash {
+        return Ok(Err(chain.number().max(1)));
+    }
+    Ok(chain.end())
+}
+
+/// Deletes the entries at the beginning that are from before a time, of those that are chained. Another instance that did
+/// it at the same time leaves nothing to do.
+pub(super) async fn trim(
+    link: &Link,
+    keys: &Keys,
+    scripts: &Scripts,
+    (before, now): (Timestamp, Timestamp),
+    (limit, call_name): (u32, String),
+) -> Result<u64, Fault> {
+    let begins = anchor(link, keys).await?;
+    // The newest that is chained stays.
+    let most = head(link, keys).await?.count.saturating_sub(begins.entries).saturating_sub(1);
+    let most = most.min(u64::from(limit)).min(PAGE - 1);
+    let (mut count, mut stays) = (0, None);
+    for (id, text) in entries(link, keys, "0-0").await? {
+        let event: Event = serde_json::from_str(text.as_deref().unwrap_or(""))?;
+        if count == most || event.at >= before {
+            stays = Some(id);
+            break;
+        }
+        count += 1;
+    }
+    let Some(first) = stays.filter(|_| count > 0) else { return Ok(0) };
+    let last = hashes(link, keys, count - 1, 1).await?;
+    let hash = last.into_iter().next().ok_or(Fault::Shape("a hash"))?;
+    let ends = Anchor { entries: begins.entries + count, hash };
+    let mut call = scripts.trim.call();
+    call.arg(begins.entries).arg(count).arg(&ends.hash).arg(first).arg(call_name);
+    super::add_events(&mut call, &[audit::trimmed(now, &ends)]);
+    let outcome: String = link.run(&scripts.trim, &call, Effect::Repeatable).await?;
+    Ok(if outcome == "ok" { count } else { 0 })
 }

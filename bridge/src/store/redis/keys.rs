@@ -47,11 +47,11 @@ families! {
     /// sorted set: the alerts of a chain that are to be routed, in the order of `sent`. Writer: accept, route. Reader:
     /// accept, unrouted. Until routed. As the routing backlog.
     UNROUTED = "unrouted:";
-    /// hash: an alert: `envelope`, `raw`, `derived`, `chain`, `also` (sources that brought it later, JSON lines), `from `
-    /// and the name of each source, `identifier`, `lane`, `seq`, `sent_ms`, `follows` (names), `entry` (in the inbox),
-    /// `waits` (1: to be routed), `hold_ms`, `lease_ms`, `routed`, `open` (unfinished deliveries), `over_ms` (the later
-    /// of acceptance and expiry). Writer: accept, unrouted, route, finish, replay. Reader: all. Until swept. 1 for each
-    /// alert in the archive.
+    /// hash: an alert: `envelope`, `raw`, `derived`, `chain`, `also` (sources that brought it later, JSON lines), `from
+    /// ` and the name of each source, `identifier`, `lane`, `seq`, `sent_ms`, `follows` (names), `name` (what
+    /// references call it), `twin` (key that a twin of it has), `entry` (in the inbox), `waits` (1: to be routed),
+    /// `hold_ms`, `lease_ms`, `routed`, `open` (unfinished deliveries), `over_ms` (the later of acceptance and expiry).
+    /// Writer: accept, unrouted, route, finish, replay. Reader: all. Until swept. 1 for each alert in the archive.
     ALERT = "alert:";
     /// sorted set: alerts in order of acceptance. Writer: accept, sweep. Reader: lists. Until swept. As the archive.
     ALERTS = "alerts";
@@ -70,23 +70,28 @@ families! {
     /// hash: endpoint to the order and rule of its newest delivery in a chain. Writer: accept, route. Reader: followers. Until the last
     /// alert of the chain is swept. 1 for each chain in the archive.
     FOLLOWERS = "followers:";
-    /// hash: that an alert was here: `digest`, `content`, `chain`, `repeats`, `call`, `outcome`. Writer: accept. Reader: accept,
-    /// journey. For ever: a repeat is a repeat after any time. 1 for each alert ever accepted (about 300 bytes).
+    /// hash: that an alert was here: `digest`, `content`, `chain`, `repeats`, `call`, `outcome`. Writer: accept,
+    /// forget. Reader: accept, journey. Until forgotten. 1 for each alert of that time (about 300 bytes).
     SEEN = "seen:";
-    /// hash: what references call a message: `chain`, and `accepted` once a message carries the name. Writer: accept.
-    /// Reader: accept, known. For ever. 1 for each message ever accepted or followed (about 200 bytes).
+    /// hash: what references call a message: `chain`, and `accepted` once a message carries the name. Writer: accept,
+    /// forget. Reader: accept, known. Until forgotten. 1 for each message of that time, accepted or followed (about 200
+    /// bytes).
     NAME = "name:";
-    /// string: the chain that a chain became part of. Writer: accept. Reader: accept. For ever. 1 for each pair of chains
-    /// that a later message connected.
+    /// string: the chain that a chain became part of. Writer: accept, forget. Reader: accept. Until forgotten. 1 for
+    /// each pair of chains that a later message connected.
     MERGED = "merged:";
-    /// string: the first alert with this twin key. Writer: accept. Reader: accept. For ever. 1 for each twin key ever
-    /// accepted.
+    /// string: the first alert with this twin key. Writer: accept, forget. Reader: accept. Until forgotten. 1 for each
+    /// twin key of that time.
     TWIN = "twin:";
-    /// hash: by identifier: sender to the alert that a message of ours was made from. Writer: render. Reader: ours. For
-    /// ever: our own output is known after any time. 1 for each message ever issued.
+    /// hash: by identifier: sender to the alert that a message of ours was made from. Writer: render, forget. Reader:
+    /// ours. Until forgotten. 1 for each message issued in that time.
     OURS = "ours:";
-    /// hash: a delivery: `endpoint`, `alert`, `chain`, `lane`, `rule`, `seq`, `head`, `state`, `attempts`, `queued_at`,
-    /// `due_at`, `due_ms`, `give_up_at`, `attempted_at`, `ended_at`, `error`, `maybe`, `receipt` (JSON). Writer: route, claim, finish, give_back, replay. Reader: all. Until its alert is swept. As the archive.
+    /// sorted set: what is to be forgotten, by the time from which that counts (ms): `s:` a seen alert, `n:` a name, `t:` a
+    /// twin key, `m:` a chain that became part of another, `o:` identifier and sender of a message of ours. Writer:
+    /// accept, sweep, forget. Reader: forget. Until forgotten. As what was swept.
+    FORGET = "forget";
+    /// hash: a delivery: `endpoint`, `alert`, `chain`, `lane`, `rule`, `seq`, `head`, `state`, `attempts`, `epoch`,
+    /// `queued_at`, `due_at`, `due_ms`, `give_up_at`, `attempted_at`, `ended_at`, `error`, `maybe`, `receipt` (JSON). Writer: route, claim, finish, give_back, replay. Reader: all. Until its alert is swept. As the archive.
     DELIVERY = "delivery:";
     /// hash: what is sent for a delivery: `rendering` (JSON) and `body`. Writer: render. Reader: claim, issued, journey.
     /// Until its alert is swept. As the archive.
@@ -112,24 +117,27 @@ families! {
     /// sorted set, one for each lane: unfinished deliveries in order of routing. Writer: route, finish, replay. Reader:
     /// depth. Until finished. As the unfinished deliveries.
     OPEN = "open:";
-    /// hash: a quarantined document: `entry` (JSON), `raw`, `times`, `released` (JSON). Writer: quarantine, release.
-    /// Reader: lists. For ever. 1 for each document.
+    /// hash: a quarantined document: `entry` (JSON), `raw`, `times`, `released` (JSON). Writer: quarantine, release,
+    /// sweep_quarantine. Reader: lists. Until swept. 1 for each document.
     QUARANTINE = "quarantine:";
-    /// sorted set: quarantined documents in order. Writer: quarantine. Reader: lists. For ever. As the documents.
-    QUARANTINED = "quarantined";
-    /// set: quarantined documents that nobody released. Writer: quarantine, release. Reader: depth. Until released. As
+    /// sorted set: quarantined documents in order. Writer: quarantine, sweep_quarantine. Reader: lists. Until swept. As
     /// the documents.
+    QUARANTINED = "quarantined";
+    /// set: quarantined documents that nobody released. Writer: quarantine, release, sweep_quarantine. Reader: depth.
+    /// Until released or swept. As the documents.
     HELD = "held";
-    /// stream: the audit log, field `event` (canonical JSON). Writer: every step, with its change. Reader: seal,
-    /// verify_record. For ever; never trimmed, because a hash chain without its beginning proves nothing. As the events
-    /// (about 300 bytes each).
+    /// stream: the audit log, field `event` (canonical JSON). Writer: every step, with its change. Reader: seal, trim,
+    /// verify_record. Until trimmed by MINID. As the events (about 300 bytes each).
     AUDIT = "audit";
-    /// list: the hash of each entry of the audit log that is chained. Writer: seal. Reader: verify_record. For ever. As
-    /// the events (64 bytes each).
+    /// list: the hash of each entry of the audit log that is chained. Writer: seal, trim. Reader: trim, verify_record.
+    /// Until trimmed. As the events (64 bytes each).
     AUDIT_HASHES = "audit:hashes";
-    /// hash: how far the audit log is chained: `n` entries, to the entry `id`, the last `hash`. Writer: seal. Reader:
-    /// seal, verify_record. For ever. 1.
+    /// hash: how far the audit log is chained: `n` entries (those before the anchor too), to the entry `id`, the last
+    /// `hash`. Writer: seal. Reader: seal, verify_record. For ever. 1.
     AUDIT_HEAD = "audit:head";
+    /// hash: where the audit log begins: `n` entries were before it, the last with this `hash`. Writer: trim. Reader: trim,
+    /// verify_record. For ever. 1, once something was trimmed.
+    AUDIT_ANCHOR = "audit:anchor";
     /// hash: the registration documents, JSON, by kind and name (`endpoint/NAME`). Writer: register. Reader: registrations.
     /// For ever: names stay known. 1; a field for each document (about 1 KiB).
     REGISTERED = "registered";
@@ -137,7 +145,7 @@ families! {
     /// For ever. As the documents.
     REGISTERED_ORDER = "registered-order";
     /// string: that a call was run, so that one whose answer was lost is not run twice. Writer: finish, quarantine,
-    /// record, register, release, replay. Reader: the same. One hour. 1 for each call of an hour.
+    /// record, register, release, replay, trim. Reader: the same. One hour. 1 for each call of an hour.
     CALL = "call:";
     /// list: the events of an alert, JSON. Writer: every step about it. Reader: journey. Until swept. 1 for each alert.
     EVENTS = "events:";
@@ -168,8 +176,11 @@ families! {
     /// hash: how far a copy of another store is: `source`, `kind`, `place`. Writer: copy. Reader: copy, every start. Until the
     /// copy is complete. 1.
     COPY = "copy";
-    /// string, counter. Writer: probe. Reader: probe. For ever. 1.
+    /// string, counter. Writer: probe. Reader: nobody. For ever. 1.
     PROBE = "probe";
+    /// string: as many bytes as a document that was refused. Writer: probe. Reader: nobody. Deleted in the step that
+    /// writes it. 1.
+    PROBE_BODY = "probe-body";
 }
 
 /// The consumer group of the inbox.

@@ -77,6 +77,16 @@ impl Link {
         })
     }
 
+    /// Refuses a server that loses data, as at the start.
+    pub(super) async fn examine(&self) -> Result<(), Fault> {
+        let pool = self.pool();
+        let first = pool.managers.first().ok_or(Fault::Shape("a connection"))?.clone();
+        tokio::time::timeout(self.deadline, boot::examine(first, self.allow_everysec))
+            .await
+            .map_err(|_| Fault::TimedOut)?
+            .map(|_| ())
+    }
+
     /// Runs a script.
     pub(super) async fn run<T: FromRedisValue>(
         &self,

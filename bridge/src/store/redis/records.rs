@@ -105,6 +105,7 @@ pub(super) fn delivery(id: String, fields: &HashMap<String, String>) -> Result<D
         rule: field("rule")?.to_owned(),
         state: enumeration(field("state")?)?,
         attempts: field("attempts")?.parse().map_err(|_| Fault::Shape("attempts"))?,
+        epoch: fields.get("epoch").map_or(Ok(0), |n| n.parse()).map_err(|_| Fault::Shape("epoch"))?,
         queued_at: time("queued_at")?,
         due_at: time("due_at")?,
         give_up_at: time("give_up_at")?,

@@ -52,6 +52,6 @@ macro_rules! programs {
 }
 
 programs! {
-    accept, claim, depth, entries, extend, find, finish, give_back, issued, journey, keep, known, later, lease, list, next_due, probe, quarantine, record,
-    register, registrations, release, render, replay, route, seal, sweep, sweep_feed, unlease, unrouted,
+    accept, claim, depth, entries, extend, find, finish, forget, give_back, issued, journey, keep, known, later, lease, list, next_due, oldest_quarantined, probe, quarantine, record,
+    register, registrations, release, render, replay, route, seal, sweep, sweep_feed, sweep_quarantine, trim, unlease, unrouted,
 }

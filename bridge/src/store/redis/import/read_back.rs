@@ -9,7 +9,8 @@ use redis::Value;
 use super::super::fault::{Fault, engine};
 use super::super::keys::{Keys, suffix};
 use super::super::records::{self, Parts};
-use super::{RedisStore, STEP, registered};
+use super::{RedisStore, STEP, outliving, registered};
+use crate::audit::Anchor;
 use crate::store::StoreError;
 use crate::store::copy::{Entry, Name, Ours, Record, Seen};
 use crate::store::feeds::Extent;
@@ -32,12 +33,13 @@ impl RedisStore {
         for record in wanted {
             let mut answer = || answers.next().ok_or(Fault::Shape("an answer"));
             let (first, second) = (answer().map_err(fault)?, answer().map_err(fault)?);
-            found.push(build(record, first, second).map_err(fault)?);
+            let over_ms = score(answer().map_err(fault)?).map_err(fault)?;
+            found.push(build(record, first, second).map_err(fault)?.map(|record| with_over(record, over_ms)));
         }
         Ok(found)
     }
 
-    /// Two questions for each record.
+    /// Three questions for each record.
     fn ask_for(&self, pipe: &mut redis::Pipeline, record: &Record) {
         let keys = &self.keys;
         let many = |pipe: &mut redis::Pipeline, key: String, fields: &[&str]| {
@@ -82,6 +84,10 @@ impl RedisStore {
                 many(pipe, key, &["entry", "times", "released", "raw"]);
                 pipe.zscore(keys.one(suffix::QUARANTINED), &entry.id);
             }
+            Record::Anchor(_) => {
+                many(pipe, keys.one(suffix::AUDIT_ANCHOR), &["n", "hash"]);
+                nothing(pipe);
+            }
             Record::Event(entry) => {
                 let id = format!("{}-0", entry.seq);
                 pipe.cmd("XRANGE").arg(keys.one(suffix::AUDIT)).arg(&id).arg(&id);
@@ -112,6 +118,27 @@ impl RedisStore {
                 nothing(pipe);
             }
         }
+        match outliving(record).into_iter().next() {
+            Some((what, _)) => {
+                pipe.zscore(keys.one(suffix::FORGET), what);
+            }
+            None => nothing(pipe),
+        }
+    }
+}
+
+fn score(answer: Value) -> Result<Option<i64>, Fault> {
+    let score: Option<f64> = redis::from_redis_value(answer).map_err(redis::RedisError::from)?;
+    score.map(|score| Ok(records::time_of(score)?.as_millisecond())).transpose()
+}
+
+/// From when a record may be forgotten is kept beside it.
+fn with_over(record: Record, over_ms: Option<i64>) -> Record {
+    match record {
+        Record::Seen(seen) => Record::Seen(Seen { over_ms, ..seen }),
+        Record::Name(name) => Record::Name(Name { over_ms, ..name }),
+        Record::Ours(ours) => Record::Ours(Ours { over_ms, ..ours }),
+        other => other,
     }
 }
 
@@ -149,13 +176,15 @@ fn build(wanted: &Record, first: Value, second: Value) -> Result<Option<Record>,
                 content,
                 twin,
                 repeats: repeats.unwrap_or(0),
+                over_ms: None,
             }))
         }
         Record::Name(name) => {
             let mut parts = Parts::of(first)?;
             let chain = parts.next()?;
             let accepted: Option<u8> = parts.next()?;
-            Some(Record::Name(Name { name: name.name.clone(), chain, accepted: accepted == Some(1) }))
+            let accepted = accepted == Some(1);
+            Some(Record::Name(Name { name: name.name.clone(), chain, accepted, over_ms: None }))
         }
         Record::Delivery { delivery, .. } => {
             let fields: HashMap<String, String> =
@@ -183,6 +212,10 @@ fn build(wanted: &Record, first: Value, second: Value) -> Result<Option<Record>,
                 entry: Box::new(entry),
                 raw,
             })
+        }
+        Record::Anchor(_) => {
+            let mut parts = Parts::of(first)?;
+            Some(Record::Anchor(Anchor { entries: parts.next()?, hash: parts.next()? }))
         }
         Record::Event(entry) => {
             let events = Parts::each(first, |mut parts| {

@@ -9,7 +9,12 @@ for followed in string.gmatch(ARGV[19], '%S+') do follows[#follows + 1] = follow
 local function again(first)
   redis.call('HINCRBY', SEEN .. first, 'repeats', 1)
   local alert = ALERT .. first
-  if redis.call('EXISTS', alert) == 0 or redis.call('HSETNX', alert, 'from ' .. origin, 1) == 0 then
+  if redis.call('EXISTS', alert) == 0 then
+    -- It comes again after it was swept: known as long as that goes on.
+    redis.call('ZADD', FORGET, 'XX', 'GT', ARGV[9], 's:' .. first)
+    return { 'repeat', '' }
+  end
+  if redis.call('HSETNX', alert, 'from ' .. origin, 1) == 0 then
     return { 'repeat', '' }
   end
   redis.call('HSET', alert, 'also', (redis.call('HGET', alert, 'also') or '') .. ARGV[15] .. '\n')
@@ -42,9 +47,13 @@ for i = 1, #follows + 1 do
 end
 if hold_ms ~= '0' then outcome = 'held' end
 local chain = chains[1] or key
-for i = 2, #chains do merge(chains[i], chain) end
-for _, followed in ipairs(follows) do redis.call('HSETNX', NAME .. followed, 'chain', chain) end
-redis.call('HSETNX', NAME .. name, 'chain', chain)
+for i = 2, #chains do merge(chains[i], chain, ARGV[9]) end
+for _, followed in ipairs(follows) do
+  if redis.call('HSETNX', NAME .. followed, 'chain', chain) == 1 then
+    redis.call('ZADD', FORGET, ARGV[9], 'n:' .. followed)
+  end
+end
+if redis.call('HSETNX', NAME .. name, 'chain', chain) == 0 then redis.call('ZREM', FORGET, 'n:' .. name) end
 redis.call('HSET', NAME .. name, 'accepted', 1)
 
 -- What waited for this message waits no longer.
@@ -62,7 +71,8 @@ local seq = redis.call('INCR', SEQ)
 redis.call('HSET', SEEN .. key, 'digest', ARGV[2], 'content', ARGV[3], 'chain', chain, 'call', call, 'outcome', outcome)
 redis.call('HSET', ALERT .. key, 'envelope', ARGV[10], 'raw', ARGV[11], 'chain', chain, 'identifier', ARGV[7],
   'lane', ARGV[8], 'seq', seq, 'open', 0, 'over_ms', ARGV[9], 'sent_ms', ARGV[16], 'hold_ms', hold_ms, 'lease_ms', 0,
-  'waits', 0, 'follows', ARGV[19], 'from ' .. origin, 1)
+  'waits', 0, 'follows', ARGV[19], 'name', name, 'from ' .. origin, 1)
+if ARGV[4] ~= '' then redis.call('HSET', ALERT .. key, 'twin', ARGV[4]) end
 if ARGV[12] == '1' then redis.call('HSET', ALERT .. key, 'derived', ARGV[13]) end
 redis.call('ZADD', ALERTS, seq, key)
 redis.call('ZADD', ALERT_KEYS, 0, key)

@@ -17,6 +17,7 @@ for _, m in ipairs(redis.call('ZRANGEBYSCORE', DUE .. lane, '-inf', now_ms, 'LIM
   local d = redis.call('HMGET', key, 'state', 'seq')
   turn(id, d[2], d[1], 'attempting')
   redis.call('HINCRBY', key, 'attempts', 1)
+  redis.call('HINCRBY', key, 'epoch', 1)
   redis.call('HSET', key, 'attempted_at', ARGV[2])
   redis.call('ZREM', DUE .. lane, m)
   redis.call('ZADD', LEASED .. lane, ARGV[4], m)

@@ -14,6 +14,13 @@ local function turn(id, seq, from, to)
   redis.call('HSET', DELIVERY .. id, 'state', to)
 end
 
+-- The claim of a delivery led to no attempt. How many there were.
+local function uncount(key)
+  local attempts = redis.call('HINCRBY', key, 'attempts', -1)
+  if attempts == 0 then redis.call('HDEL', key, 'attempted_at') end
+  return attempts
+end
+
 -- Makes the first of a line its head, due no later than now.
 local function promote(line, now_at, now_ms)
   local first = redis.call('ZRANGE', LINE .. line, 0, 0)[1]
@@ -91,8 +98,9 @@ local function move(from, into)
 end
 
 -- Moves everything of a chain to another. Of two heads of one line the later one steps back, unless it is under way.
-local function merge(from, into)
+local function merge(from, into, over_ms)
   redis.call('SET', MERGED .. from, into)
+  redis.call('ZADD', FORGET, over_ms, 'm:' .. from)
   for _, m in ipairs(redis.call('ZRANGE', CHAIN .. from, 0, -1)) do
     local key = id_of(m)
     redis.call('HSET', ALERT .. key, 'chain', into)

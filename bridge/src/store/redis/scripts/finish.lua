@@ -1,10 +1,15 @@
--- id, ended_at, ended_ms, state, due_at, due_ms, error, maybe, receipt, call, events
+-- id, ended_at, ended_ms, state, due_at, due_ms, error, maybe, receipt, call, epoch, tried, events
 local id, to = ARGV[1], ARGV[4]
 local key = DELIVERY .. id
-local d = redis.call('HMGET', key, 'state', 'seq', 'lane', 'chain', 'endpoint', 'alert', 'head')
+local d = redis.call('HMGET', key, 'state', 'seq', 'lane', 'chain', 'endpoint', 'alert', 'head', 'epoch')
 if not d[1] then return 'missing' end
+if (d[8] or '0') ~= ARGV[11] then
+  -- Our own call again, whose answer was lost before another claimed what it had put off.
+  return redis.call('EXISTS', CALL .. ARGV[10]) == 1 and 'ok' or 'taken-over'
+end
 if FINAL[d[1]] or was_run(ARGV[10]) then return 'ok' end
-note(11)
+note(13)
+if ARGV[12] == '0' then uncount(key) end
 local m, line = member(id, d[2]), d[4] .. ':' .. d[5]
 redis.call('ZREM', LEASED .. d[3], m)
 redis.call('ZREM', DUE .. d[3], m)

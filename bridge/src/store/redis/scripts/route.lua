@@ -13,7 +13,7 @@ for i = 6, events - 1, 6 do
     local head = redis.call('ZCARD', line) == 0
     redis.call('ZADD', line, seq, id)
     redis.call('HSET', DELIVERY .. id, 'endpoint', endpoint, 'alert', key, 'chain', chain, 'lane', lane,
-      'rule', ARGV[i + 2], 'seq', seq, 'head', head and 1 or 0, 'state', 'queued', 'attempts', 0,
+      'rule', ARGV[i + 2], 'seq', seq, 'head', head and 1 or 0, 'state', 'queued', 'attempts', 0, 'epoch', 0,
       'queued_at', ARGV[2], 'due_at', ARGV[i + 3], 'due_ms', ARGV[i + 4], 'give_up_at', ARGV[i + 5], 'maybe', 0)
     redis.call('ZADD', DELIVERIES, seq, id)
     redis.call('ZADD', DELIVERIES_OF .. key, seq, id)

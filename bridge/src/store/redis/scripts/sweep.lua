@@ -1,9 +1,22 @@
 -- before_ms, limit
 local keys = redis.call('ZRANGEBYSCORE', OVER, '-inf', '(' .. ARGV[1], 'LIMIT', 0, ARGV[2])
 for _, key in ipairs(keys) do
-  local a = redis.call('HMGET', ALERT .. key, 'chain', 'identifier', 'seq')
+  local a = redis.call('HMGET', ALERT .. key, 'chain', 'identifier', 'seq', 'over_ms', 'name', 'twin')
+  local function outlives(what) redis.call('ZADD', FORGET, a[4], what) end
+  outlives('s:' .. key)
+  outlives('n:' .. a[5])
+  if a[6] and redis.call('GET', TWIN .. a[6]) == key then outlives('t:' .. a[6]) end
   for _, id in ipairs(redis.call('ZRANGE', DELIVERIES_OF .. key, 0, -1)) do
     local d = redis.call('HMGET', DELIVERY .. id, 'state', 'chain', 'endpoint', 'seq')
+    -- References of our own are known longer than what was sent.
+    local r = redis.call('HGET', RENDERING .. id, 'rendering')
+    if r then
+      local rendering = cjson.decode(r)
+      if rendering.translated then
+        outlives('o:' .. rendering.reference.identifier .. '\n' .. rendering.reference.sender)
+        for _, other in ipairs(rendering.earlier) do outlives('o:' .. other.identifier .. '\n' .. other.sender) end
+      end
+    end
     redis.call('ZREM', STATE .. d[1], id)
     redis.call('ZREM', DELIVERIES, id)
     redis.call('ZREM', ISSUED .. d[2] .. ':' .. d[3], member(id, d[4]))
