@@ -83,6 +83,7 @@ impl TranslationTable {
                 instruction_chars: chars(self.instruction_chars),
             },
             max_crossings: Some(self.max_crossings),
+            max_references: self.max_references,
             edition: self.edition,
             masked: self.masked.iter().filter_map(|name| Kind::by_name(name)).collect(),
             ..Settings::default()

@@ -57,7 +57,7 @@ pub(super) fn place(
         let simplified = request.target == Target::Ipaws
             && shapes::simplify(&mut areas, shapes::IPAWS_POINTS, report).ok_or(NotSent::TooManyPoints)?;
         for (index, area) in areas.iter().enumerate() {
-            let there = !simplified && !(area.polygon.is_empty() && area.circle.is_empty());
+            let there = !simplified && (!area.polygon.is_empty() || !area.circle.is_empty());
             report.add_if(there, Rule::ShapeKept, &format!("{}/polygon, {0}/circle", at(index)), "");
         }
         touched |= hit;

@@ -31,6 +31,8 @@ pub struct Settings {
     pub edition: u32,
     /// How often a message may cross the border, by the traces that it carries; `None`: as often as it comes.
     pub max_crossings: Option<u32>,
+    /// How many earlier messages of its chain a message names at most; what is in force is always named.
+    pub max_references: u32,
     /// How long a message is in force whose original does not say, seconds.
     pub default_expiry_secs: i64,
     /// How long a Cancel is in force that ends at once or does not say, seconds.
@@ -71,6 +73,7 @@ impl Default for Settings {
             class: Class::Live,
             edition: 0,
             max_crossings: None,
+            max_references: 50,
             default_expiry_secs: 7_200,
             cancel_secs: 3_600,
             texts: TextLimits::default(),
