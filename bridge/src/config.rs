@@ -159,15 +159,15 @@ impl Config {
         let store: Option<StoreTable> = file.table(&["store"]);
         let admin: Option<AdminTable> = file.table(&["admin"]);
         let registration = registration::read(&mut file).unwrap_or_default();
-        let (log, network): (_, Option<NetworkTable>) = (file.table(&["log"]), file.table(&["network"]));
-        let (clock, intake) = (file.table(&["clock"]), file.table(&["intake"]));
-        let relay: Option<RelayTable> = file.table(&["relay"]);
+        let network: Option<NetworkTable> = file.table(&["network"]);
+        let (log, clock, intake) = (file.table(&["log"]), file.table(&["clock"]), file.table(&["intake"]));
+        let (relay, retention): (Option<RelayTable>, Option<RetentionTable>) =
+            (file.table(&["relay"]), file.table(&["retention"]));
         let feeds = file.table::<FeedsTable>(&["feeds"]).and_then(|table| table.check(&mut file));
-        let retention: Option<RetentionTable> = file.table(&["retention"]);
         let translation: Option<TranslationTable> = file.table(&["translation"]);
         bridge.iter().for_each(|bridge| check_bridge(&mut file, bridge));
-        relay.iter().for_each(|relay| check_relay(&mut file, relay));
-        retention.iter().for_each(|retention| check_retention(&mut file, retention));
+        relay.iter().for_each(|table| check_relay(&mut file, table));
+        retention.iter().for_each(|table| check_retention(&mut file, table));
         translation.iter().for_each(|translation| translation.check(&mut file));
         let geodata = bridge.as_ref().and_then(|bridge| read_geodata(&mut file, bridge, folder));
         let (admin_hosts, admin) = admin_of(&mut file, &files, admin);

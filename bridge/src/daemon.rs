@@ -311,8 +311,7 @@ pub async fn start(mut config: Config, stop: CancellationToken) -> Result<Runnin
     let clock = clock(&config);
     let http = HttpClient::new(config.http.clone()).map_err(StartError::Http)?;
     let shelves = Shelves::new(Arc::clone(&store), &config.endpoints, config.retention.alerts_days);
-    let health = Arc::<Health>::default();
-    let common = Common { store, clock, http, metrics: Metrics::new(), shelves, health: Arc::clone(&health) };
+    let common = Common { store, clock, http, metrics: Metrics::new(), shelves, health: Arc::default() };
     let readers = Readers::new(&config, &common, &stop).await?;
     announce(&config, admin);
     let limit = Duration::from_secs(config.bridge.shutdown_secs);
@@ -328,6 +327,7 @@ pub async fn start(mut config: Config, stop: CancellationToken) -> Result<Runnin
     let Stages { pipeline, router, relay, live, accepted, routed } = build(config, facts, &common)?;
     live.refresh().await.map_err(StartError::Store)?;
 
+    let health = Arc::clone(&common.health);
     let tasks = Tasks { tracker: TaskTracker::new(), health, stop: stop.clone() };
     let reading = Reading {
         accept: Arc::clone(&pipeline) as Arc<dyn Accept>,

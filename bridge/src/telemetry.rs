@@ -254,44 +254,54 @@ impl Metrics {
             Unit::Seconds,
             metrics.credentials.clone(),
         );
+        metrics.register_relay();
+        metrics.register_store();
+        metrics.register_feeds();
+        Arc::new(metrics)
+    }
+
+    fn register_relay(&mut self) {
+        let r = &mut self.registry;
         r.register(
             "endpoint_shut",
             "0 an endpoint takes attempts, 1 it fails and is left alone, 2 it asked never to be called again",
-            metrics.shut.clone(),
+            self.shut.clone(),
         );
-        r.register("endpoint_opened", "Times that an endpoint was left alone", metrics.opened.clone());
-        r.register("put_off", "Deliveries that waited for their turn", metrics.put_off.clone());
+        r.register("endpoint_opened", "Times that an endpoint was left alone", self.opened.clone());
+        r.register("put_off", "Deliveries that waited for their turn", self.put_off.clone());
         r.register(
             "taken_over",
             "Steps of deliveries that were refused because another worker had taken over",
-            metrics.taken_over.clone(),
+            self.taken_over.clone(),
         );
-        r.register("store_writable", "1 while the store takes writes", metrics.store_writable.clone());
+    }
+
+    fn register_store(&mut self) {
+        let r = &mut self.registry;
+        r.register("store_writable", "1 while the store takes writes", self.store_writable.clone());
         r.register(
             "store_safe",
             "0 while the store is set up so that it would lose data",
-            metrics.store_safe.clone(),
+            self.store_safe.clone(),
         );
         r.register(
             "store_unsafe",
             "Times that the store was found emptied or set up so that it would lose data",
-            metrics.store_unsafe.clone(),
+            self.store_unsafe.clone(),
         );
         r.register_with_unit(
             "store_size",
             "What the store takes of its file, or of the memory of Redis",
             Unit::Bytes,
-            metrics.store_size.clone(),
+            self.store_size.clone(),
         );
-        r.register("audit_entries", "Entries of the audit log", metrics.audit_entries.clone());
+        r.register("audit_entries", "Entries of the audit log", self.audit_entries.clone());
         r.register(
             "quarantine_kept",
             "Documents in quarantine, released ones too",
-            metrics.quarantine_kept.clone(),
+            self.quarantine_kept.clone(),
         );
         r.register("log_lines_lost", "Log lines that nobody read in time", lines::stderr().lost());
-        metrics.register_feeds();
-        Arc::new(metrics)
     }
 
     fn register_feeds(&mut self) {

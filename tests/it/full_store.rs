@@ -61,11 +61,12 @@ async fn said_to_be_full(bridge: &Program) -> bool {
 /// Waits until nothing was accepted for a while and the bridge said all the time that its store takes no writes. While a
 /// disk fills up, some may still fit; a bridge that says so of a store that takes no alert never gets here.
 async fn stays_full(stage: &Stage, bridge: &Program) {
-    let mut since = (stage.accepted().len(), tokio::time::Instant::now());
+    let since = std::sync::Mutex::new((stage.accepted().len(), tokio::time::Instant::now()));
     eventually("nothing fits, and the bridge says so", LIMIT, async || {
-        let accepted = stage.accepted().len();
-        if accepted != since.0 || !said_to_be_full(bridge).await {
-            since = (accepted, tokio::time::Instant::now());
+        let (accepted, is_said) = (stage.accepted().len(), said_to_be_full(bridge).await);
+        let mut since = since.lock().unwrap();
+        if accepted != since.0 || !is_said {
+            *since = (accepted, tokio::time::Instant::now());
         }
         (since.1.elapsed() > FULL_FOR).then_some(())
     })

@@ -150,25 +150,8 @@ fn read(c: &Connection, kind: Kind, after: &str, limit: u32) -> Result<Vec<Place
                 Ok(Record::Event(Entry { seq, alert, text, hash }))
             },
         ),
-        Kind::Seen => named(
-            c,
-            "SELECT key, digest, content_digest, twin, repeats, over_at FROM seen WHERE key > ? ORDER BY key LIMIT ?",
-            (after, limit),
-            |row| {
-                let (key, digest, content) = (AlertKey(row.get(0)?), row.get(1)?, row.get(2)?);
-                let (twin, repeats, over_ms) = (row.get(3)?, row.get(4)?, row.get(5)?);
-                Ok(Record::Seen(Seen { key, digest, content, twin, repeats, over_ms }))
-            },
-        ),
-        Kind::Names => named(
-            c,
-            "SELECT name, chain, accepted, over_at FROM names WHERE name > ? ORDER BY name LIMIT ?",
-            (after, limit),
-            |row| {
-                let (name, chain) = (row.get(0)?, row.get(1)?);
-                Ok(Record::Name(Name { name, chain, accepted: row.get(2)?, over_ms: row.get(3)? }))
-            },
-        ),
+        Kind::Seen => read_seen(c, after, limit),
+        Kind::Names => read_names(c, after, limit),
         Kind::Renderings => named(
             c,
             "SELECT delivery FROM renderings WHERE delivery > ? ORDER BY delivery LIMIT ?",
@@ -187,16 +170,35 @@ fn read(c: &Connection, kind: Kind, after: &str, limit: u32) -> Result<Vec<Place
             (after, limit),
             |row| Ok(Record::Checkpoint { origin: row.get(0)?, value: row.get(1)? }),
         ),
-        Kind::Anchors => {
-            numbered(c, "SELECT entries, hash FROM anchor WHERE entries > ? LIMIT ?", (after, limit), |row| {
-                let entries = unsigned(row.get(0)?);
-                Ok(Record::Anchor(Anchor { entries, hash: row.get(1)? }))
-            })
-        }
+        Kind::Anchors => read_anchor(c, after, limit),
         Kind::Registrations => documents(c, after, limit),
         Kind::Feeds | Kind::FeedEntries => read_feeds(c, kind, after, limit),
         Kind::Ours => ours(c, after, limit),
     }
+}
+
+fn read_seen(c: &Connection, after: &str, limit: u32) -> Result<Vec<Placed>, Fault> {
+    let sql = "SELECT key, digest, content_digest, twin, repeats, over_at FROM seen WHERE key > ? ORDER BY key LIMIT ?";
+    named(c, sql, (after, limit), |row| {
+        let (key, digest, content) = (AlertKey(row.get(0)?), row.get(1)?, row.get(2)?);
+        let (twin, repeats, over_ms) = (row.get(3)?, row.get(4)?, row.get(5)?);
+        Ok(Record::Seen(Seen { key, digest, content, twin, repeats, over_ms }))
+    })
+}
+
+fn read_names(c: &Connection, after: &str, limit: u32) -> Result<Vec<Placed>, Fault> {
+    let sql = "SELECT name, chain, accepted, over_at FROM names WHERE name > ? ORDER BY name LIMIT ?";
+    named(c, sql, (after, limit), |row| {
+        let (name, chain) = (row.get(0)?, row.get(1)?);
+        Ok(Record::Name(Name { name, chain, accepted: row.get(2)?, over_ms: row.get(3)? }))
+    })
+}
+
+fn read_anchor(c: &Connection, after: &str, limit: u32) -> Result<Vec<Placed>, Fault> {
+    numbered(c, "SELECT entries, hash FROM anchor WHERE entries > ? LIMIT ?", (after, limit), |row| {
+        let entries = unsigned(row.get(0)?);
+        Ok(Record::Anchor(Anchor { entries, hash: row.get(1)? }))
+    })
 }
 
 fn documents(c: &Connection, after: &str, limit: u32) -> Result<Vec<Placed>, Fault> {

@@ -25,6 +25,7 @@ impl RedisStore {
         let mut pipe = redis::pipe();
         for record in wanted {
             self.ask_for(&mut pipe, record);
+            self.ask_when_over(&mut pipe, record);
         }
         let fault = |fault| engine(STEP, fault);
         let answers: Vec<Value> = self.link.ask(&pipe).await.map_err(fault)?;
@@ -39,7 +40,7 @@ impl RedisStore {
         Ok(found)
     }
 
-    /// Three questions for each record.
+    /// Two questions for each record.
     fn ask_for(&self, pipe: &mut redis::Pipeline, record: &Record) {
         let keys = &self.keys;
         let many = |pipe: &mut redis::Pipeline, key: String, fields: &[&str]| {
@@ -118,12 +119,12 @@ impl RedisStore {
                 nothing(pipe);
             }
         }
-        match outliving(record).into_iter().next() {
-            Some((what, _)) => {
-                pipe.zscore(keys.one(suffix::FORGET), what);
-            }
-            None => nothing(pipe),
-        }
+    }
+
+    /// From when a record may be forgotten.
+    fn ask_when_over(&self, pipe: &mut redis::Pipeline, record: &Record) {
+        let what = outliving(record).into_iter().next().map(|(what, _)| what);
+        pipe.zscore(self.keys.one(suffix::FORGET), what.unwrap_or_default());
     }
 }
 
@@ -164,21 +165,7 @@ fn build(wanted: &Record, first: Value, second: Value) -> Result<Option<Record>,
             let (routed, hold_ms, open): (Option<u8>, i64, i64) = (more.next()?, more.next()?, more.next()?);
             Some(Record::Alert { seq, alert, waits: waits == 1, routed: routed == Some(1), hold_ms, open })
         }
-        Record::Seen(seen) => {
-            let mut parts = Parts::of(first)?;
-            let (digest, content): (String, String) = (parts.next()?, parts.next()?);
-            let repeats: Option<i64> = parts.next()?;
-            let holder = text(second)?;
-            let twin = seen.twin.clone().filter(|_| holder.as_deref() == Some(seen.key.0.as_str()));
-            Some(Record::Seen(Seen {
-                key: seen.key.clone(),
-                digest,
-                content,
-                twin,
-                repeats: repeats.unwrap_or(0),
-                over_ms: None,
-            }))
-        }
+        Record::Seen(seen) => Some(Record::Seen(build_seen(seen, first, second)?)),
         Record::Name(name) => {
             let mut parts = Parts::of(first)?;
             let chain = parts.next()?;
@@ -234,6 +221,15 @@ fn build(wanted: &Record, first: Value, second: Value) -> Result<Option<Record>,
             text(first)?.map(|value| Record::Checkpoint { origin: origin.clone(), value })
         }
     })
+}
+
+fn build_seen(seen: &Seen, first: Value, second: Value) -> Result<Seen, Fault> {
+    let mut parts = Parts::of(first)?;
+    let (digest, content): (String, String) = (parts.next()?, parts.next()?);
+    let repeats: Option<i64> = parts.next()?;
+    let holder = text(second)?;
+    let twin = seen.twin.clone().filter(|_| holder.as_deref() == Some(seen.key.0.as_str()));
+    Ok(Seen { key: seen.key.clone(), digest, content, twin, repeats: repeats.unwrap_or(0), over_ms: None })
 }
 
 fn build_document(wanted: &Registration, first: Value, second: Value) -> Result<Option<Record>, Fault> {
