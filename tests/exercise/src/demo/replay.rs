@@ -26,6 +26,9 @@ use crate::server::{self, Answer, Request, Running, Site};
 
 use outcome::Witness;
 
+/// After how many documents the replay says how far it is.
+const PROGRESS: usize = 15;
+
 /// What each document is expected to come to.
 const EXPECTED: &str = include_str!("../../data/replay.tsv");
 
@@ -195,7 +198,12 @@ pub async fn run(corpus: &Path, teller: &mut Teller) -> Result<()> {
     teller.event("feeds", &format!("{} real documents are shown, one after the other", recorded.len()));
     let mut witness = Witness::new(&bridge, &responder);
     let mut outcomes = Vec::with_capacity(recorded.len());
-    for document in &recorded {
+    for (number, document) in recorded.iter().enumerate() {
+        if number > 0 && number % PROGRESS == 0 {
+            let year =
+                document.at.map_or_else(String::new, |at| format!(", now at {}", at.strftime("%Y-%m-%d")));
+            teller.event("feeds", &format!("{number} of {} are done{year}", recorded.len()));
+        }
         match &document.content {
             Content::Alert(bytes) => {
                 feed.site.show(Bytes::copy_from_slice(element(bytes)));
@@ -225,6 +233,15 @@ fn report(recorded: &[Recorded], outcomes: &[String], teller: &Teller) {
             *counts.entry((from, one)).or_default() += 1;
         }
     }
+    let all = |word: &str| -> usize {
+        counts.iter().filter(|((_, outcome), _)| outcome.starts_with(word)).map(|(_, count)| count).sum()
+    };
+    let (relayed, kept, quarantined) = (all("relayed"), all("kept"), all("quarantined"));
+    let accepted = relayed + kept;
+    teller.event(
+        "bridge",
+        &format!("{accepted} accepted, {relayed} of them relayed; {quarantined} quarantined"),
+    );
     for ((from, outcome), count) in counts {
         teller.event(from, &format!("{count:>3} {outcome}"));
     }
