@@ -30,7 +30,7 @@ on_both_stores! {
 async fn set(stage: &mut Stage) -> (Running<MasasHub>, Clock, Running<capbridge_exercise::Responder>) {
     let (hub, clock) = source(stage).await;
     let other = stage.another_responder().await;
-    stage.tables += &endpoint("other", &other, "cap-cp");
+    stage.tables += &endpoint("other", &other, "ipaws");
     stage.tables += &route("second", "\"hub\"", "\"other\"", "untouched = true");
     (hub, clock, other)
 }
