@@ -45,3 +45,6 @@ pub use split::{Found, split};
 pub use time::{Instant, Time, TimeForm};
 pub use validate::{Profile, profiles_of, validate};
 pub use write::{CAP_1_2, write};
+
+/// The JSON schema of what serde writes of an [`Alert`].
+pub const JSON_SCHEMA: &str = include_str!("../data/alert.schema.json");

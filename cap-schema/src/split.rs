@@ -493,6 +493,15 @@ mod tests {
                 }
             }
         }
+        // An alert that never ends does not swallow the file behind it.
+        let document = distribution("1.0", "nonXMLContent", &[("text/xml", &base64)], "");
+        let document = document.replace("<contentObject><non", &format!("{}<contentObject><non", &ONE[..60]));
+        let found = split(document.as_bytes(), &limits).unwrap();
+        let reads: Vec<bool> = found
+            .iter()
+            .map(|f| f.read(document.as_bytes(), &limits).unwrap().parse().is_ok())
+            .collect();
+        assert_eq!(reads, [false, true], "{document}");
         // What cannot be decoded is named.
         let document = distribution("1.0", "nonXMLContent", &[("text/xml", "PGF<!-- -->sZXJ0Lz4=")], "&nope;");
         let found = split(document.as_bytes(), &limits).unwrap();

@@ -1,4 +1,4 @@
-//! `explain`: what a rule means, where it comes from and what to do; the schema of translation reports.
+//! `explain`: what a rule means, where it comes from and what to do; the JSON schemas of alerts and translation reports.
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -8,16 +8,16 @@ use cap_schema::rules;
 use super::{USAGE, complain, say};
 use crate::translate::report::{Rule, SCHEMA};
 
-/// What prints the JSON schema of translation reports instead of a rule.
-const REPORT_SCHEMA: &str = "report-schema";
+/// What prints a JSON schema instead of a rule: of alerts, and of translation reports.
+const SCHEMAS: [(&str, &str); 2] = [("alert-schema", cap_schema::JSON_SCHEMA), ("report-schema", SCHEMA)];
 
 /// Runs `capbridge explain`; with `bare`, only the example, as a file would hold it.
 pub(super) fn explain(id: &str, bare: bool) -> ExitCode {
     if bare {
         return example(id);
     }
-    if id == REPORT_SCHEMA {
-        say(SCHEMA.trim_end());
+    if let Some((_, schema)) = SCHEMAS.iter().find(|(name, _)| *name == id) {
+        say(schema.trim_end());
         return ExitCode::SUCCESS;
     }
     if let Some(rule) = rules::rule(id) {

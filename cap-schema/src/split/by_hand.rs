@@ -23,7 +23,7 @@ pub(super) fn by_hand(bytes: &[u8], limit_bytes: usize, is_container: impl Fn(&s
     let mut media_type = "";
     let mut begun: Option<usize> = None;
     let mut at = 0;
-    let mut root_seen = false;
+    let (mut root_seen, mut distributes) = (false, false);
     while let Some(start) = next(bytes, at, b"<") {
         let rest = bytes.get(start..).unwrap_or(&[]);
         let passed = [(&b"<!--"[..], &b"-->"[..]), (b"<![CDATA[", b"]]>"), (b"<?", b"?>")]
@@ -46,11 +46,17 @@ pub(super) fn by_hand(bytes: &[u8], limit_bytes: usize, is_container: impl Fn(&s
                 return Vec::new();
             }
             root_seen = true;
+            distributes = local.eq_ignore_ascii_case("EDXLDistribution");
         }
-        if local == "mimeType" && !closing {
+        if distributes && local == "mimeType" && !closing {
             media_type = content(bytes, at).1;
-        } else if local == "contentData" && !closing {
-            found.extend(file(bytes, start, at, std::mem::take(&mut media_type), limit_bytes).map(Cut::File));
+        } else if distributes && local == "contentData" && !closing {
+            // No alert holds such a file, so one that is open never ended.
+            found.extend(begun.take().map(|first| Cut::Alert(first..start)));
+            let (end, text) = content(bytes, at);
+            let file = file(bytes, start..end, text, std::mem::take(&mut media_type), limit_bytes);
+            found.extend(file.map(Cut::File));
+            at = end;
         }
         if local != "alert" {
             continue;
@@ -69,26 +75,36 @@ pub(super) fn by_hand(bytes: &[u8], limit_bytes: usize, is_container: impl Fn(&s
     found
 }
 
-/// The file in an element whose name begins at `name`.
-fn file(bytes: &[u8], start: usize, name: usize, media_type: &str, limit_bytes: usize) -> Option<File> {
-    let (end, text) = content(bytes, name);
-    let ends = bytes.get(end..).is_none_or(|rest| rest.is_empty() || rest.starts_with(b"</"));
+/// The file in an element that is open at the end of `range`, behind its text.
+fn file(
+    bytes: &[u8],
+    range: Range<usize>,
+    text: &str,
+    media_type: &str,
+    limit_bytes: usize,
+) -> Option<File> {
+    let ends = bytes.get(range.end..).is_none_or(|rest| rest.is_empty() || rest.starts_with(b"</"));
     if text.trim().is_empty() && !ends {
         // Elements are no base64.
         return None;
     }
     if !ends {
-        return Some(File::unreadable(start..end, "more than text stands in it"));
+        return Some(File::unreadable(range, "more than text stands in it"));
     }
     let packed: String = text.split_ascii_whitespace().collect();
-    File::new(start..end, media_type, &packed, limit_bytes)
+    File::new(range, media_type, &packed, limit_bytes)
 }
 
-/// The text behind the tag whose name begins at `name`, and where it ends.
+/// Where the text behind a tag ends, whose name begins at `name`, and the text; none behind a tag that is broken.
 fn content(bytes: &[u8], name: usize) -> (usize, &str) {
-    let from = next(bytes, name, b">").map_or(bytes.len(), |end| end + 1);
+    let rest = bytes.get(name..).unwrap_or(&[]);
+    let Some(tag) = memchr::memchr2(b'<', b'>', rest) else { return (bytes.len(), "") };
+    let from = name + tag;
+    if bytes.get(from) == Some(&b'<') {
+        return (from, "");
+    }
     let to = next(bytes, from, b"<").unwrap_or(bytes.len());
-    (to, bytes.get(from..to).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or(""))
+    (to, bytes.get(from + 1..to).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or(""))
 }
 
 fn next(bytes: &[u8], from: usize, mark: &[u8]) -> Option<usize> {

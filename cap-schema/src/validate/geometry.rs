@@ -110,6 +110,8 @@ pub(crate) fn is_crossed(points: &[Point]) -> bool {
 
 /// Sides in a leaf of the tree of boxes.
 const LEAF: usize = 8;
+/// Sides that are compared without a tree.
+const FEW: usize = 16;
 
 /// Whether two sides of a ring cross properly.
 ///
@@ -118,24 +120,37 @@ const LEAF: usize = 8;
 /// costs less than a comparison a side; the budget bounds any other.
 fn crosses_itself(points: &[Point], budget: &mut usize) -> bool {
     let count = points.len().saturating_sub(1);
+    if count <= FEW {
+        return cross_within::<FEW>(points);
+    }
     // The sides of a leaf end where those of the next one begin.
     let corners = |leaf: usize| {
         let from = leaf * LEAF;
         points.get(from..(from + LEAF + 1).min(points.len())).unwrap_or(&[])
     };
-    let leaves = (0..count.div_ceil(LEAF)).map(|leaf| Stretch::of_points(corners(leaf)));
-    let mut levels = vec![leaves.collect::<Vec<_>>()];
-    while let Some(top) = levels.last()
-        && top.len() > 1
+    // All boxes, the leaves first; where each level begins, and how many it has.
+    let leaves = count.div_ceil(LEAF);
+    let mut all = Vec::with_capacity(leaves * 2 + 32);
+    all.extend((0..leaves).map(|leaf| Stretch::of_points(corners(leaf))));
+    let mut levels = vec![(0, leaves)];
+    while let Some((from, below)) = levels.last().copied()
+        && below > 1
     {
-        let above = top.chunks(2).map(Stretch::of_stretches).collect();
-        levels.push(above);
+        let begin = all.len();
+        for pair in (from..from + below).step_by(2) {
+            let both = all.get(pair..(pair + 2).min(from + below)).unwrap_or(&[]);
+            all.push(Stretch::of_stretches(both));
+        }
+        levels.push((begin, all.len() - begin));
     }
+    let stretch = |level: usize, at: usize| {
+        let (from, size) = levels.get(level).filter(|(_, size)| at < *size)?;
+        all.get(from + at.min(*size))
+    };
     // Pairs of stretches that are still to be compared; one with itself stands for all pairs in it.
     let mut pairs = vec![(levels.len() - 1, 0, 0)];
     while let Some((level, one, other)) = pairs.pop() {
-        let both = levels.get(level).and_then(|l| Some((l.get(one)?, l.get(other)?)));
-        let Some((first, second)) = both else { continue };
+        let (Some(first), Some(second)) = (stretch(level, one), stretch(level, other)) else { continue };
         let Some(left) = budget.checked_sub(1) else { return false };
         *budget = left;
         let runs_on = other - one <= 1 && first.directions & second.directions != 0;
@@ -150,25 +165,40 @@ fn crosses_itself(points: &[Point], budget: &mut usize) -> bool {
             }
             continue;
         }
-        let (sides, others) = (boxes(corners(one)), boxes(corners(other)));
-        for (at, (side, reach)) in corners(one).windows(2).zip(&sides).enumerate() {
-            if one != other && !reach.touches(second) {
-                continue;
-            }
-            // Two sides that follow each other share a corner and cannot cross.
-            let skip = if one == other { at + 2 } else { 0 };
-            let mut later = corners(other).windows(2).zip(&others).skip(skip);
-            if later.any(|(later, box_of)| reach.touches(box_of) && cross(side, later)) {
-                return true;
-            }
+        let crosses = if one == other {
+            cross_within::<LEAF>(corners(one))
+        } else {
+            cross_between(corners(one), corners(other), second)
+        };
+        if crosses {
+            return true;
         }
     }
     false
 }
 
-/// The boxes around the sides of a leaf.
-fn boxes(corners: &[Point]) -> [Stretch; LEAF] {
-    let mut all = [Stretch::NOTHING; LEAF];
+/// Whether two of at most `N` sides that follow each other cross.
+fn cross_within<const N: usize>(corners: &[Point]) -> bool {
+    let boxes = boxes::<N>(corners);
+    let sides = corners.windows(2).zip(&boxes);
+    sides.clone().enumerate().any(|(at, (side, reach))| {
+        // Two sides that follow each other share a corner and cannot cross.
+        let mut later = sides.clone().skip(at + 2);
+        later.any(|(later, around)| reach.touches(around) && cross(side, later))
+    })
+}
+
+/// Whether a side of one leaf crosses one of another, whose box is known.
+fn cross_between(one: &[Point], other: &[Point], around_other: &Stretch) -> bool {
+    let (boxes, others) = (boxes::<LEAF>(one), boxes::<LEAF>(other));
+    one.windows(2).zip(&boxes).filter(|(_, reach)| reach.touches(around_other)).any(|(side, reach)| {
+        other.windows(2).zip(&others).any(|(later, around)| reach.touches(around) && cross(side, later))
+    })
+}
+
+/// The boxes around sides that follow each other.
+fn boxes<const N: usize>(corners: &[Point]) -> [Stretch; N] {
+    let mut all = [Stretch::NOTHING; N];
     for (to, side) in all.iter_mut().zip(corners.windows(2)) {
         *to = Stretch::of_points(side);
     }

@@ -199,6 +199,35 @@ pub(crate) fn is_language(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Limits, Profile, parse_owned, validate};
+
+    #[test]
+    fn a_later_info_gives_no_other_values_for_the_place_of_an_earlier_one() {
+        let info = |urgency: &str, expires: &str| {
+            format!(
+                "<info><category>Met</category><event>Wind</event><urgency>{urgency}</urgency><severity>Minor</severity>\
+                 <certainty>Likely</certainty>{expires}<area><areaDesc>a</areaDesc><circle>42,-82 3</circle></area></info>"
+            )
+        };
+        let noon = "<expires>2026-03-01T12:00:00-05:00</expires>";
+        for (urgency, expires, found) in [
+            ("Future", noon, false),
+            // The same instant, and none.
+            ("Future", "<expires>2026-03-01T17:00:00-00:00</expires>", false),
+            ("Future", "", false),
+            ("Future", "<expires>2026-03-01T12:00:01-05:00</expires>", true),
+            ("Past", noon, true),
+        ] {
+            let text = format!(
+                "<alert xmlns='urn:oasis:names:tc:emergency:cap:1.2'><identifier>1</identifier>{}{}</alert>",
+                info("Future", noon),
+                info(urgency, expires)
+            );
+            let parsed = parse_owned(text.as_bytes(), &Limits::default()).unwrap();
+            let rules = validate(&parsed.alert, Profile::Cap);
+            assert_eq!(rules.iter().any(|f| f.rule == "cap.info.override"), found, "{urgency} {expires}");
+        }
+    }
 
     #[test]
     fn language_tags_are_those_of_rfc_3066() {
