@@ -5,6 +5,7 @@
 
 mod dkim;
 mod endpoint;
+mod greeting;
 mod mail;
 mod parts;
 mod session;

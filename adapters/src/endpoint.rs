@@ -19,6 +19,7 @@ use crate::http::HttpClient;
 use crate::passage::{EndPassage, Passage};
 use crate::settings::{Faults, Files};
 use crate::source::Clock;
+use crate::stream::Stream;
 
 /// What an author of an endpoint implements.
 pub trait Endpoint: Sized + Send + Sync + 'static {
@@ -41,6 +42,11 @@ pub trait Endpoint: Sized + Send + Sync + 'static {
 
     /// The feed that it is, if it is one: then the bridge serves what it takes.
     fn feed(&self) -> Option<&Feed> {
+        None
+    }
+
+    /// The stream that it is, if it is one: then the bridge sends what it takes to whoever is connected.
+    fn stream(&self) -> Option<&Stream> {
         None
     }
 

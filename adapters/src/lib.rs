@@ -16,6 +16,7 @@ pub mod registry;
 pub mod relayed;
 pub mod settings;
 pub mod source;
+pub mod stream;
 #[cfg(test)]
 mod testing;
 pub mod token;

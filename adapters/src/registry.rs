@@ -53,17 +53,20 @@ pub enum EndpointKind {
     Ipaws,
     /// A MASAS hub.
     Masas,
+    /// A stream that clients are connected to.
+    Stream,
     /// A receiver of signed POSTs.
     Webhook,
 }
 
 impl EndpointKind {
     /// Every kind.
-    pub const ALL: [EndpointKind; 5] = [
+    pub const ALL: [EndpointKind; 6] = [
         EndpointKind::Email,
         EndpointKind::Feed,
         EndpointKind::Ipaws,
         EndpointKind::Masas,
+        EndpointKind::Stream,
         EndpointKind::Webhook,
     ];
 
@@ -74,6 +77,7 @@ impl EndpointKind {
             EndpointKind::Feed => "feed",
             EndpointKind::Ipaws => "ipaws",
             EndpointKind::Masas => "masas",
+            EndpointKind::Stream => "stream",
             EndpointKind::Webhook => "webhook",
         }
     }

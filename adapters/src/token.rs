@@ -18,6 +18,18 @@ impl TokenDigest {
         TokenDigest(bytes)
     }
 
+    /// From 64 hex digits.
+    pub fn from_hex(text: &str) -> Option<Self> {
+        let mut bytes = [0; 32];
+        if text.len() != 64 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return None;
+        }
+        for (at, byte) in bytes.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(text.get(2 * at..2 * at + 2)?, 16).ok()?;
+        }
+        Some(TokenDigest(bytes))
+    }
+
     /// Whether it is the same, in constant time.
     pub fn is(&self, other: &TokenDigest) -> bool {
         verify_slices_are_equal(&self.0, &other.0).is_ok()
@@ -49,6 +61,10 @@ mod tests {
         let hex = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         let of_abc = TokenDigest::of("abc");
         assert_eq!(of_abc.hex(), hex);
+        assert_eq!(TokenDigest::from_hex(hex), Some(of_abc));
+        for odd in ["", "ba", &"g".repeat(64), &format!("{hex}0"), &"é".repeat(32)] {
+            assert_eq!(TokenDigest::from_hex(odd), None, "{odd}");
+        }
         assert!(of_abc.is(&TokenDigest::of("abc")) && !of_abc.is(&TokenDigest::of("abd")));
         assert_eq!(format!("{of_abc:?}"), "***");
     }

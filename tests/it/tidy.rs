@@ -190,7 +190,7 @@ fn every_published_adapter_rule_is_held_by_a_test() {
 #[test]
 fn every_adapter_has_a_page_and_an_example() {
     let registry = read(&root().join("adapters/src/registry.rs"));
-    for kind in ["email", "feed", "masas", "ipaws", "webhook"] {
+    for kind in ["email", "feed", "masas", "ipaws", "stream", "webhook"] {
         assert!(registry.contains(kind), "{kind} is not in the registry");
         for path in [format!("docs/adapters/{kind}.md"), format!("deploy/config/{kind}.toml")] {
             assert!(root().join(&path).is_file(), "{path} is missing");

@@ -10,11 +10,11 @@ use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use lettre::transport::smtp::response::Response;
 
 use super::dkim::Signer;
-use super::mail;
+use super::mail::Made;
 use super::session::{self, SessionError};
 use super::settings::{EmailSettings, Server};
 use crate::endpoint::{
-    BodyForm, DeliveryError, Endpoint, EndpointContext, Message, Profile, Receipt, Refusal, Wants,
+    BodyForm, DeliveryError, Endpoint, EndpointContext, Greeting, Message, Profile, Receipt, Refusal, Wants,
 };
 use crate::http::shown_text;
 use crate::settings::{Faults, Files};
@@ -51,8 +51,21 @@ impl Endpoint for Email {
     }
 
     async fn deliver(&self, cx: &EndpointContext, message: &Message) -> Result<Receipt, DeliveryError> {
-        let made = mail::make(&self.from, &self.to, message)
+        let made = super::mail::make(&self.from, &self.to, message)
             .map_err(|error| never(Refusal::Unfit { said: said(&error) }))?;
+        self.post(cx, made).await
+    }
+
+    async fn greet(&self, cx: &EndpointContext, greeting: &Greeting) -> Result<Receipt, DeliveryError> {
+        let made = super::greeting::make(&self.from, &self.to, greeting, cx.clock.now())
+            .map_err(|error| never(Refusal::Unfit { said: said(&error) }))?;
+        self.post(cx, made).await
+    }
+}
+
+impl Email {
+    /// Signs a mail and hands it over, in the time that an attempt has.
+    async fn post(&self, cx: &EndpointContext, made: Made) -> Result<Receipt, DeliveryError> {
         let bytes = match &self.signer {
             Some(signer) => signer.sign(&made.bytes).ok_or_else(|| {
                 never(Refusal::Unfit { said: "the mail cannot be signed with the DKIM key".into() })
@@ -74,9 +87,7 @@ impl Endpoint for Email {
             }
         }
     }
-}
 
-impl Email {
     /// `begun` is set when the mail itself is on its way: from then on a lost answer leaves open whether it arrived.
     async fn hand_over(
         &self,

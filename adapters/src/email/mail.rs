@@ -97,12 +97,12 @@ pub(super) fn make(from: &Mailbox, to: &Mailbox, message: &Message) -> Result<Ma
     Ok(Made { bytes: mail.formatted(), message_id })
 }
 
-fn header(name: &'static str, value: &str) -> Result<HeaderValue, MailError> {
+pub(super) fn header(name: &'static str, value: &str) -> Result<HeaderValue, MailError> {
     let name = HeaderName::new_from_ascii(name.to_owned()).map_err(|_| MailError::Encode)?;
     Ok(HeaderValue::new(name, value.to_owned()))
 }
 
-fn text_part(text: String, content_type: ContentType) -> Result<SinglePart, MailError> {
+pub(super) fn text_part(text: String, content_type: ContentType) -> Result<SinglePart, MailError> {
     let body = Body::new_with_encoding(text, ContentTransferEncoding::QuotedPrintable)
         .map_err(|_| MailError::Encode)?;
     Ok(SinglePart::builder().content_type(content_type).body(body))

@@ -29,6 +29,9 @@ pub struct FeedSettings {
     /// Who may read it: the name of a subscription and the file of its token.
     #[serde(default)]
     token_files: BTreeMap<String, PathBuf>,
+    /// Who may read it as well: the name of a subscription and the SHA-256 of its token, in hex.
+    #[serde(default)]
+    token_digests: BTreeMap<String, String>,
     /// How long entries are kept after they came or, where that is later, after their alert ended, days, 1 to 400.
     #[serde(default = "seven")]
     keep_days: u32,
@@ -61,16 +64,20 @@ impl FeedSettings {
                     remedy(name),
                 );
             }
-            let digest = TokenDigest::of(token);
-            if let Some((other, _)) = subscriptions.iter().find(|(_, known)| known.is(&digest)) {
-                faults.push(&key, format!("is the token of {other} too"), "give each subscription its own");
-            }
-            subscriptions.push((name.clone(), digest));
+            add(&mut subscriptions, &mut faults, (key, name), TokenDigest::of(token));
         }
-        if self.open && !self.token_files.is_empty() {
+        for (name, hex) in &self.token_digests {
+            let key = format!("token_digests.{name}");
+            match TokenDigest::from_hex(hex) {
+                Some(digest) => add(&mut subscriptions, &mut faults, (key, name), digest),
+                None => faults.push(key, "is not 64 hex digits", "write what sha256sum says of the token"),
+            }
+        }
+        let is_empty = self.token_files.is_empty() && self.token_digests.is_empty();
+        if self.open && !is_empty {
             faults.push("open", "is true, and there are tokens", "leave one of the two out");
         }
-        if !self.open && self.token_files.is_empty() {
+        if !self.open && is_empty {
             let remedy =
                 "name a file for each subscription, or set open = true for a feed that reaches the public";
             faults.push("token_files", "is empty: nobody could read the feed", remedy);
@@ -92,6 +99,18 @@ impl FeedSettings {
     }
 }
 
+fn add(
+    subscriptions: &mut Vec<(String, TokenDigest)>,
+    faults: &mut Faults,
+    (key, name): (String, &str),
+    digest: TokenDigest,
+) {
+    if let Some((other, _)) = subscriptions.iter().find(|(_, known)| known.is(&digest)) {
+        faults.push(key, format!("is the token of {other} too"), "give each subscription its own");
+    }
+    subscriptions.push((name.to_owned(), digest));
+}
+
 fn remedy(name: &str) -> String {
     format!("make one: `openssl rand -base64 32 | tr '+/' '-_' > {name}.token`")
 }
@@ -108,15 +127,21 @@ mod tests {
             ("short", "word"),
             ("odd", "0123456789abcdefghij klmnop"),
         ]);
-        let settings: FeedSettings = toml::from_str(table).unwrap();
+        let table = table.replace("<digest of a>", &TokenDigest::of("0123456789abcdefghijklmnop").hex());
+        let settings: FeedSettings = toml::from_str(&table).unwrap();
         settings.validate(&files).err().map_or(Vec::new(), |f| f.0.into_iter().map(|f| f.key).collect())
     }
 
     #[test]
     fn settings_report_every_fault_at_once() {
-        let cases: [(&str, &[&str]); 8] = [
+        let cases: [(&str, &[&str]); 10] = [
             ("title = \"t\"\nopen = true", &[]),
             ("title = \"t\"\ntoken_files = { one = \"a\" }", &[]),
+            ("title = \"t\"\ntoken_digests = { one = \"<digest of a>\" }", &[]),
+            (
+                "title = \"t\"\ntoken_files = { one = \"a\" }\ntoken_digests = { two = \"<digest of a>\", three = \"x\" }",
+                &["token_digests.three", "token_digests.two"],
+            ),
             ("title = \"t\"", &["token_files"]),
             ("title = \"t\"\nopen = true\ntoken_files = { one = \"a\" }", &["open"]),
             ("title = \" \"\nkeep_days = 0\nopen = true", &["title", "keep_days"]),

@@ -14,6 +14,7 @@ use crate::endpoint::{
 };
 use crate::feed::Feed;
 use crate::passage::{Destination, EndpointName, Reach, SystemName};
+use crate::stream::Stream;
 
 /// The object-safe twin of `Endpoint`.
 #[async_trait]
@@ -24,6 +25,8 @@ pub trait DynEndpoint: Send + Sync + 'static {
     fn credential_expires_at(&self) -> Option<Timestamp>;
     /// See `Endpoint::feed`.
     fn feed(&self) -> Option<&Feed>;
+    /// See `Endpoint::stream`.
+    fn stream(&self) -> Option<&Stream>;
     /// See `Endpoint::deliver`.
     ///
     /// # Errors
@@ -48,6 +51,10 @@ impl<E: Endpoint> DynEndpoint for E {
 
     fn feed(&self) -> Option<&Feed> {
         Endpoint::feed(self)
+    }
+
+    fn stream(&self) -> Option<&Stream> {
+        Endpoint::stream(self)
     }
 
     async fn deliver(&self, cx: &EndpointContext, message: &Message) -> Result<Receipt, DeliveryError> {
@@ -185,6 +192,16 @@ impl AnyEndpoint {
     /// The feed that it is, if it is one.
     pub fn feed(&self) -> Option<&Feed> {
         each!(self, bound => bound.inner.feed())
+    }
+
+    /// The stream that it is, if it is one.
+    pub fn stream(&self) -> Option<&Stream> {
+        each!(self, bound => bound.inner.stream())
+    }
+
+    /// How long what it took is kept for its readers, days; if it has any.
+    pub fn keep_days(&self) -> Option<u32> {
+        self.feed().or_else(|| Some(&self.stream()?.kept)).map(|kept| kept.keep_days)
     }
 
     /// When its credential runs out, if it has one that does.

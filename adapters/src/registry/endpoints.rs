@@ -14,6 +14,7 @@ use crate::ipaws::{IpawsEndpoint, IpawsEndpointSettings};
 use crate::masas::{MasasEndpoint, MasasEndpointSettings};
 use crate::passage::{Destination, EndpointName, Reach};
 use crate::settings::{Faults, Files};
+use crate::stream::{Stream, StreamSettings};
 use crate::webhook::{Webhook, WebhookSettings};
 
 /// The table of an endpoint.
@@ -42,6 +43,7 @@ pub struct EndpointTable {
     feed: Option<FeedSettings>,
     ipaws: Option<IpawsEndpointSettings>,
     masas: Option<MasasEndpointSettings>,
+    stream: Option<StreamSettings>,
     webhook: Option<WebhookSettings>,
 }
 
@@ -69,63 +71,41 @@ impl EndpointTable {
             let problem = "is \"public\", and restricted or addresses would let non-public content through";
             faults.push("reach", problem, "leave restricted and addresses out");
         }
-        let mut inner: Option<(EndpointKind, Arc<dyn DynEndpoint>)> = None;
-        let mut tables = 0;
-        if let Some(settings) = self.email {
-            tables += 1;
-            match Email::validate(settings, files) {
-                Ok(endpoint) => inner = Some((EndpointKind::Email, Arc::new(endpoint))),
-                Err(faulty) => under("email", faulty, &mut faults),
-            }
+        let mut kinds = Kinds { named: Vec::new(), files, faults: &mut faults };
+        let email = kinds.take::<Email>(EndpointKind::Email, self.email);
+        let feed = kinds.take::<Feed>(EndpointKind::Feed, self.feed).map(|feed| feed.named(name));
+        let ipaws = kinds.take::<IpawsEndpoint>(EndpointKind::Ipaws, self.ipaws);
+        let masas = kinds.take::<MasasEndpoint>(EndpointKind::Masas, self.masas);
+        let stream = kinds.take::<Stream>(EndpointKind::Stream, self.stream).map(|s| s.named(name));
+        let webhook = kinds.take::<Webhook>(EndpointKind::Webhook, self.webhook);
+        let named = kinds.named;
+        if let Some(masas) = &masas {
+            check_mode(&mut faults, mode, masas.highest());
         }
-        if let Some(settings) = self.feed {
-            tables += 1;
-            match Feed::validate(settings, files) {
-                Ok(feed) => {
-                    if feed.open && self.reach != Reach::Public {
-                        let problem = "is \"responders\", and anybody may read the feed";
-                        faults.push("reach", problem, "say reach = \"public\", or give it token_files");
-                    }
-                    inner = Some((EndpointKind::Feed, Arc::new(feed.named(name))));
-                }
-                Err(faulty) => under("feed", faulty, &mut faults),
-            }
+        let is_closed = self.reach != Reach::Public;
+        if is_closed && feed.as_ref().is_some_and(|feed| feed.open) {
+            let problem = "is \"responders\", and anybody may read the feed";
+            faults.push("reach", problem, "say reach = \"public\", or give it token_files");
         }
-        if let Some(settings) = self.ipaws {
-            tables += 1;
-            match IpawsEndpoint::validate(settings, files) {
-                Ok(endpoint) => inner = Some((EndpointKind::Ipaws, Arc::new(endpoint))),
-                Err(faulty) => under("ipaws", faulty, &mut faults),
-            }
+        if is_closed && stream.as_ref().is_some_and(|stream| stream.clients.are_all()) {
+            let problem = "is \"responders\", and anybody may connect to the stream";
+            faults.push("reach", problem, "say reach = \"public\", or list its clients");
         }
-        if let Some(settings) = self.masas {
-            tables += 1;
-            match MasasEndpoint::validate(settings, files) {
-                Ok(endpoint) => {
-                    check_mode(&mut faults, mode, endpoint.highest());
-                    inner = Some((EndpointKind::Masas, Arc::new(endpoint)));
-                }
-                Err(faulty) => under("masas", faulty, &mut faults),
-            }
-        }
-        if let Some(settings) = self.webhook {
-            tables += 1;
-            match Webhook::validate(settings, files) {
-                Ok(endpoint) => inner = Some((EndpointKind::Webhook, Arc::new(endpoint))),
-                Err(faulty) => under("webhook", faulty, &mut faults),
-            }
-        }
-        if tables != 1 {
+        let inner = email.map(shared).or(feed.map(shared)).or(ipaws.map(shared));
+        let inner = inner.or(masas.map(shared)).or(stream.map(shared)).or(webhook.map(shared));
+        if named.len() != 1 {
             let kinds: Vec<String> =
                 EndpointKind::ALL.iter().map(|k| format!("[endpoint.{name}.{}]", k.as_str())).collect();
-            let problem = if tables == 0 {
+            let problem = if named.is_empty() {
                 "names no kind of endpoint"
             } else {
                 "names more than one kind of endpoint"
             };
             faults.push("", problem, format!("add one of {}", kinds.join(", ")));
         }
-        let (Some(common), Some((kind, inner)), true) = (common, inner, faults.is_empty()) else {
+        let (Some(common), Some(kind), Some(inner), true) =
+            (common, named.first().copied(), inner, faults.is_empty())
+        else {
             return Err(faults);
         };
         let about = About { kind, max_in_flight: self.max_in_flight };
@@ -140,6 +120,26 @@ impl EndpointTable {
             Class::Internal => Err(faults),
         }
     }
+}
+
+/// The tables of kinds, as they are read one after the other.
+struct Kinds<'a> {
+    named: Vec<EndpointKind>,
+    files: &'a dyn Files,
+    faults: &'a mut Faults,
+}
+
+impl Kinds<'_> {
+    /// The endpoint of a kind, if its table is there and sound.
+    fn take<E: Endpoint>(&mut self, kind: EndpointKind, settings: Option<E::Settings>) -> Option<E> {
+        let settings = settings?;
+        self.named.push(kind);
+        E::validate(settings, self.files).map_err(|faulty| under(kind.as_str(), faulty, self.faults)).ok()
+    }
+}
+
+fn shared<E: Endpoint>(endpoint: E) -> Arc<dyn DynEndpoint> {
+    Arc::new(endpoint)
 }
 
 fn destination<C: Relayable>(

@@ -145,6 +145,10 @@ impl DynEndpoint for Mute {
         None
     }
 
+    fn stream(&self) -> Option<&crate::stream::Stream> {
+        None
+    }
+
     async fn deliver(&self, _: &EndpointContext, _: &Message) -> Result<Receipt, DeliveryError> {
         std::future::pending().await
     }
@@ -215,6 +219,7 @@ const MASAS_EXAMPLE: &str = include_str!("../../../deploy/config/masas.toml");
 const IPAWS_EXAMPLE: &str = include_str!("../../../deploy/config/ipaws.toml");
 const EMAIL_EXAMPLE: &str = include_str!("../../../deploy/config/email.toml");
 const FEED_EXAMPLE: &str = include_str!("../../../deploy/config/feed.toml");
+const STREAM_EXAMPLE: &str = include_str!("../../../deploy/config/stream.toml");
 const WEBHOOK_EXAMPLE: &str = include_str!("../../../deploy/config/webhook.toml");
 
 #[test]
@@ -222,7 +227,7 @@ fn the_examples_show_every_key() {
     let common = |kinds: &[&str], keys: Vec<String>| -> Vec<String> {
         keys.into_iter().filter(|k| !kinds.contains(&k.as_str())).collect()
     };
-    let kinds = ["email", "feed", "ipaws", "masas", "webhook"];
+    let kinds = ["email", "feed", "ipaws", "masas", "stream", "webhook"];
     shows(MASAS_EXAMPLE, "source.hub", common(&kinds, keys_of::<SourceTable>()));
     shows(MASAS_EXAMPLE, "endpoint.hub", common(&kinds, keys_of::<EndpointTable>()));
     shows(MASAS_EXAMPLE, "source.hub.masas", keys_of::<crate::masas::MasasSourceSettings>());
@@ -232,6 +237,7 @@ fn the_examples_show_every_key() {
     shows(IPAWS_EXAMPLE, "endpoint.cog.ipaws", keys_of::<crate::ipaws::IpawsEndpointSettings>());
     shows(EMAIL_EXAMPLE, "endpoint.duty.email", keys_of::<crate::email::EmailSettings>());
     shows(FEED_EXAMPLE, "endpoint.partners.feed", keys_of::<crate::feed::FeedSettings>());
+    shows(STREAM_EXAMPLE, "endpoint.broadcasters.stream", keys_of::<crate::stream::StreamSettings>());
     shows(WEBHOOK_EXAMPLE, "endpoint.responder.webhook", keys_of::<crate::webhook::WebhookSettings>());
 }
 
@@ -258,7 +264,9 @@ fn the_examples_are_valid() {
         ("secrets/dkim.pem", &key.serialize_pem()),
         ("secrets/webhook.pem", "whsk_TM0Imyj/ltqdtsNG7BFOD1uKMZ81q6Yk2oz27U+4pvs="),
     ]);
-    for example in [MASAS_EXAMPLE, IPAWS_EXAMPLE, EMAIL_EXAMPLE, FEED_EXAMPLE, WEBHOOK_EXAMPLE] {
+    for example in
+        [MASAS_EXAMPLE, IPAWS_EXAMPLE, EMAIL_EXAMPLE, FEED_EXAMPLE, STREAM_EXAMPLE, WEBHOOK_EXAMPLE]
+    {
         let whole: Whole = toml::from_str(example).unwrap();
         assert!(!whole.endpoint.is_empty());
         for (name, table) in whole.source {
