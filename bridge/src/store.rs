@@ -8,11 +8,13 @@ pub mod copy;
 pub mod embedded;
 pub mod feeds;
 pub mod instance;
+mod log;
 mod open;
 pub mod redis;
 pub mod registrations;
 pub mod retention;
 
+pub use log::{LogSpan, Logged};
 pub use open::{Checkpoints, open};
 
 use async_trait::async_trait;
@@ -512,6 +514,9 @@ pub trait Store: feeds::FeedStore + retention::Retention + Send + Sync + 'static
     /// Chains the hashes of what was recorded since the last call, where the steps do not do it themselves. To be called
     /// every few seconds; the number of entries chained.
     async fn seal(&self) -> Result<u64, StoreError>;
+
+    /// Entries of the audit log, at most `limit`. `Missing` where the place is none.
+    async fn log(&self, span: LogSpan, limit: u32) -> Result<Vec<Logged>, StoreError>;
 
     /// Recomputes the hash chain of the audit log; the number of entries, or the first one that does not fit.
     async fn verify_record(&self) -> Result<Result<u64, u64>, StoreError>;

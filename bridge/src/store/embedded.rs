@@ -27,8 +27,8 @@ use tokio::sync::{Semaphore, oneshot};
 
 use super::registrations::{Draft, Registration};
 use super::{
-    Arrival, Claim, Delivery, DeliveryId, Depth, Event, Finish, Held, Issued, Journey, NewDelivery, Page,
-    Rendering, State, Store, StoreError, Stored,
+    Arrival, Claim, Delivery, DeliveryId, Depth, Event, Finish, Held, Issued, Journey, LogSpan, Logged,
+    NewDelivery, Page, Rendering, State, Store, StoreError, Stored,
 };
 use crate::envelope::{AlertKey, ChainKey, ChainName, Envelope, Lane, Quarantined, Release, StoredAlert};
 
@@ -384,6 +384,10 @@ impl Store for EmbeddedStore {
 
     async fn seal(&self) -> Result<u64, StoreError> {
         Ok(0)
+    }
+
+    async fn log(&self, span: LogSpan, limit: u32) -> Result<Vec<Logged>, StoreError> {
+        self.read("read the record", move |c| record::log(c, &span, limit)).await
     }
 
     async fn verify_record(&self) -> Result<Result<u64, u64>, StoreError> {

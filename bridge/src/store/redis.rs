@@ -35,8 +35,8 @@ use self::scripts::{Program, Scripts};
 pub use self::settings::{RedisSettings, RedisTls};
 use super::registrations::{Draft, Registration};
 use super::{
-    Arrival, AttemptEnd, Claim, Delivery, DeliveryId, Depth, Event, Finish, Held, Issued, Journey,
-    NewDelivery, Page, Rendering, State, Store, StoreError, Stored,
+    Arrival, AttemptEnd, Claim, Delivery, DeliveryId, Depth, Event, Finish, Held, Issued, Journey, LogSpan,
+    Logged, NewDelivery, Page, Rendering, State, Store, StoreError, Stored,
 };
 use crate::audit;
 use crate::envelope::{AlertKey, ChainKey, ChainName, Envelope, Lane, Quarantined, Release, StoredAlert};
@@ -488,6 +488,16 @@ impl Store for RedisStore {
     async fn seal(&self) -> Result<u64, StoreError> {
         let sealed = journal::seal(&self.link, &self.keys, &self.scripts).await;
         sealed.map_err(|fault| engine("chain the record", fault))
+    }
+
+    async fn log(&self, span: LogSpan, limit: u32) -> Result<Vec<Logged>, StoreError> {
+        const STEP: &str = "read the record";
+        if let LogSpan::After(place) | LogSpan::Before(Some(place)) = &span
+            && !journal::is_place(place)
+        {
+            return Err(StoreError::Missing { what: "entry of the record at", id: place.clone() });
+        }
+        journal::log(&self.link, &self.keys, &span, limit).await.map_err(|fault| engine(STEP, fault))
     }
 
     async fn verify_record(&self) -> Result<Result<u64, u64>, StoreError> {

@@ -110,6 +110,7 @@ macro_rules! suite {
                 record: a_released_document_counts_no_more_and_says_who_released_it
                 record: the_quarantine_is_listed_newest_first_in_pages
                 record: the_record_is_a_chain_that_verifies
+                record: the_record_is_read_in_pages_from_either_end
                 record: many_at_once_append_to_one_chain
                 record: events_about_an_alert_are_its_journey
                 record: what_a_step_says_is_recorded_with_it_and_only_if_it_changed_something

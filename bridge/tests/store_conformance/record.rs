@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use capbridge::envelope::Lane;
-use capbridge::store::{Arrival, AttemptEnd, Event, Page, Store, StoreError};
+use capbridge::store::{Arrival, AttemptEnd, Event, LogSpan, Logged, Page, Store, StoreError};
 use capbridge_adapters::passage::Origin;
 
 use crate::samples::{
@@ -57,6 +57,25 @@ pub async fn the_record_is_a_chain_that_verifies(s: Shared) {
         s.record(vec![event("started", None, n), event("repeat", Some("a"), n)]).await.unwrap();
     }
     assert_eq!(s.verify_record().await.unwrap(), Ok(50));
+}
+
+pub async fn the_record_is_read_in_pages_from_either_end(s: Shared) {
+    for n in 0..5 {
+        s.record(vec![event(&format!("step {n}"), None, n)]).await.unwrap();
+    }
+    let names = |found: &[Logged]| found.iter().map(|l| l.event.what.clone()).collect::<Vec<_>>();
+    let newest = s.log(LogSpan::Before(None), 2).await.unwrap();
+    assert_eq!(names(&newest), ["step 4", "step 3"]);
+    let older = LogSpan::Before(None).behind(&newest[1].place);
+    assert_eq!(names(&s.log(older, 9).await.unwrap()), ["step 2", "step 1", "step 0"]);
+    let after = LogSpan::After(newest[1].place.clone());
+    assert_eq!(names(&s.log(after, 9).await.unwrap()), ["step 4"]);
+    let nothing = LogSpan::After(newest[0].place.clone());
+    assert_eq!(s.log(nothing, 9).await.unwrap(), []);
+    for bad in ["", "x", "1-", "-", "1 OR 1", "+"] {
+        let error = s.log(LogSpan::After(bad.to_owned()), 9).await.unwrap_err();
+        assert!(matches!(error, StoreError::Missing { .. }), "{bad:?}: {error:?}");
+    }
 }
 
 pub async fn many_at_once_append_to_one_chain(s: Shared) {

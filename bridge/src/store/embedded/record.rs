@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use super::{Fault, alerts, deliveries, retention};
 use crate::audit;
 use crate::envelope::{AlertKey, Envelope, Quarantined, Reference, Release};
-use crate::store::{Depth, Event, Journey, JourneyDelivery, Page};
+use crate::store::{Depth, Event, Journey, JourneyDelivery, LogSpan, Logged, Page};
 
 /// Changes a counter.
 pub(super) fn count(tx: &Transaction<'_>, name: &str, by: i64) -> Result<(), Fault> {
@@ -86,6 +86,26 @@ pub(super) fn append_about(
         previous = entry.hash;
     }
     Ok(())
+}
+
+pub(super) fn log(c: &Connection, span: &LogSpan, limit: u32) -> Result<Vec<Logged>, Fault> {
+    let place = |text: &str| {
+        let missing = |_| Fault::Missing { what: "entry of the record at", id: text.to_owned() };
+        text.parse::<i64>().map_err(missing)
+    };
+    let (order, from) = match span {
+        LogSpan::After(text) => ("seq > ? ORDER BY seq", place(text)?),
+        LogSpan::Before(Some(text)) => ("seq < ? ORDER BY seq DESC", place(text)?),
+        LogSpan::Before(None) => ("seq < ? ORDER BY seq DESC", i64::MAX),
+    };
+    let rows: Vec<(i64, String)> = c
+        .prepare_cached(&format!("SELECT seq, event FROM events WHERE {order} LIMIT ?"))?
+        .query_map(params![from, limit], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, _>>()?;
+    let logged = |(seq, text): (i64, String)| {
+        Ok(Logged { place: seq.to_string(), event: serde_json::from_str(&text)? })
+    };
+    rows.into_iter().map(logged).collect()
 }
 
 pub(super) fn verify(c: &Connection) -> Result<Result<u64, u64>, Fault> {

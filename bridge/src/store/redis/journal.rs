@@ -13,7 +13,7 @@ use super::link::{Effect, Link};
 use super::records::Parts;
 use super::scripts::Scripts;
 use crate::audit::{self, Anchor};
-use crate::store::Event;
+use crate::store::{Event, LogSpan, Logged};
 
 /// Entries read at once.
 const PAGE: u64 = 1_000;
@@ -41,7 +41,11 @@ async fn head(link: &Link, keys: &Keys) -> Result<Head, Fault> {
 async fn entries(link: &Link, keys: &Keys, after: &str) -> Result<Vec<(String, Option<String>)>, Fault> {
     let mut range = redis::cmd("XRANGE");
     range.arg(keys.one(suffix::AUDIT)).arg(format!("({after}")).arg("+").arg("COUNT").arg(PAGE);
-    Parts::each(link.send::<Value>(&range, Effect::Read).await?, |mut entry| {
+    read(link.send::<Value>(&range, Effect::Read).await?)
+}
+
+fn read(answer: Value) -> Result<Vec<(String, Option<String>)>, Fault> {
+    Parts::each(answer, |mut entry| {
         let id: String = entry.next()?;
         let fields: Vec<String> = entry.next()?;
         let mut fields = fields.into_iter();
@@ -86,6 +90,29 @@ async fn hashes(link: &Link, keys: &Keys, from: u64, count: u64) -> Result<Vec<S
     let mut range = redis::cmd("LRANGE");
     range.arg(keys.one(suffix::AUDIT_HASHES)).arg(from).arg(from + count.max(1) - 1);
     link.send(&range, Effect::Read).await
+}
+
+/// Whether a text is the place of an entry.
+pub(super) fn is_place(text: &str) -> bool {
+    let is_number = |part: &str| part.bytes().all(|b| b.is_ascii_digit()) && part.parse::<u64>().is_ok();
+    text.split_once('-').is_some_and(|(ms, seq)| is_number(ms) && is_number(seq))
+}
+
+/// Entries of the log from either end.
+pub(super) async fn log(link: &Link, keys: &Keys, span: &LogSpan, limit: u32) -> Result<Vec<Logged>, Fault> {
+    let (command, from, to) = match span {
+        LogSpan::After(place) => ("XRANGE", format!("({place}"), "+"),
+        LogSpan::Before(Some(place)) => ("XREVRANGE", format!("({place}"), "-"),
+        LogSpan::Before(None) => ("XREVRANGE", "+".to_owned(), "-"),
+    };
+    let mut range = redis::cmd(command);
+    range.arg(keys.one(suffix::AUDIT)).arg(from).arg(to).arg("COUNT").arg(limit);
+    let found = read(link.send::<Value>(&range, Effect::Read).await?)?;
+    let logged = found.into_iter().map(|(place, text)| {
+        let event = serde_json::from_str(text.as_deref().unwrap_or(""))?;
+        Ok(Logged { place, event })
+    });
+    logged.collect()
 }
 
 /// Recomputes the chain up to where it ended at the beginning of the call. A deletion of the beginning meanwhile makes it
