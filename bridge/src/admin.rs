@@ -4,9 +4,12 @@
 //! Must not change anything without leaving an audit entry.
 
 mod access;
+mod audit;
+mod call;
 mod endpoints;
 mod guard;
 pub(crate) mod problem;
+mod rates;
 mod responders;
 mod subscriptions;
 mod tokens;
@@ -15,7 +18,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{DefaultBodyLimit, Path, Query, State as Ctx};
+use axum::extract::{Path, Query, State as Ctx};
 use axum::http::{StatusCode, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
@@ -36,12 +39,16 @@ use crate::credentials::Credentials;
 use crate::envelope::{AlertKey, Release};
 use crate::health::Health;
 use crate::pipeline::{Pardon, Pipeline};
+use crate::proving::Prover;
 use crate::registration::Live;
 use crate::relay::dead_letter::{self, ReplayError};
+use crate::settings::Bounds;
 use crate::store::{DeliveryId, Event, Page, State, Store, StoreError};
 use crate::telemetry::{ErrorChain, Metrics, chain};
+use crate::wire;
 
 pub use guard::Hosts;
+pub use rates::Rates;
 
 use access::{Need, Route};
 use problem::{as_problems, problem, problem_with};
@@ -49,8 +56,10 @@ use problem::{as_problems, problem, problem_with};
 /// How long the store may take to answer a readiness probe.
 pub const PROBE: Duration = Duration::from_secs(3);
 
-/// The largest body that is read: a decision is a name and a reason.
+/// The largest body that is read: an order is a few names and lists.
 const BODY_BYTES: usize = 16 * 1024;
+/// What can be asked here, for programs (OpenAPI 3.1).
+const OPENAPI: &str = include_str!("../data/openapi.json");
 /// The longest name of an operator and the longest reason, in characters.
 const OPERATOR_CHARS: usize = 200;
 const REASON_CHARS: usize = 2_000;
@@ -81,34 +90,40 @@ pub struct AdminState {
     pub contact_limit: Duration,
     /// How long a replayed delivery is tried, seconds.
     pub replay_secs: u64,
-    /// What endpoints are given, for challenges and tests.
+    /// What endpoints are given, for tests.
     pub context: EndpointContext,
+    /// Asks endpoints to prove themselves.
+    pub prover: Arc<Prover>,
+    /// How long a body may take.
+    pub patience: Duration,
+    /// How often holders of tokens called.
+    pub rates: Rates,
 }
 
 type Shared = Ctx<Arc<AdminState>>;
 
 /// Serves until told to stop.
-pub async fn serve(listener: TcpListener, state: AdminState, stop: CancellationToken) {
-    let app = router(Arc::new(state));
-    let served =
-        axum::serve(listener, app).with_graceful_shutdown(async move { stop.cancelled().await }).await;
-    if let Err(error) = served {
-        error!(%error, "the admin socket ended");
-    }
+pub async fn serve(listener: TcpListener, state: AdminState, bounds: Bounds, stop: CancellationToken) {
+    let clients = state.metrics.sockets.operators.clone();
+    wire::serve(listener, router(Arc::new(state)), bounds, clients, stop).await;
 }
 
 fn router(state: Arc<AdminState>) -> Router {
     let guarded = routes()
         .into_iter()
-        .fold(Router::new(), |router, route| router.route(route.path, route.guarded(&state)))
-        .layer(DefaultBodyLimit::max(BODY_BYTES));
+        .fold(Router::new(), |router, route| router.route(route.path, route.guarded(&state)));
     Router::new()
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
+        .route("/openapi.json", get(openapi))
         .merge(guarded)
         .layer(middleware::from_fn_with_state(Arc::clone(&state), guard::by_name))
         .layer(middleware::from_fn(as_problems))
         .with_state(state)
+}
+
+async fn openapi() -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], OPENAPI).into_response()
 }
 
 /// Every route but those that anybody may ask, each with what it needs.
@@ -123,8 +138,8 @@ fn routes() -> Vec<Route> {
         Route::get("/v1/quarantine/{id}", Need::See, quarantined),
         Route::get("/v1/quarantine/{id}/document", Need::See, quarantined_document),
         Route::post("/v1/quarantine/{id}/release", Need::Operate, release),
-        Route::get("/v1/audit/verify", Need::See, verify_audit),
     ];
+    all.extend(audit::routes());
     all.extend(tokens::routes());
     all.extend(responders::routes());
     all.extend(endpoints::routes());
@@ -191,6 +206,7 @@ async fn metrics(Ctx(state): Shared) -> Response {
     }
     state.contacts.publish();
     state.metrics.store_writable(state.health.store_fault().is_none());
+    state.metrics.registrations(&state.live.census());
     let mut response = state.metrics.encode().into_response();
     response.headers_mut().insert(
         header::CONTENT_TYPE,
@@ -200,6 +216,7 @@ async fn metrics(Ctx(state): Shared) -> Response {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Listing {
     limit: Option<u32>,
     skip: Option<u32>,
@@ -357,15 +374,31 @@ async fn release(Ctx(state): Shared, Path(id): Path<String>, Json(decision): Jso
     Json(json!({"released": id, "outcome": outcome})).into_response()
 }
 
-async fn verify_audit(Ctx(state): Shared) -> Response {
-    match state.store.verify_record().await {
-        Ok(Ok(entries)) => Json(json!({"intact": true, "entries": entries})).into_response(),
-        Ok(Err(first)) => {
-            let members = [("intact".to_owned(), json!(false)), ("first_bad_entry".to_owned(), json!(first))];
-            let detail =
-                format!("the record was changed: entry {first} does not follow from the one before it");
-            problem_with(StatusCode::CONFLICT, &detail, members.into_iter().collect())
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    /// What everybody may ask, without a token.
+    const OPEN: [&str; 3] = ["/healthz", "/openapi.json", "/readyz"];
+
+    #[test]
+    fn the_published_document_has_each_route_with_its_right_and_no_other() {
+        let document: Value = serde_json::from_str(OPENAPI).unwrap();
+        let mut published = BTreeMap::new();
+        for (path, methods) in document["paths"].as_object().unwrap() {
+            for (method, operation) in methods.as_object().unwrap().iter().filter(|(m, _)| *m != "parameters")
+            {
+                let need = operation["x-need"].as_str().unwrap_or("Nothing").to_owned();
+                published.insert((path.clone(), method.clone()), need);
+            }
         }
-        Err(error) => failed(&error),
+        let mut served: BTreeMap<_, _> = routes()
+            .into_iter()
+            .map(|route| ((route.path.to_owned(), route.method.to_owned()), format!("{:?}", route.need)))
+            .collect();
+        served.extend(OPEN.map(|path| ((path.to_owned(), "get".to_owned()), "Nothing".to_owned())));
+        assert_eq!(published, served);
     }
 }

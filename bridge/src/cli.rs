@@ -2,6 +2,7 @@
 //!
 //! Owns the arguments and the exit codes. Must not hold logic that the daemon also needs.
 
+mod audit;
 mod documents;
 mod explain;
 mod geodata;
@@ -165,7 +166,7 @@ enum Command {
     },
     /// Registers endpoints: where responders are told; those of the configuration are shown too.
     #[command(
-        after_help = "Example:\n  echo '{\"name\": \"windsor-hook\", \"responder\": \"windsor\", \"class\": \"live\",\n         \"webhook\": {\"url\": \"https://eoc.example.org/alerts\"}}' | capbridge endpoints add -\n  capbridge endpoints challenge windsor-hook"
+        after_help = "Example:\n  echo '{\"name\": \"windsor-hook\", \"responder\": \"windsor\", \"class\": \"live\",\n         \"webhook\": {\"url\": \"https://eoc.example.org/alerts\"}}' | capbridge endpoints add -\n  capbridge endpoints challenge windsor-hook\n\nOne that was removed gets nothing more, not even what ends the alerts that it has."
     )]
     Endpoints {
         #[command(subcommand)]
@@ -175,11 +176,21 @@ enum Command {
     },
     /// Registers subscriptions: what endpoints are told of; routes of the configuration are shown too.
     #[command(
-        after_help = "Example:\n  echo '{\"name\": \"windsor-severe\", \"endpoint\": \"windsor-hook\",\n         \"filter\": {\"severities\": [\"Severe\", \"Extreme\"], \"area\": {\"sgc\": [\"3537\"]}}}' | capbridge subscriptions add -\n  capbridge subscriptions list"
+        after_help = "Example:\n  echo '{\"name\": \"windsor-severe\", \"endpoint\": \"windsor-hook\",\n         \"filter\": {\"severities\": [\"Severe\", \"Extreme\"], \"area\": {\"sgc\": [\"3537\"]}}}' | capbridge subscriptions add -\n  capbridge subscriptions list\n\nOne that was removed takes no new alerts; chains that went by it go on to their end."
     )]
     Subscriptions {
         #[command(subcommand)]
         action: registration::SubscriptionAction,
+        #[command(flatten)]
+        admin: AdminArgs,
+    },
+    /// Reads and verifies the audit log: who did what, and what became of each alert.
+    #[command(
+        after_help = "Example:\n  capbridge audit list --what dead,expired --since 2026-03-01T00:00:00Z\n  capbridge audit list --by \"token night-desk\" --format json | jq -r .event.what\n  capbridge audit tail\n  capbridge audit verify\n\nJSON: one entry a line, {\"place\", \"event\": {\"at\", \"what\", \"alert\", \"delivery\", \"facts\"}}.\nExit codes: 0 read, or the log is intact; 1 it was changed, or refused; 64 usage; 69 the bridge does not answer."
+    )]
+    Audit {
+        #[command(subcommand)]
+        action: audit::AuditAction,
         #[command(flatten)]
         admin: AdminArgs,
     },
@@ -390,6 +401,7 @@ pub fn main() -> ExitCode {
         Command::Responders { action, admin } => registration::responders(&admin, action),
         Command::Endpoints { action, admin } => registration::endpoints(&admin, action),
         Command::Subscriptions { action, admin } => registration::subscriptions(&admin, action),
+        Command::Audit { action, admin } => audit::audit(&admin, action),
         Command::Token { action, admin } => registration::token(&admin, action),
     }
 }

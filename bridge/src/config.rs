@@ -15,6 +15,7 @@ mod values;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use cap_schema::signature::{Policy, TrustStore};
 use cap_schema::{Limits, Polygon};
@@ -34,8 +35,8 @@ use crate::pipeline::coverage::Coverage;
 use crate::pipeline::rules::Rule;
 use crate::pipeline::verify::SourceTrust;
 use crate::settings::{
-    AdminTable, BridgeTable, ClockTable, IntakeTable, LogTable, NetworkTable, RegistrationTable, RelayTable,
-    RetentionTable, RouteTable, StoreTable,
+    AdminTable, Bounds, BridgeTable, ClockTable, IntakeTable, LogTable, NetworkTable, RegistrationTable,
+    RelayTable, RetentionTable, RouteTable, StoreTable,
 };
 use crate::translate::minimise::Purpose;
 
@@ -72,6 +73,8 @@ pub struct Config {
     pub admin_token: Option<Secret>,
     /// The names that the admin socket answers to.
     pub admin_hosts: Vec<String>,
+    /// The bounds of the admin socket.
+    pub admin_bounds: Bounds,
     /// `[registration]`
     pub registration: RegistrationTable,
     /// `[log]`
@@ -156,11 +159,10 @@ impl Config {
         file.only(&[&TABLES[..], &["route"]].concat());
 
         let bridge: Option<BridgeTable> = file.table(&["bridge"]);
-        let store: Option<StoreTable> = file.table(&["store"]);
-        let admin: Option<AdminTable> = file.table(&["admin"]);
+        let (store, admin): (Option<StoreTable>, _) = (file.table(&["store"]), file.table(&["admin"]));
         let registration = registration::read(&mut file).unwrap_or_default();
-        let network: Option<NetworkTable> = file.table(&["network"]);
-        let (log, clock, intake) = (file.table(&["log"]), file.table(&["clock"]), file.table(&["intake"]));
+        let (log, network): (_, Option<NetworkTable>) = (file.table(&["log"]), file.table(&["network"]));
+        let (clock, intake) = (file.table(&["clock"]), file.table(&["intake"]));
         let (relay, retention): (Option<RelayTable>, Option<RetentionTable>) =
             (file.table(&["relay"]), file.table(&["retention"]));
         let feeds = file.table::<FeedsTable>(&["feeds"]).and_then(|table| table.check(&mut file));
@@ -170,7 +172,7 @@ impl Config {
         retention.iter().for_each(|table| check_retention(&mut file, table));
         translation.iter().for_each(|translation| translation.check(&mut file));
         let geodata = bridge.as_ref().and_then(|bridge| read_geodata(&mut file, bridge, folder));
-        let (admin_hosts, admin) = admin_of(&mut file, &files, admin);
+        let (admin_hosts, admin_bounds, admin) = admin_of(&mut file, &files, admin);
         let redis = store.as_ref().map(|table| access::check(&mut file, &files, table)).unwrap_or_default();
         let http = network.as_ref().and_then(|table| network::check(&mut file, &files, table));
         let (sources, profiles) = read_sources(&mut file, &files);
@@ -214,6 +216,7 @@ impl Config {
                 admin_listen,
                 admin_token,
                 admin_hosts,
+                admin_bounds,
                 registration,
                 log,
                 http,
@@ -323,15 +326,26 @@ fn check_retention(file: &mut File<'_>, retention: &RetentionTable) {
     }
 }
 
-/// The names that the admin socket answers to, and what was checked.
+/// The names that the admin socket answers to, its bounds, and what was checked.
 fn admin_of(
     file: &mut File<'_>,
     files: &ConfigFiles,
     table: Option<AdminTable>,
-) -> (Vec<String>, Option<Admin>) {
-    let Some(table) = table else { return (Vec::new(), None) };
-    let checked = check_admin(file, files, &table);
-    (table.hosts, Some(checked))
+) -> (Vec<String>, Bounds, Option<Admin>) {
+    let told = table.is_some();
+    let table = table.unwrap_or_default();
+    for (key, is_good, range, remedy) in [
+        ("max_clients", (1..=10_000).contains(&table.max_clients), "1 to 10000", "use 256"),
+        ("patience_secs", (1..=60).contains(&table.patience_secs), "1 to 60", "use 5"),
+    ] {
+        if !is_good {
+            file.fault(&format!("admin.{key}"), &format!("is not {range}"), remedy);
+        }
+    }
+    let head = Duration::from_secs(table.patience_secs);
+    let bounds = Bounds { max_clients: table.max_clients, head, stalled: Duration::from_secs(10) };
+    let checked = told.then(|| check_admin(file, files, &table));
+    (table.hosts, bounds, checked)
 }
 
 /// Where the admin socket listens, and its token.

@@ -3,6 +3,7 @@
 //! Owns start and stop. The only place that spawns long-lived tasks. Must not hold logic of a stage.
 
 mod housekeeping;
+mod readers;
 mod supervise;
 
 use std::collections::BTreeMap;
@@ -28,13 +29,15 @@ use crate::config::Config;
 use crate::contact::Contacts;
 use crate::credentials::Credentials;
 use crate::envelope::Lane;
-use crate::feeds::{self, FeedServer, Shelves};
+use crate::feeds::Shelves;
 use crate::health::Health;
 use crate::patience::Patience;
 use crate::pipeline::Pipeline;
 use crate::pipeline::classify::TestMarks;
 use crate::pipeline::route::Router;
+use crate::proving::Prover;
 use crate::registration::declared::{Declared, SourceFacts};
+use crate::registration::proof::Holding;
 use crate::registration::{Live, Registrar};
 use crate::relay::gates::Gates;
 use crate::relay::{Relay, UnderWay};
@@ -42,9 +45,11 @@ use crate::rendering::Renderer;
 use crate::routes::Routes;
 use crate::store::instance::Instance;
 use crate::store::{Event, Store, StoreError};
+use crate::streams::Streams;
 use crate::telemetry::{ErrorChain, Metrics};
 use crate::translate::Tables;
 use housekeeping::{Keeping, keep_house};
+use readers::ReadingSide;
 use supervise::Supervised;
 
 /// How often registrations are looked at for what other instances changed.
@@ -205,6 +210,8 @@ struct Common {
     metrics: Arc<Metrics>,
     shelves: Arc<Shelves>,
     health: Arc<Health>,
+    /// What may go where; filled by `Live` before anything looks at it.
+    routes: Arc<Routes>,
 }
 
 impl Common {
@@ -216,6 +223,24 @@ impl Common {
             shelf: Arc::clone(&self.shelves) as _,
         }
     }
+
+    /// Asks endpoints to prove themselves.
+    fn prover(&self, live: &Arc<Live>, holder: &str, holding: Holding) -> Arc<Prover> {
+        Arc::new(Prover {
+            live: Arc::clone(live),
+            context: self.endpoint_context(),
+            store: Arc::clone(&self.store),
+            holder: holder.to_owned(),
+            holding,
+            metrics: Arc::clone(&self.metrics),
+        })
+    }
+
+    /// Streams, which come and go with their endpoints.
+    fn streams(&self, stop: &CancellationToken) -> Arc<Streams> {
+        let Common { store, clock, metrics, shelves, routes, .. } = self.clone();
+        Arc::new(Streams { routes, store, clock, shelves, metrics, stop: stop.clone() })
+    }
 }
 
 fn build(
@@ -223,7 +248,7 @@ fn build(
     sources: BTreeMap<Origin, SourceFacts>,
     common: &Common,
 ) -> Result<Stages, StartError> {
-    let Common { store, clock, metrics, .. } = common;
+    let Common { store, clock, metrics, routes, .. } = common;
     let marks = TestMarks::builtin().map_err(|e| StartError::Tables(Box::new(e)))?;
     let mut tables = Tables::builtin().map_err(|e| StartError::Tables(Box::new(e)))?;
     if let Some(bytes) = &config.geodata {
@@ -239,13 +264,13 @@ fn build(
         permits: config.registration,
         sender: config.bridge.sender.clone(),
     };
-    // Filled by `Live` before anything looks at them.
-    let (routes, gates) = (Arc::new(Routes::default()), Arc::new(Gates::new([], config.relay.in_flight)));
+    // Filled by `Live` before anything looks at it.
+    let gates = Arc::new(Gates::new([], config.relay.in_flight));
     let pipeline = Arc::new(Pipeline {
         store: Arc::clone(store),
         clock: clock.clone(),
         sources: config.profiles,
-        routes: Arc::clone(&routes),
+        routes: Arc::clone(routes),
         intake: config.intake,
         marks,
         bridge: config.bridge.name.clone(),
@@ -262,19 +287,19 @@ fn build(
     let router = Arc::new(Router {
         store: Arc::clone(store),
         clock: clock.clone(),
-        routes: Arc::clone(&routes),
+        routes: Arc::clone(routes),
         renderer: Arc::clone(&renderer),
         relay: config.relay.clone(),
         routed: Arc::clone(&routed),
     });
     let registrar = Registrar::new(Arc::clone(store));
-    let joined = (Arc::clone(&routes), Arc::clone(&gates));
+    let joined = (Arc::clone(routes), Arc::clone(&gates));
     let live = Arc::new(Live::new(registrar, declared, joined, Arc::clone(&renderer)));
     let relay = Arc::new(Relay {
         store: Arc::clone(store),
         clock: clock.clone(),
         gates,
-        routes,
+        routes: Arc::clone(routes),
         live: Arc::clone(&live),
         renderer,
         context: common.endpoint_context(),
@@ -296,6 +321,26 @@ fn facts_of(sources: &[ReadySource]) -> BTreeMap<Origin, SourceFacts> {
     sources.iter().map(|s| (s.origin.clone(), SourceFacts { kind: s.kind, mode: s.mode })).collect()
 }
 
+/// What stands under every stage.
+async fn foundation(config: &Config) -> Result<Common, StartError> {
+    let store = crate::store::open(&config.store, config.redis.clone(), &config.bridge)
+        .await
+        .map_err(StartError::Store)?;
+    store.record(vec![life_cycle("started")]).await.map_err(StartError::Store)?;
+    let http = HttpClient::new(config.http.clone()).map_err(StartError::Http)?;
+    let routes = Arc::new(Routes::default());
+    let shelves = Shelves::new(Arc::clone(&store), Arc::clone(&routes), config.retention.alerts_days);
+    Ok(Common {
+        store,
+        clock: clock(config),
+        http,
+        metrics: Metrics::new(),
+        shelves,
+        routes,
+        health: Arc::default(),
+    })
+}
+
 /// Starts everything; `stop` ends it.
 ///
 /// # Errors
@@ -304,15 +349,7 @@ pub async fn start(mut config: Config, stop: CancellationToken) -> Result<Runnin
     let (listener, admin) = open_admin(config.admin_listen).await?;
     let folder = config.bridge.data_dir.clone();
     let instance = Instance::open(&folder).map_err(|cause| StartError::Instance { folder, cause })?;
-    let store = crate::store::open(&config.store, config.redis.clone(), &config.bridge)
-        .await
-        .map_err(StartError::Store)?;
-    store.record(vec![life_cycle("started")]).await.map_err(StartError::Store)?;
-    let clock = clock(&config);
-    let http = HttpClient::new(config.http.clone()).map_err(StartError::Http)?;
-    let shelves = Shelves::new(Arc::clone(&store), &config.endpoints, config.retention.alerts_days);
-    let common = Common { store, clock, http, metrics: Metrics::new(), shelves, health: Arc::default() };
-    let readers = Readers::new(&config, &common, &stop).await?;
+    let common = foundation(&config).await?;
     announce(&config, admin);
     let limit = Duration::from_secs(config.bridge.shutdown_secs);
     let yield_after = config.store.redis_url.is_some().then_some(supervise::YIELD_AFTER);
@@ -322,10 +359,13 @@ pub async fn start(mut config: Config, stop: CancellationToken) -> Result<Runnin
     let check_every = Duration::from_secs(config.store.check_secs);
     let (retention, contact_secs) = (config.retention.clone(), config.intake.contact_secs);
     let (token, replay_secs) = (config.admin_token.take(), config.relay.give_up_cap_secs);
-    let hosts = admin::Hosts::new(admin, &config.admin_hosts);
-    let credentials = Credentials::new(&config.endpoints, Arc::clone(&common.metrics));
+    let (hosts, bounds) = (admin::Hosts::new(admin, &config.admin_hosts), config.admin_bounds);
+    let credentials = Credentials::new(Arc::clone(&common.routes), Arc::clone(&common.metrics));
+    let reading_side = ReadingSide::new(&config);
+    let holding = Holding::new(&config.registration);
     let Stages { pipeline, router, relay, live, accepted, routed } = build(config, facts, &common)?;
     live.refresh().await.map_err(StartError::Store)?;
+    let readers = reading_side.open(&common, &stop).await?;
 
     let health = Arc::clone(&common.health);
     let tasks = Tasks { tracker: TaskTracker::new(), health, stop: stop.clone() };
@@ -338,7 +378,10 @@ pub async fn start(mut config: Config, stop: CancellationToken) -> Result<Runnin
     };
     reading.start(sources, &tasks);
     readers.into_iter().for_each(|r| tasks.start("feeds".into(), r.server.serve(r.listener)));
+    tasks.start("streams".into(), common.streams(&stop).run());
     let context = common.endpoint_context();
+    let prover = common.prover(&live, &instance.name, holding);
+    tasks.start("proofs".into(), Arc::clone(&prover).run(stop.clone()));
     let Common { store, clock, metrics, shelves, .. } = common;
     let (route_stop, woken) = (stop.clone(), Arc::clone(&accepted));
     tasks.start("router".into(), async move { router.run(&woken, route_stop).await });
@@ -375,57 +418,15 @@ pub async fn start(mut config: Config, stop: CancellationToken) -> Result<Runnin
         contact_limit: Duration::from_secs(contact_secs),
         replay_secs,
         context,
+        prover,
+        patience: bounds.head,
+        rates: admin::Rates::default(),
         hosts,
         health: Arc::clone(&tasks.health),
     };
-    tasks.start("admin socket".into(), admin::serve(listener, state, stop.clone()));
+    tasks.start("admin socket".into(), admin::serve(listener, state, bounds, stop.clone()));
     let Tasks { tracker, health, .. } = tasks;
     Ok(Running { admin, health, tracker, store, limit, _instance: instance })
-}
-
-/// The readers' side of feeds, where there are any.
-struct Readers {
-    server: FeedServer,
-    listener: TcpListener,
-}
-
-impl Readers {
-    async fn new(
-        config: &Config,
-        common: &Common,
-        stop: &CancellationToken,
-    ) -> Result<Option<Self>, StartError> {
-        let served = feeds::served(&config.endpoints);
-        if served.is_empty() {
-            return Ok(None);
-        }
-        let settings = &config.feeds;
-        let listen = settings.listen;
-        let not_opened = |cause| StartError::Feeds { listen, cause };
-        let listener = TcpListener::bind(listen).await.map_err(not_opened)?;
-        let address = listener.local_addr().map_err(not_opened)?;
-        let base_url = settings.base_url.clone().unwrap_or_else(|| format!("http://{address}"));
-        info!(%address, base_url, feeds = served.len(), "feeds are served");
-        if settings.is_clear_text {
-            warn!(%address, "feeds are served to other machines without TLS");
-        }
-        let Common { store, clock, metrics, shelves, .. } = common.clone();
-        let server = FeedServer {
-            served,
-            store,
-            clock,
-            metrics,
-            shelves,
-            base_url,
-            bridge: config.bridge.name.clone(),
-            author: config.bridge.sender_name.clone(),
-            page_entries: settings.page_entries,
-            max_clients: settings.max_clients,
-            stalled: settings.stalled,
-            stop: stop.clone(),
-        };
-        Ok(Some(Readers { server, listener }))
-    }
 }
 
 fn clock(config: &Config) -> BridgeClock {

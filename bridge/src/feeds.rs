@@ -9,11 +9,8 @@ mod atom;
 mod events;
 mod geojson;
 mod reply;
-mod wire;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::Router;
@@ -24,9 +21,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use capbridge_adapters::class::Class;
 use capbridge_adapters::feed::{Feed, Keeping, Shelf, ShelfError};
-use capbridge_adapters::passage::EndpointName;
 use capbridge_adapters::registry::AnyEndpoint;
 use capbridge_adapters::source::Clock;
+use capbridge_adapters::token::TokenDigest;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use tokio::net::TcpListener;
@@ -36,9 +33,12 @@ use tracing::{error, info, warn};
 
 use crate::admin::problem::{as_problems, problem};
 use crate::clock::BridgeClock;
+use crate::routes::Routes;
+use crate::settings::Bounds;
 use crate::store::feeds::{Extent, Span};
 use crate::store::{Store, StoreError};
 use crate::telemetry::{ErrorChain, FeedForm, FeedOutcome, Metrics};
+use crate::wire;
 
 use self::reply::{Body, conditional};
 
@@ -54,22 +54,20 @@ const GEOJSON: &str = "application/geo+json";
 pub struct Shelves {
     store: Arc<dyn Store>,
     changed: watch::Sender<()>,
-    /// How long feeds keep their entries, days.
-    keep_days: BTreeMap<EndpointName, u32>,
-    /// How long those do that are no longer configured.
+    routes: Arc<Routes>,
+    /// How long feeds keep their entries that there are no more.
     days: u32,
 }
 
 impl Shelves {
     /// In a store; `days` is how long the archive keeps alerts.
-    pub fn new(
-        store: Arc<dyn Store>,
-        endpoints: &BTreeMap<EndpointName, AnyEndpoint>,
-        days: u32,
-    ) -> Arc<Self> {
-        let feeds = endpoints.values().filter_map(AnyEndpoint::feed);
-        let keep_days = feeds.map(|feed| (feed.name.clone(), feed.keep_days)).collect();
-        Arc::new(Shelves { store, changed: watch::Sender::new(()), keep_days, days })
+    pub fn new(store: Arc<dyn Store>, routes: Arc<Routes>, days: u32) -> Arc<Self> {
+        Arc::new(Shelves { store, changed: watch::Sender::new(()), routes, days })
+    }
+
+    /// Tells of new entries.
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
     }
 
     /// Deletes entries whose time is over.
@@ -78,8 +76,10 @@ impl Shelves {
             Ok(feeds) => feeds,
             Err(error) => return warn!(error = %ErrorChain(&error), "the feeds wait for the store"),
         };
+        let table = self.routes.now();
         for feed in feeds {
-            let days = i64::from(self.keep_days.get(&feed).copied().unwrap_or(self.days));
+            let keep_days = table.endpoints.get(&feed).and_then(AnyEndpoint::keep_days);
+            let days = i64::from(keep_days.unwrap_or(self.days));
             let before = now.checked_sub(SignedDuration::from_hours(24 * days)).unwrap_or(Timestamp::MIN);
             match self.store.sweep_feed(&feed, before, SWEEP).await {
                 Ok(0) => {}
@@ -104,10 +104,13 @@ impl Shelf for Shelves {
     }
 }
 
-/// A feed and what its readers are told of it.
-pub struct Served {
+/// A feed as one reader may have it.
+#[derive(Clone)]
+struct Served {
     feed: Feed,
     class: Class,
+    /// The token that its reader showed.
+    token: Option<TokenDigest>,
 }
 
 impl Served {
@@ -121,19 +124,10 @@ impl Served {
     }
 }
 
-/// The feeds of a configuration.
-pub fn served(endpoints: &BTreeMap<EndpointName, AnyEndpoint>) -> BTreeMap<String, Served> {
-    let served = |(name, endpoint): (&EndpointName, &AnyEndpoint)| {
-        let feed = endpoint.feed()?.clone();
-        Some((name.0.clone(), Served { feed, class: endpoint.class() }))
-    };
-    endpoints.iter().filter_map(served).collect()
-}
-
 /// What the readers' side is made of.
 pub struct FeedServer {
-    /// The feeds.
-    pub served: BTreeMap<String, Served>,
+    /// What there is now.
+    pub routes: Arc<Routes>,
     /// Where entries are kept.
     pub store: Arc<dyn Store>,
     /// The time.
@@ -150,10 +144,8 @@ pub struct FeedServer {
     pub author: String,
     /// Entries of a page.
     pub page_entries: u32,
-    /// Connections at once.
-    pub max_clients: usize,
-    /// A client that takes nothing for this long is cut.
-    pub stalled: Duration,
+    /// Bounds of the socket.
+    pub bounds: Bounds,
     /// Ends streams.
     pub stop: CancellationToken,
 }
@@ -163,8 +155,8 @@ type Shared = Ctx<Arc<FeedServer>>;
 impl FeedServer {
     /// Serves until told to stop.
     pub async fn serve(self, listener: TcpListener) {
-        let server = Arc::new(self);
-        wire::serve(listener, router(Arc::clone(&server)), &server).await;
+        let (bounds, readers, stop) = (self.bounds, self.metrics.sockets.readers.clone(), self.stop.clone());
+        wire::serve(listener, router(Arc::new(self)), bounds, readers, stop).await;
     }
 
     /// The address of something of a feed.
@@ -228,7 +220,7 @@ async fn atom_page(
         Ok(served) => served,
         Err(refused) => return refused,
     };
-    let answer = page(&server, served, &which, &headers).await;
+    let answer = page(&server, &served, &which, &headers).await;
     server.answered(&served.feed, FeedForm::Atom, answer)
 }
 
@@ -285,7 +277,7 @@ async fn message(
             Ok(Some((placed, bytes))) => {
                 let etag = Some(format!("\"{}\"", placed.entry.digest));
                 let body = Body { bytes, content_type: "application/cap+xml", etag };
-                Ok(conditional(served, &headers, body))
+                Ok(conditional(&served, &headers, body))
             }
         },
     };
@@ -315,9 +307,9 @@ async fn in_force(
         Ok(entries) => {
             // The last place of a full page is where the next one begins.
             let more = entries.last().filter(|_| entries.len() == IN_FORCE as usize).map(|e| e.place);
-            let text = geojson::document(&server, served, &entries, now);
+            let text = geojson::document(&server, &served, &entries, now);
             let body = Body { bytes: text.into(), content_type: GEOJSON, etag: None };
-            let mut response = conditional(served, &headers, body);
+            let mut response = conditional(&served, &headers, body);
             let next = more.map(|place| {
                 format!("<{}>; rel=\"next\"", server.url(feed, &format!("current.geojson?before={place}")))
             });
@@ -346,7 +338,7 @@ async fn event_stream(
         Ok(served) => served,
         Err(refused) => return refused,
     };
-    let answer = stream(&server, served, from, &headers).await;
+    let answer = stream(&server, &served, from, &headers).await;
     server.answered(&served.feed, FeedForm::Events, answer)
 }
 
@@ -362,7 +354,7 @@ async fn stream(
         None => extent.last,
         Some(id) => resume_from(&id, extent).map_err(|(status, detail)| problem(status, detail))?,
     };
-    Ok(events::stream(Arc::clone(server), served, place).into_response())
+    Ok(events::stream(Arc::clone(server), served.clone(), place).into_response())
 }
 
 /// From where on a client goes on that says what it has seen.

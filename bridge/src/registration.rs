@@ -3,12 +3,14 @@
 //! Owns the documents that the admin API writes and the store keeps (docs/registration.md), and the view of them that every
 //! instance holds. What the configuration declares is not here; `routes` joins the two. Must not talk to endpoints.
 
+mod census;
 pub mod declared;
 mod endpoint;
 pub mod keys;
 mod ledger;
 mod live;
 mod names;
+pub mod proof;
 mod registrar;
 mod responder;
 mod shape;

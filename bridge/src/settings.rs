@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use capbridge_adapters::class::Class;
 use serde::{Deserialize, Serialize};
@@ -94,12 +95,33 @@ pub struct AdminTable {
     pub token_file: Option<PathBuf>,
     /// Names that the socket answers to beside loopback and its own address (`Host` header), without port.
     pub hosts: Vec<String>,
+    /// Connections at once.
+    pub max_clients: usize,
+    /// A head, or a body, that is not there in this time ends the call, seconds.
+    pub patience_secs: u64,
 }
 
 impl Default for AdminTable {
     fn default() -> Self {
-        AdminTable { listen: "127.0.0.1:8650".into(), token_file: None, hosts: Vec::new() }
+        AdminTable {
+            listen: "127.0.0.1:8650".into(),
+            token_file: None,
+            hosts: Vec::new(),
+            max_clients: 256,
+            patience_secs: 5,
+        }
     }
+}
+
+/// What a table comes to: the bounds of a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Connections at once.
+    pub max_clients: usize,
+    /// A head that is not there in this time ends the connection; so does an idle one.
+    pub head: Duration,
+    /// A client that takes nothing for this long is cut.
+    pub stalled: Duration,
 }
 
 /// `[registration]`: what may be registered over the admin API.
@@ -111,11 +133,20 @@ pub struct RegistrationTable {
     /// Public channels that subscriptions may open, such as `EAS`. With none, no endpoint with `reach = "public"` can be
     /// registered either.
     pub public_channels: Vec<String>,
+    /// A webhook that proved itself is asked again after this long, seconds.
+    pub proof_secs: u64,
+    /// One that does not answer then gets alerts for this long, seconds, and is paused.
+    pub proof_grace_secs: u64,
 }
 
 impl Default for RegistrationTable {
     fn default() -> Self {
-        RegistrationTable { kinds: vec!["email".into(), "webhook".into()], public_channels: Vec::new() }
+        RegistrationTable {
+            kinds: vec!["email".into(), "webhook".into()],
+            public_channels: Vec::new(),
+            proof_secs: 90 * 86_400,
+            proof_grace_secs: 7 * 86_400,
+        }
     }
 }
 

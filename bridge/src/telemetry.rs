@@ -143,6 +143,61 @@ struct FeedLabels {
     outcome: String,
 }
 
+/// The connections of a socket's clients.
+#[derive(Clone, Debug, Default)]
+pub struct SocketMetrics {
+    clients: Gauge,
+    cut: Counter,
+    turned_away: Counter,
+}
+
+impl SocketMetrics {
+    fn register(&self, registry: &mut Registry, socket: &str, whose: &str) {
+        let name = |what: &str| format!("{socket}_{what}");
+        registry.register(name("clients"), format!("Connections of {whose}"), self.clients.clone());
+        registry.register(name("cut"), format!("{whose} that took nothing and were cut"), self.cut.clone());
+        let help = format!("{whose} that found no room");
+        registry.register(name("turned_away"), help, self.turned_away.clone());
+    }
+
+    /// How many are connected.
+    pub fn clients(&self, clients: usize) {
+        self.clients.set(i64::try_from(clients).unwrap_or(i64::MAX));
+    }
+
+    /// One took nothing.
+    pub fn cut(&self) {
+        self.cut.inc();
+    }
+
+    /// One found no room.
+    pub fn turned_away(&self) {
+        self.turned_away.inc();
+    }
+}
+
+/// The sockets of the bridge.
+#[derive(Clone, Debug, Default)]
+pub struct Sockets {
+    /// Readers of feeds.
+    pub readers: SocketMetrics,
+    /// Clients of the admin socket.
+    pub operators: SocketMetrics,
+    /// Clients of streams.
+    pub listeners: SocketMetrics,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RegistrationLabels {
+    kind: String,
+    state: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabel {
+    outcome: String,
+}
+
 /// All metrics of the bridge.
 pub struct Metrics {
     registry: Registry,
@@ -162,9 +217,10 @@ pub struct Metrics {
     store_writable: Gauge,
     feed_requests: Family<FeedLabels, Counter>,
     feed_streams: Family<EndpointLabel, Gauge>,
-    feed_clients: Gauge,
-    feed_cut: Counter,
-    feed_turned_away: Counter,
+    /// Connections.
+    pub sockets: Sockets,
+    registrations: Family<RegistrationLabels, Gauge>,
+    proofs: Family<OutcomeLabel, Counter>,
     shut: Family<EndpointLabel, Gauge>,
     opened: Family<EndpointLabel, Counter>,
     put_off: Family<ReasonLabel, Counter>,
@@ -207,9 +263,9 @@ impl Metrics {
             store_writable: Gauge::default(),
             feed_requests: Family::default(),
             feed_streams: Family::default(),
-            feed_clients: Gauge::default(),
-            feed_cut: Counter::default(),
-            feed_turned_away: Counter::default(),
+            sockets: Sockets::default(),
+            registrations: Family::default(),
+            proofs: Family::default(),
         };
         let r = &mut metrics.registry;
         r.register("received", "Documents by source and what became of them", metrics.received.clone());
@@ -257,6 +313,7 @@ impl Metrics {
         metrics.register_relay();
         metrics.register_store();
         metrics.register_feeds();
+        metrics.register_registrations();
         Arc::new(metrics)
     }
 
@@ -308,9 +365,28 @@ impl Metrics {
         let r = &mut self.registry;
         r.register("feed_requests", "Requests of readers by feed and answer", self.feed_requests.clone());
         r.register("feed_streams", "Readers that are told of each entry", self.feed_streams.clone());
-        r.register("feed_clients", "Connections of readers", self.feed_clients.clone());
-        r.register("feed_cut", "Readers that took nothing and were cut", self.feed_cut.clone());
-        r.register("feed_turned_away", "Readers that found no room", self.feed_turned_away.clone());
+        self.sockets.readers.register(r, "feed", "readers");
+        self.sockets.operators.register(r, "admin", "clients of the admin socket");
+        self.sockets.listeners.register(r, "stream", "clients of streams");
+    }
+
+    fn register_registrations(&mut self) {
+        let r = &mut self.registry;
+        r.register("registrations", "What is registered, by kind and state", self.registrations.clone());
+        r.register("proofs", "Endpoints that were asked to prove themselves again", self.proofs.clone());
+    }
+
+    /// What is registered, by kind and state; a state that there is no more is 0.
+    pub fn registrations(&self, counts: &std::collections::BTreeMap<(&'static str, &'static str), i64>) {
+        for ((kind, state), count) in counts {
+            let labels = RegistrationLabels { kind: (*kind).to_owned(), state: (*state).to_owned() };
+            self.registrations.get_or_create(&labels).set(*count);
+        }
+    }
+
+    /// An endpoint was asked to prove itself again.
+    pub fn proof(&self, outcome: &str) {
+        self.proofs.get_or_create(&OutcomeLabel { outcome: outcome.to_owned() }).inc();
     }
 
     /// A reader of a feed was answered.
@@ -338,21 +414,6 @@ impl Metrics {
         let gauge = self.feed_streams.get_or_create(&EndpointLabel { endpoint: feed.0.clone() }).clone();
         gauge.inc();
         FeedStream(gauge)
-    }
-
-    /// How many readers are connected.
-    pub fn feed_clients(&self, clients: usize) {
-        self.feed_clients.set(i64::try_from(clients).unwrap_or(i64::MAX));
-    }
-
-    /// A reader took nothing.
-    pub fn feed_cut(&self) {
-        self.feed_cut.inc();
-    }
-
-    /// A reader found no room.
-    pub fn feed_turned_away(&self) {
-        self.feed_turned_away.inc();
     }
 
     /// Whether the store took the last probe.
@@ -471,6 +532,11 @@ impl Metrics {
     /// Sets the time until an endpoint's credential runs out; negative when it has.
     pub fn credential(&self, endpoint: &EndpointName, left_secs: f64) {
         self.credentials.get_or_create(&EndpointLabel { endpoint: endpoint.0.clone() }).set(left_secs);
+    }
+
+    /// Takes the time away of a credential that there is no more.
+    pub fn no_credential(&self, endpoint: &EndpointName) {
+        self.credentials.remove(&EndpointLabel { endpoint: endpoint.0.clone() });
     }
 
     /// All metrics in the OpenMetrics text format.

@@ -69,9 +69,12 @@ async fn every_error_of_the_admin_socket_is_a_problem_document() {
     let large = format!("{{\"operator\": \"{}\", \"reason\": \"x\"}}", "a".repeat(100_000));
     let replay = "POST /v1/deliveries/msg_none/replay";
     let release = "POST /v1/quarantine/q_none/release";
-    let cases: [(u16, &str, &str, &str); 17] = [
+    let cases: [(u16, &str, &str, &str); 20] = [
         (400, "GET /v1/deliveries?state=lost", "", ""),
         (400, "GET /v1/alerts?limit=many", "", ""),
+        (400, "GET /v1/deliveries?stat=dead", "", ""),
+        (400, "GET /v1/audit?who=me", "", ""),
+        (400, "GET /v1/audit?since=yesterday", "", ""),
         (400, replay, JSON, "{\"operator\": "),
         (400, replay, JSON, ""),
         (404, "GET /nothing/here", "", ""),

@@ -61,8 +61,8 @@ fn address(bridge: &Program) -> String {
     told["address"].as_str().unwrap().to_owned()
 }
 
-struct Reply {
-    status: u16,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
     head: String,
     body: Bytes,
 }
@@ -77,7 +77,7 @@ impl Reply {
         at.and_then(|at| self.head.lines().nth(at)?.split_once(':')).map_or("", |(_, v)| v.trim())
     }
 
-    fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.body).unwrap()
     }
 
@@ -94,7 +94,7 @@ async fn connect(bridge: &Program, target: &str, headers: &str) -> TcpStream {
     socket
 }
 
-async fn ask(bridge: &Program, target: &str, headers: &str) -> Reply {
+pub(crate) async fn ask(bridge: &Program, target: &str, headers: &str) -> Reply {
     let mut socket = connect(bridge, target, headers).await;
     let mut reply = Vec::new();
     tokio::time::timeout(LIMIT, socket.read_to_end(&mut reply)).await.unwrap().unwrap();
@@ -105,7 +105,12 @@ async fn ask(bridge: &Program, target: &str, headers: &str) -> Reply {
 }
 
 fn bearer() -> String {
-    format!("Authorization: Bearer {TOKEN}\r\n")
+    by(TOKEN)
+}
+
+/// The header of the holder of a token.
+pub(crate) fn by(token: &str) -> String {
+    format!("Authorization: Bearer {token}\r\n")
 }
 
 /// The Atom document of the partners once it has this many entries.

@@ -26,6 +26,7 @@ macro_rules! on_both_stores {
 }
 
 mod admin;
+mod audit;
 mod chains;
 mod config;
 mod conformance;
@@ -41,11 +42,15 @@ mod full_store;
 mod hub;
 mod in_force;
 mod lists;
+mod openapi;
 mod opened;
 mod places;
+mod recheck;
 mod registration;
 mod relay;
+mod slow;
 mod stage;
 mod stampings;
+mod streams;
 mod takeover;
 mod tidy;

@@ -1,6 +1,9 @@
 //! Registration over the admin API, with the real program: who may do what, what is refused, what outlives a restart.
 
 mod bad_input;
+mod kinds;
+
+pub(crate) use kinds::code_in;
 
 use std::time::Duration;
 
@@ -384,8 +387,12 @@ async fn a_responder_sees_and_changes_what_is_its_own_and_no_more() {
     expect(&bridge, ("POST", "/v1/endpoints"), Some(&other), Some(order), 403).await;
     let none = wants("detroit-two", "detroit-hook", json!({}));
     expect(&bridge, ("POST", "/v1/subscriptions"), Some(&other), Some(none), 403).await;
-    // What is removed of a responder takes its token nowhere.
+    // What is removed of a responder takes its token nowhere, nor does the token lead to whoever gets the name next.
     expect(&bridge, ("DELETE", "/v1/endpoints/windsor-hook"), own, None, 204).await;
+    expect(&bridge, ("DELETE", "/v1/responders/windsor"), None, None, 204).await;
+    expect(&bridge, ("GET", "/v1/whoami"), own, None, 401).await;
+    windsor(&bridge).await;
+    expect(&bridge, ("GET", "/v1/whoami"), own, None, 401).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -463,4 +470,24 @@ async fn two_instances_deliver_by_what_either_of_them_registered() {
     .await
     .unwrap_or_else(|error| panic!("{error}\n{}\n{}", first.tail(10), second.tail(10)));
     assert_eq!(first.list("/v1/deliveries?state=dead").await.unwrap(), Vec::<Value>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_calls_without_end_is_told_so_and_takes_nothing_from_others() {
+    let stage = Stage::new(On::Embedded).await;
+    let bridge = stage.bridge().await;
+    let wild = token(&bridge, json!({"name": "wild", "role": "auditor"})).await;
+    let calm = token(&bridge, json!({"name": "calm", "role": "auditor"})).await;
+    let calls = async |n: usize| {
+        let mut refused = 0;
+        for _ in 0..n {
+            let (status, _) = bridge.call("GET", "/v1/whoami", Some(&wild), None).await.unwrap();
+            assert!(matches!(status, 200 | 429), "{status}");
+            refused += usize::from(status == 429);
+        }
+        refused
+    };
+    eventually("it is told so", LIMIT, async || (calls(200).await > 0).then_some(())).await.unwrap();
+    expect(&bridge, ("GET", "/v1/whoami"), Some(&calm), None, 200).await;
+    expect(&bridge, ("GET", "/v1/whoami"), None, None, 200).await;
 }

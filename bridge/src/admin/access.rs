@@ -3,7 +3,9 @@
 //! Owns the roles' rights and the guard in front of every route. Must not know what a route does.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use axum::body::{Body, HttpBody as _};
 use axum::extract::{Request, State as Ctx};
 use axum::handler::Handler;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -11,9 +13,11 @@ use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter, on};
 use capbridge_adapters::source::Clock;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use super::problem::problem;
-use super::{AdminState, guard};
+use super::{AdminState, BODY_BYTES, guard};
+use crate::clock::instant;
 use crate::registration::{Bearer, Caller, Role};
 
 /// What a call needs.
@@ -50,17 +54,32 @@ impl Need {
 pub(super) struct Route {
     /// The path, parameters in braces.
     pub(super) path: &'static str,
-    need: Need,
+    /// The method, lower case.
+    #[cfg(test)]
+    pub(super) method: &'static str,
+    /// What it needs.
+    pub(super) need: Need,
     answers: MethodRouter<Arc<AdminState>>,
 }
 
 impl Route {
-    fn new<H, T>(method: MethodFilter, path: &'static str, need: Need, answers: H) -> Self
+    fn new<H, T>(
+        (filter, _method): (MethodFilter, &'static str),
+        path: &'static str,
+        need: Need,
+        answers: H,
+    ) -> Self
     where
         H: Handler<T, Arc<AdminState>>,
         T: 'static,
     {
-        Route { path, need, answers: on(method, answers) }
+        Route {
+            path,
+            #[cfg(test)]
+            method: _method,
+            need,
+            answers: on(filter, answers),
+        }
     }
 
     /// A question.
@@ -69,7 +88,7 @@ impl Route {
         need: Need,
         answers: H,
     ) -> Self {
-        Route::new(MethodFilter::GET, path, need, answers)
+        Route::new((MethodFilter::GET, "get"), path, need, answers)
     }
 
     /// Something new, or something to do.
@@ -78,7 +97,7 @@ impl Route {
         need: Need,
         answers: H,
     ) -> Self {
-        Route::new(MethodFilter::POST, path, need, answers)
+        Route::new((MethodFilter::POST, "post"), path, need, answers)
     }
 
     /// Something to be removed.
@@ -87,7 +106,7 @@ impl Route {
         need: Need,
         answers: H,
     ) -> Self {
-        Route::new(MethodFilter::DELETE, path, need, answers)
+        Route::new((MethodFilter::DELETE, "delete"), path, need, answers)
     }
 
     /// Something to be put in the place of what is there.
@@ -96,7 +115,7 @@ impl Route {
         need: Need,
         answers: H,
     ) -> Self {
-        Route::new(MethodFilter::PUT, path, need, answers)
+        Route::new((MethodFilter::PUT, "put"), path, need, answers)
     }
 
     /// The route with its guard.
@@ -128,6 +147,15 @@ async fn authorise(
             return refused;
         }
     };
+    if headers.contains_key(header::AUTHORIZATION)
+        && let Err(wait) = state.rates.take(&caller.by, instant())
+    {
+        let mut refused =
+            problem(StatusCode::TOO_MANY_REQUESTS, "this token calls too often: 20 times a second at most");
+        let secs = HeaderValue::from(wait.as_secs() + 1);
+        refused.headers_mut().insert(header::RETRY_AFTER, secs);
+        return refused;
+    }
     if !need.is_met_by(caller.role) {
         let detail = format!("the role {} may not do this", caller.role.as_str());
         return problem(StatusCode::FORBIDDEN, &detail);
@@ -137,7 +165,31 @@ async fn authorise(
         return problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "send application/json");
     }
     request.extensions_mut().insert(caller);
-    next.run(request).await
+    match whole(request, state.patience).await {
+        Ok(request) => next.run(request).await,
+        Err(refused) => *refused,
+    }
+}
+
+/// A request with its whole body, which comes in time and is not large: nobody holds a call up by saying half of it.
+async fn whole(request: Request, patience: Duration) -> Result<Request, Box<Response>> {
+    let (head, body) = request.into_parts();
+    let too_large = || {
+        let detail = format!("a body is at most {BODY_BYTES} bytes");
+        Err(Box::new(problem(StatusCode::PAYLOAD_TOO_LARGE, &detail)))
+    };
+    if body.size_hint().lower() > BODY_BYTES as u64 {
+        return too_large();
+    }
+    match tokio::time::timeout(patience, Limited::new(body, BODY_BYTES).collect()).await {
+        Ok(Ok(all)) => Ok(Request::from_parts(head, Body::from(all.to_bytes()))),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => too_large(),
+        Ok(Err(_)) => Err(Box::new(problem(StatusCode::BAD_REQUEST, "the body broke off"))),
+        Err(_) => {
+            let detail = format!("the body did not come in {} s", patience.as_secs_f32());
+            Err(Box::new(problem(StatusCode::REQUEST_TIMEOUT, &detail)))
+        }
+    }
 }
 
 /// Who asks: the holder of the token of the configuration or of one that was registered, or, without a token, somebody at

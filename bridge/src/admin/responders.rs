@@ -1,21 +1,16 @@
 //! Responders over the admin socket.
 
 use axum::Json;
-use axum::extract::{Extension, Path, State as Ctx};
+use axum::extract::Path;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::IntoResponse;
 use capbridge_adapters::class::Class;
 use capbridge_adapters::passage::Origin;
-use capbridge_adapters::source::Clock;
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::Shared;
 use super::access::{Need, Route};
-use super::problem::problem;
-use super::tokens::{Refusal, refused};
-use crate::clock::SystemClock;
-use crate::registration::{Caller, Ledger, Live, Name, Responder, ResponderOrder, Step};
+use super::call::{Answer, Call, Refusal};
+use crate::registration::{Caller, Ledger, Live, Name, Responder, ResponderOrder, Step, Token};
 use crate::store::registrations::Kind;
 
 /// The longest title and contact, in characters.
@@ -41,6 +36,12 @@ pub(super) fn present<'l>(ledger: &'l Ledger, name: &Name) -> Option<&'l Respond
     ledger.responder(name).map(AsRef::as_ref).filter(|responder| responder.ended_at.is_none())
 }
 
+/// The one that a call names, if it is there and the caller's own. To others it is not there.
+fn own<'l>(ledger: &'l Ledger, call: &Call, name: &str) -> Result<&'l Responder, Refusal> {
+    let name = Name::new(name).ok().filter(|name| owns(&call.caller, name));
+    name.and_then(|name| present(ledger, &name)).ok_or_else(|| Refusal::missing("responder"))
+}
+
 fn shown(ledger: &Ledger, responder: &Responder) -> Value {
     let endpoints = ledger.endpoints().filter(|e| e.responder == responder.name && e.ended_at.is_none());
     json!({
@@ -50,136 +51,100 @@ fn shown(ledger: &Ledger, responder: &Responder) -> Value {
     })
 }
 
-async fn list(Ctx(state): Shared, Extension(caller): Extension<Caller>) -> Response {
-    let ledger = state.live.ledger();
-    let all = ledger.responders().filter(|r| r.ended_at.is_none() && owns(&caller, &r.name));
-    Json(all.map(|responder| shown(&ledger, responder)).collect::<Vec<_>>()).into_response()
+async fn list(call: Call) -> Answer {
+    let ledger = call.ledger();
+    let all = ledger.responders().filter(|r| r.ended_at.is_none() && owns(&call.caller, &r.name));
+    Ok(Json(all.map(|responder| shown(&ledger, responder)).collect::<Vec<_>>()).into_response())
 }
 
-async fn show(
-    Ctx(state): Shared,
-    Extension(caller): Extension<Caller>,
-    Path(name): Path<String>,
-) -> Response {
-    let ledger = state.live.ledger();
-    let name = Name::new(&name).ok().filter(|name| owns(&caller, name));
-    match name.as_ref().and_then(|name| present(&ledger, name)) {
-        Some(responder) => Json(shown(&ledger, responder)).into_response(),
-        None => problem(StatusCode::NOT_FOUND, "no such responder"),
-    }
+async fn show(call: Call, Path(name): Path<String>) -> Answer {
+    let ledger = call.ledger();
+    Ok(Json(shown(&ledger, own(&ledger, &call, &name)?)).into_response())
 }
 
 /// What is wrong with an order.
 fn check(live: &Live, order: &ResponderOrder) -> Result<(), Refusal> {
-    let bad = |why: String| Err((StatusCode::UNPROCESSABLE_ENTITY, why));
     let odd = |text: &str| text.chars().count() > TEXT_CHARS || text.chars().any(char::is_control);
     if order.title.trim().is_empty() || odd(&order.title) || order.contact.as_deref().is_some_and(odd) {
-        return bad(format!(
+        return Err(Refusal::unfit(format!(
             "title and contact are one line of at most {TEXT_CHARS} characters, the title not blank"
-        ));
+        )));
     }
     if order.classes.contains(&Class::Internal) {
-        return bad("classes: internal messages are never relayed".into());
+        return Err(Refusal::unfit("classes: internal messages are never relayed"));
     }
     let unknown =
         order.sources.iter().find(|name| !live.declared.sources.contains_key(&Origin((*name).clone())));
     match unknown {
-        Some(name) => bad(format!("sources: names no source: {name}")),
+        Some(name) => Err(Refusal::unfit(format!("sources: names no source: {name}"))),
         None => Ok(()),
     }
 }
 
-fn fill(order: &ResponderOrder, now: Timestamp, caller: &Caller) -> Responder {
+fn fill(call: &Call, order: &ResponderOrder) -> Responder {
     let ResponderOrder { name, title, contact, classes, sources } = order.clone();
-    let (created_at, created_by) = (now, caller.by.clone());
+    let (created_at, created_by) = (call.now, call.caller.by.clone());
     Responder { v: 1, name, title, contact, classes, sources, created_at, created_by, ended_at: None }
 }
 
-async fn create(
-    Ctx(state): Shared,
-    Extension(caller): Extension<Caller>,
-    Json(order): Json<ResponderOrder>,
-) -> Response {
-    let now = SystemClock.now();
-    let made = state
-        .live
-        .change(|ledger| {
-            check(&state.live, &order)?;
-            if present(ledger, &order.name).is_some() {
-                return Err((StatusCode::CONFLICT, format!("there is a responder {}", order.name)));
-            }
-            Ok((written(fill(&order, now, &caller), now, "responder-registered", &caller), ()))
-        })
-        .await;
-    match made {
-        Ok(()) => (StatusCode::CREATED, answer(&state.live, &order.name)).into_response(),
-        Err(error) => refused(error),
-    }
-}
-
-fn written(responder: Responder, now: Timestamp, what: &str, caller: &Caller) -> Step {
+fn written(call: &Call, responder: &Responder, what: &str) -> Step {
     let facts =
         json!({"responder": responder.name, "classes": responder.classes, "sources": responder.sources});
-    Step::none().write(Kind::Responder, responder.name.as_str(), &responder).note(now, what, caller, facts)
+    call.note(Step::none().write(Kind::Responder, responder.name.as_str(), responder), what, facts)
 }
 
-fn answer(live: &Live, name: &Name) -> Json<Value> {
-    let ledger = live.ledger();
-    Json(present(&ledger, name).map_or(Value::Null, |responder| shown(&ledger, responder)))
-}
-
-async fn replace(
-    Ctx(state): Shared,
-    Extension(caller): Extension<Caller>,
-    Path(name): Path<String>,
-    Json(order): Json<ResponderOrder>,
-) -> Response {
-    let now = SystemClock.now();
-    if order.name.as_str() != name {
-        return problem(StatusCode::UNPROCESSABLE_ENTITY, "name: a responder keeps its name");
-    }
-    let made = state
-        .live
+async fn create(call: Call, Json(order): Json<ResponderOrder>) -> Answer {
+    let made = call
         .change(|ledger| {
-            check(&state.live, &order)?;
-            let Some(before) = present(ledger, &order.name) else {
-                return Err((StatusCode::NOT_FOUND, "no such responder".to_owned()));
-            };
-            let (created_at, created_by) = (before.created_at, before.created_by.clone());
-            let responder = Responder { created_at, created_by, ..fill(&order, now, &caller) };
-            Ok((written(responder, now, "responder-changed", &caller), ()))
-        })
-        .await;
-    match made {
-        Ok(()) => answer(&state.live, &order.name).into_response(),
-        Err(error) => refused(error),
-    }
-}
-
-async fn remove(
-    Ctx(state): Shared,
-    Extension(caller): Extension<Caller>,
-    Path(name): Path<String>,
-) -> Response {
-    let now = SystemClock.now();
-    let ended = state
-        .live
-        .change(|ledger| {
-            let name = Name::new(&name).ok();
-            let Some(before) = name.as_ref().and_then(|name| present(ledger, name)) else {
-                return Err((StatusCode::NOT_FOUND, "no such responder".to_owned()));
-            };
-            let left = ledger.endpoints().find(|e| e.responder == before.name && e.ended_at.is_none());
-            if let Some(left) = left {
-                let detail = format!("the endpoint {} is its own: remove that first", left.name);
-                return Err((StatusCode::CONFLICT, detail));
+            check(call.live(), &order)?;
+            if present(ledger, &order.name).is_some() {
+                return Err(Refusal::conflict(format!("there is a responder {}", order.name)));
             }
-            let responder = Responder { ended_at: Some(now), ..before.clone() };
-            Ok((written(responder, now, "responder-removed", &caller), ()))
+            let responder = fill(&call, &order);
+            Ok((written(&call, &responder, "responder-registered"), responder))
         })
-        .await;
-    match ended {
-        Ok(()) => StatusCode::NO_CONTENT.into_response(),
-        Err(error) => refused(error),
+        .await?;
+    Ok((StatusCode::CREATED, Json(shown(&call.ledger(), &made))).into_response())
+}
+
+async fn replace(call: Call, Path(name): Path<String>, Json(order): Json<ResponderOrder>) -> Answer {
+    if order.name.as_str() != name {
+        return Err(Refusal::unfit("name: a responder keeps its name"));
     }
+    let made = call
+        .change(|ledger| {
+            check(call.live(), &order)?;
+            let before = own(ledger, &call, &name)?;
+            let (created_at, created_by) = (before.created_at, before.created_by.clone());
+            let responder = Responder { created_at, created_by, ..fill(&call, &order) };
+            Ok((written(&call, &responder, "responder-changed"), responder))
+        })
+        .await?;
+    Ok(Json(shown(&call.ledger(), &made)).into_response())
+}
+
+async fn remove(call: Call, Path(name): Path<String>) -> Answer {
+    call.change(|ledger| {
+        let before = own(ledger, &call, &name)?;
+        let left = ledger.endpoints().find(|e| e.responder == before.name && e.ended_at.is_none());
+        if let Some(left) = left {
+            return Err(Refusal::conflict(format!(
+                "the endpoint {} is its own: remove that first",
+                left.name
+            )));
+        }
+        let responder = Responder { ended_at: Some(call.now), ..before.clone() };
+        let mut step = written(&call, &responder, "responder-removed");
+        // Its tokens end with it: whoever gets the name next is somebody else.
+        for token in
+            ledger.tokens().filter(|t| t.responder.as_ref() == Some(&responder.name) && t.is_good(call.now))
+        {
+            let token = Token { revoked_at: Some(call.now), ..Token::clone(token) };
+            step = step.write(Kind::Token, token.name.as_str(), &token);
+            step = call.note(step, "token-revoked", json!({"token": token.name}));
+        }
+        Ok((step, ()))
+    })
+    .await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
 }

@@ -1,26 +1,18 @@
 //! Subscriptions over the admin socket.
 
 use axum::Json;
-use axum::extract::{Extension, Path, State as Ctx};
+use axum::extract::Path;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::IntoResponse;
 use capbridge_adapters::class::Class;
 use capbridge_adapters::passage::{EndpointName, Reach};
-use capbridge_adapters::source::Clock;
-use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::Shared;
 use super::access::{Need, Route};
-use super::endpoints::Why;
-use super::problem::{problem, problem_with};
+use super::call::{Answer, Call, Refusal, Why};
 use super::responders::{owns, present};
-use super::tokens::{Refusal, refused};
-use crate::clock::SystemClock;
 use crate::pipeline::rules::Rule;
-use crate::registration::{
-    Caller, Ledger, Live, Pause, RegisterError, Role, Step, Subscription, SubscriptionOrder, Wanting,
-};
+use crate::registration::{Filter, Ledger, Live, Step, Subscription, SubscriptionOrder, Wanting};
 use crate::store::registrations::Kind;
 
 pub(super) fn routes() -> Vec<Route> {
@@ -35,31 +27,6 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
-/// Why an order is refused.
-enum No {
-    Refused(Refusal),
-    /// The faults of its filter.
-    Faulty(Vec<Value>, String),
-}
-
-impl From<Refusal> for No {
-    fn from(refusal: Refusal) -> Self {
-        No::Refused(refusal)
-    }
-}
-
-fn declined(error: RegisterError<No>) -> Response {
-    match error {
-        RegisterError::Refused(No::Refused(refusal)) => refused(RegisterError::Refused(refusal)),
-        RegisterError::Refused(No::Faulty(faults, detail)) => {
-            let members = Map::from_iter([("faults".to_owned(), Value::Array(faults))]);
-            problem_with(StatusCode::UNPROCESSABLE_ENTITY, &detail, members)
-        }
-        RegisterError::Busy => refused(RegisterError::Busy),
-        RegisterError::Store(error) => refused(RegisterError::Store(error)),
-    }
-}
-
 /// What a subscription needs of its endpoint.
 struct Target {
     name: EndpointName,
@@ -68,39 +35,31 @@ struct Target {
 }
 
 /// The endpoint of a subscription, if it is there and the caller's own. One that is not proven yet counts.
-fn target(live: &Live, ledger: &Ledger, caller: &Caller, name: &str) -> Option<Target> {
+fn target(call: &Call, ledger: &Ledger, name: &str) -> Option<Target> {
     let key = EndpointName(name.to_owned());
-    if let Some(endpoint) = live.declared.endpoints.get(&key) {
+    if let Some(endpoint) = call.live().declared.endpoints.get(&key) {
         let (class, reach) = (endpoint.class(), endpoint.reach());
-        return (caller.role != Role::Responder).then_some(Target { name: key, class, reach });
+        return call.sees_the_file().then_some(Target { name: key, class, reach });
     }
-    let endpoint = ledger.endpoint(name).filter(|e| e.ended_at.is_none() && owns(caller, &e.responder))?;
+    let endpoint =
+        ledger.endpoint(name).filter(|e| e.ended_at.is_none() && owns(&call.caller, &e.responder))?;
     Some(Target { name: key, class: endpoint.class, reach: endpoint.reach })
 }
 
-fn own<'l>(live: &Live, ledger: &'l Ledger, caller: &Caller, name: &str) -> Option<&'l Subscription> {
-    let found = ledger.subscription(name).filter(|s| s.ended_at.is_none())?;
-    let visible = caller.role != Role::Responder || target(live, ledger, caller, &found.endpoint).is_some();
-    visible.then_some(found.as_ref())
-}
-
-fn not_there() -> No {
-    No::Refused((StatusCode::NOT_FOUND, "no such subscription".to_owned()))
+/// A subscription that is there and that the caller may see. To others it is not there.
+fn own<'l>(call: &Call, ledger: &'l Ledger, name: &str) -> Result<&'l Subscription, Refusal> {
+    let found = ledger.subscription(name).filter(|s| s.ended_at.is_none());
+    let visible = found.filter(|s| call.sees_the_file() || target(call, ledger, &s.endpoint).is_some());
+    visible.map(AsRef::as_ref).ok_or_else(|| Refusal::missing("subscription"))
 }
 
 fn shown(live: &Live, ledger: &Ledger, subscription: &Subscription) -> Value {
     let fault = live.fault(Kind::Subscription, &subscription.name);
-    let waits = ledger.endpoint(&subscription.endpoint).is_some_and(|e| e.proven_at.is_none());
-    let state = match (&subscription.paused, &fault) {
-        (_, Some(_)) => "faulty",
-        (Some(_), None) => "paused",
-        (None, None) if waits => "waiting",
-        (None, None) => "ready",
-    };
     json!({
         "name": subscription.name, "endpoint": subscription.endpoint, "class": subscription.class,
         "filter": subscription.filter, "paused": subscription.paused, "created_at": subscription.created_at,
-        "created_by": subscription.created_by, "state": state, "fault": fault, "from": "api",
+        "created_by": subscription.created_by,
+        "state": live.subscription_state(ledger, subscription), "fault": fault, "from": "api",
     })
 }
 
@@ -118,68 +77,52 @@ fn declared(live: &Live, rule: &Rule) -> Value {
     })
 }
 
-async fn list(Ctx(state): Shared, Extension(caller): Extension<Caller>) -> Response {
-    let (live, ledger) = (&state.live, state.live.ledger());
+async fn list(call: Call) -> Answer {
+    let (live, ledger) = (call.live(), call.ledger());
     let mut all = Vec::new();
-    if caller.role != Role::Responder {
+    if call.sees_the_file() {
         all.extend(live.declared.rules.iter().map(|rule| declared(live, rule)));
     }
-    let names: Vec<_> = ledger.subscriptions().map(|s| s.name.clone()).collect();
-    let mine = names.iter().filter_map(|name| own(live, &ledger, &caller, name.as_str()));
+    let mine = ledger.subscriptions().filter_map(|s| own(&call, &ledger, s.name.as_str()).ok());
     all.extend(mine.map(|s| shown(live, &ledger, s)));
-    Json(all).into_response()
+    Ok(Json(all).into_response())
 }
 
-async fn show(
-    Ctx(state): Shared,
-    Extension(caller): Extension<Caller>,
-    Path(name): Path<String>,
-) -> Response {
-    let (live, ledger) = (&state.live, state.live.ledger());
+async fn show(call: Call, Path(name): Path<String>) -> Answer {
+    let (live, ledger) = (call.live(), call.ledger());
     let file = live.declared.rules.iter().find(|rule| rule.name == name);
-    if let Some(rule) = file.filter(|_| caller.role != Role::Responder) {
-        return Json(declared(live, rule)).into_response();
+    let found = match file.filter(|_| call.sees_the_file()) {
+        Some(rule) => declared(live, rule),
+        None => shown(live, &ledger, own(&call, &ledger, &name)?),
+    };
+    Ok(Json(found).into_response())
+}
+
+/// What a responder leaves out is filled in from what it may; what it may not is refused.
+fn within_permits(call: &Call, ledger: &Ledger, filter: &mut Filter) -> Result<(), Refusal> {
+    let Some(own) = &call.caller.responder else { return Ok(()) };
+    let may: &[String] = present(ledger, own).map_or(&[], |responder| &responder.sources);
+    if let Some(other) = filter.from.iter().find(|name| !may.contains(name)) {
+        return Err(Refusal::forbidden(format!("from: {own} may not subscribe to {other}")));
     }
-    match own(live, &ledger, &caller, &name) {
-        Some(subscription) => Json(shown(live, &ledger, subscription)).into_response(),
-        None => problem(StatusCode::NOT_FOUND, "no such subscription"),
+    if filter.from.is_empty() {
+        filter.from = may.iter().cloned().collect();
     }
+    if filter.from.is_empty() {
+        return Err(Refusal::forbidden(format!("from: {own} may subscribe to no source")));
+    }
+    if filter.purpose.is_some() || !filter.open_channels.is_empty() {
+        return Err(Refusal::forbidden("purpose and open_channels are for an operator to say"));
+    }
+    Ok(())
 }
 
 /// The subscription as it is kept, if the order is one that can be.
-fn fill(
-    live: &Live,
-    ledger: &Ledger,
-    (caller, now): (&Caller, Timestamp),
-    order: &SubscriptionOrder,
-) -> Result<Subscription, No> {
-    let Some(target) = target(live, ledger, caller, &order.endpoint) else {
-        let detail = format!("endpoint: there is none called {}", order.endpoint);
-        return Err(No::Refused((StatusCode::UNPROCESSABLE_ENTITY, detail)));
-    };
+fn fill(call: &Call, ledger: &Ledger, order: &SubscriptionOrder) -> Result<Subscription, Refusal> {
+    let unknown = || Refusal::unfit(format!("endpoint: there is none called {}", order.endpoint));
+    let target = target(call, ledger, &order.endpoint).ok_or_else(unknown)?;
     let mut filter = order.filter.clone();
-    if let Some(own) = &caller.responder {
-        let may: &[String] = present(ledger, own).map_or(&[], |responder| &responder.sources);
-        if let Some(other) = filter.from.iter().find(|name| !may.contains(name)) {
-            return Err(No::Refused((
-                StatusCode::FORBIDDEN,
-                format!("from: {own} may not subscribe to {other}"),
-            )));
-        }
-        if filter.from.is_empty() {
-            filter.from = may.iter().cloned().collect();
-        }
-        if filter.from.is_empty() {
-            return Err(No::Refused((
-                StatusCode::FORBIDDEN,
-                format!("from: {own} may subscribe to no source"),
-            )));
-        }
-        if filter.purpose.is_some() || !filter.open_channels.is_empty() {
-            let detail = "purpose and open_channels are for an operator to say".to_owned();
-            return Err(No::Refused((StatusCode::FORBIDDEN, detail)));
-        }
-    }
+    within_permits(call, ledger, &mut filter)?;
     let subscription = Subscription {
         v: 1,
         name: order.name.clone(),
@@ -187,151 +130,90 @@ fn fill(
         class: order.class.unwrap_or(target.class),
         filter,
         paused: None,
-        created_at: now,
-        created_by: caller.by.clone(),
+        created_at: call.now,
+        created_by: call.caller.by.clone(),
         ended_at: None,
     };
     let wanting = Wanting { name: &target.name, class: target.class, reach: target.reach };
-    match subscription.rule(wanting, &live.declared, live.boundaries()) {
-        Ok(_) => Ok(subscription),
-        Err(faults) => {
-            let detail = crate::registration::shown(&faults);
-            let each = faults.0.into_iter();
-            let each = each.map(|f| json!({"key": f.key, "problem": f.problem, "remedy": f.remedy}));
-            Err(No::Faulty(each.collect(), detail))
-        }
-    }
+    let live = call.live();
+    subscription.rule(wanting, &live.declared, live.boundaries()).map_err(Refusal::Faulty)?;
+    Ok(subscription)
 }
 
-fn written(subscription: &Subscription, now: Timestamp, what: &str, caller: &Caller) -> Step {
+fn written(call: &Call, subscription: &Subscription, what: &str, why: Option<&Why>) -> Step {
     let facts = json!({"subscription": subscription.name, "endpoint": subscription.endpoint,
-        "class": subscription.class, "filter": subscription.filter});
-    let step = Step::none().write(Kind::Subscription, subscription.name.as_str(), subscription);
-    step.note(now, what, caller, facts)
+        "class": subscription.class, "filter": subscription.filter, "reason": why.map(|why| &why.reason.0)});
+    call.note(Step::none().write(Kind::Subscription, subscription.name.as_str(), subscription), what, facts)
 }
 
-fn answer(live: &Live, name: &str) -> Json<Value> {
-    let ledger = live.ledger();
-    Json(ledger.subscription(name).map_or(Value::Null, |subscription| shown(live, &ledger, subscription)))
+/// What is shown of one after it was changed.
+fn answer(call: &Call, subscription: &Subscription) -> Json<Value> {
+    Json(shown(call.live(), &call.ledger(), subscription))
 }
 
-async fn create(
-    Ctx(state): Shared,
-    Extension(caller): Extension<Caller>,
-    Json(order): Json<SubscriptionOrder>,
-) -> Response {
-    let (live, now) = (&state.live, SystemClock.now());
-    let made = live
+async fn create(call: Call, Json(order): Json<SubscriptionOrder>) -> Answer {
+    let made = call
         .change(|ledger| {
-            let file = live.declared.rules.iter().any(|rule| rule.name == order.name.as_str());
+            let file = call.live().declared.rules.iter().any(|rule| rule.name == order.name.as_str());
             let before = ledger.subscription(order.name.as_str());
             // An ended one of the same endpoint may be begun anew; its name leads the chains that went by it.
             let taken = before.is_some_and(|b| b.ended_at.is_none() || b.endpoint != order.endpoint);
             if file || taken {
-                return Err(No::Refused((StatusCode::CONFLICT, format!("the name {} is taken", order.name))));
+                return Err(Refusal::conflict(format!("the name {} is taken", order.name)));
             }
-            let subscription = fill(live, ledger, (&caller, now), &order)?;
-            Ok((written(&subscription, now, "subscription-made", &caller), ()))
+            let subscription = fill(&call, ledger, &order)?;
+            Ok((written(&call, &subscription, "subscription-made", None), subscription))
         })
-        .await;
-    match made {
-        Ok(()) => (StatusCode::CREATED, answer(live, order.name.as_str())).into_response(),
-        Err(error) => declined(error),
-    }
+        .await?;
+    Ok((StatusCode::CREATED, answer(&call, &made)).into_response())
 }
 
-async fn replace(
-    Ctx(state): Shared,
-    Extension(caller): Extension<Caller>,
-    Path(name): Path<String>,
-    Json(order): Json<SubscriptionOrder>,
-) -> Response {
-    let (live, now) = (&state.live, SystemClock.now());
-    let made = live
+async fn replace(call: Call, Path(name): Path<String>, Json(order): Json<SubscriptionOrder>) -> Answer {
+    let made = call
         .change(|ledger| {
-            let before = own(live, ledger, &caller, &name).ok_or_else(not_there)?;
+            let before = own(&call, ledger, &name)?;
             if order.name != before.name || order.endpoint != before.endpoint {
-                let detail = "a subscription keeps its name and its endpoint: make another one".to_owned();
-                return Err(No::Refused((StatusCode::UNPROCESSABLE_ENTITY, detail)));
+                return Err(Refusal::unfit(
+                    "a subscription keeps its name and its endpoint: make another one",
+                ));
             }
-            let filled = fill(live, ledger, (&caller, now), &order)?;
+            let filled = fill(&call, ledger, &order)?;
             let (created_at, created_by) = (before.created_at, before.created_by.clone());
             let subscription =
                 Subscription { paused: before.paused.clone(), created_at, created_by, ..filled };
-            Ok((written(&subscription, now, "subscription-changed", &caller), ()))
+            Ok((written(&call, &subscription, "subscription-changed", None), subscription))
         })
-        .await;
-    match made {
-        Ok(()) => answer(live, &name).into_response(),
-        Err(error) => declined(error),
-    }
+        .await?;
+    Ok(answer(&call, &made).into_response())
 }
 
-async fn remove(
-    Ctx(state): Shared,
-    Extension(caller): Extension<Caller>,
-    Path(name): Path<String>,
-) -> Response {
-    let now = SystemClock.now();
-    let ended = alter(&state.live, (&caller, &name, now), "subscription-ended", |subscription| {
-        subscription.ended_at = Some(now);
-    });
-    match ended.await {
-        Ok(()) => StatusCode::NO_CONTENT.into_response(),
-        Err(error) => declined(error),
-    }
-}
-
+/// Changes one that is the caller's own.
 async fn alter(
-    live: &Live,
-    (caller, name, now): (&Caller, &str, Timestamp),
-    what: &str,
+    call: &Call,
+    name: &str,
+    (what, why): (&str, Option<&Why>),
     change: impl Fn(&mut Subscription),
-) -> Result<(), RegisterError<No>> {
-    live.change(|ledger| {
-        let mut subscription = own(live, ledger, caller, name).ok_or_else(not_there)?.clone();
+) -> Result<Subscription, Refusal> {
+    call.change(|ledger| {
+        let mut subscription = own(call, ledger, name)?.clone();
         change(&mut subscription);
-        Ok((written(&subscription, now, what, caller), ()))
+        Ok((written(call, &subscription, what, why), subscription))
     })
     .await
 }
 
-async fn pause(
-    Ctx(state): Shared,
-    Extension(caller): Extension<Caller>,
-    Path(name): Path<String>,
-    Json(why): Json<Why>,
-) -> Response {
-    let now = SystemClock.now();
-    let reason = match why.check() {
-        Ok(reason) => reason,
-        Err((status, detail)) => return problem(status, &detail),
-    };
-    let pause = Pause { at: now, by: caller.by.clone(), reason };
-    let paused = alter(&state.live, (&caller, &name, now), "subscription-paused", |subscription| {
-        subscription.paused = Some(pause.clone());
-    });
-    match paused.await {
-        Ok(()) => answer(&state.live, &name).into_response(),
-        Err(error) => declined(error),
-    }
+async fn remove(call: Call, Path(name): Path<String>) -> Answer {
+    alter(&call, &name, ("subscription-ended", None), |s| s.ended_at = Some(call.now)).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-async fn resume(
-    Ctx(state): Shared,
-    Extension(caller): Extension<Caller>,
-    Path(name): Path<String>,
-    Json(why): Json<Why>,
-) -> Response {
-    let now = SystemClock.now();
-    if let Err((status, detail)) = why.check() {
-        return problem(status, &detail);
-    }
-    let resumed = alter(&state.live, (&caller, &name, now), "subscription-resumed", |subscription| {
-        subscription.paused = None;
-    });
-    match resumed.await {
-        Ok(()) => answer(&state.live, &name).into_response(),
-        Err(error) => declined(error),
-    }
+async fn pause(call: Call, Path(name): Path<String>, Json(why): Json<Why>) -> Answer {
+    let what = ("subscription-paused", Some(&why));
+    let paused = alter(&call, &name, what, |s| s.paused = Some(call.pause(&why))).await?;
+    Ok(answer(&call, &paused).into_response())
+}
+
+async fn resume(call: Call, Path(name): Path<String>, Json(why): Json<Why>) -> Answer {
+    let resumed = alter(&call, &name, ("subscription-resumed", Some(&why)), |s| s.paused = None).await?;
+    Ok(answer(&call, &resumed).into_response())
 }

@@ -22,33 +22,35 @@ pub(super) struct Decided {
     reason: String,
 }
 
+/// What can be done with everything that is registered.
 #[derive(Subcommand)]
-pub(super) enum ResponderAction {
-    /// Lists them.
-    #[command(after_help = "Example:\n  capbridge responders list")]
+pub(super) enum CollectionAction {
+    /// Lists them, each with where it comes from.
+    #[command(
+        after_help = "Example:\n  capbridge responders list\n  capbridge endpoints list\n  capbridge subscriptions list"
+    )]
     List,
     /// Shows one.
-    #[command(after_help = "Example:\n  capbridge responders show windsor")]
+    #[command(
+        after_help = "Example:\n  capbridge responders show windsor\n  capbridge endpoints show windsor-hook\n  capbridge subscriptions show windsor-severe"
+    )]
     Show {
         /// Its name.
         name: String,
     },
     /// Registers one, from a JSON document.
-    #[command(after_help = "Example:\n  capbridge responders add windsor.json")]
+    #[command(
+        after_help = "Example:\n  capbridge responders add windsor.json\n  capbridge endpoints add windsor-hook.json\n  capbridge subscriptions add windsor-severe.json"
+    )]
     Add {
         /// The document, or - for standard input.
         #[arg(value_name = "FILE|-")]
         document: String,
     },
-    /// Puts another document in the place of one's own.
-    #[command(after_help = "Example:\n  capbridge responders change windsor.json")]
-    Change {
-        /// The document, or - for standard input.
-        #[arg(value_name = "FILE|-")]
-        document: String,
-    },
-    /// Removes one that has no endpoints.
-    #[command(after_help = "Example:\n  capbridge responders remove windsor")]
+    /// Removes one.
+    #[command(
+        after_help = "Example:\n  capbridge responders remove windsor\n  capbridge endpoints remove windsor-hook\n  capbridge subscriptions remove windsor-severe"
+    )]
     Remove {
         /// Its name.
         name: String,
@@ -56,28 +58,36 @@ pub(super) enum ResponderAction {
 }
 
 #[derive(Subcommand)]
-pub(super) enum EndpointAction {
-    /// Lists them, each with where it comes from.
-    #[command(after_help = "Example:\n  capbridge endpoints list")]
-    List,
-    /// Shows one.
-    #[command(after_help = "Example:\n  capbridge endpoints show windsor-hook")]
-    Show {
-        /// Its name.
-        name: String,
-    },
-    /// Registers one, from a JSON document.
-    #[command(after_help = "Example:\n  capbridge endpoints add windsor-hook.json")]
-    Add {
+pub(super) enum ResponderAction {
+    #[command(flatten)]
+    All(CollectionAction),
+    /// Puts another document in the place of one's own.
+    #[command(after_help = "Example:\n  capbridge responders change windsor.json")]
+    Change {
         /// The document, or - for standard input.
         #[arg(value_name = "FILE|-")]
         document: String,
     },
-    /// Sends the signed challenge by which a webhook proves itself; until then it gets nothing.
+}
+
+#[derive(Subcommand)]
+pub(super) enum EndpointAction {
+    #[command(flatten)]
+    All(CollectionAction),
+    /// Sends the signed challenge by which a webhook proves itself, or a code to a mailbox; until then it gets nothing.
     #[command(after_help = "Example:\n  capbridge endpoints challenge windsor-hook")]
     Challenge {
         /// Its name.
         name: String,
+    },
+    /// Gives back the code that was sent to a mailbox: then it is proven.
+    #[command(after_help = "Example:\n  capbridge endpoints prove windsor-mail --code 12345678")]
+    Prove {
+        /// Its name.
+        name: String,
+        /// The code, as it stands in the mail.
+        #[arg(long)]
+        code: String,
     },
     /// Tries the connection out with something that is no alert.
     #[command(after_help = "Example:\n  capbridge endpoints test windsor-hook")]
@@ -85,7 +95,7 @@ pub(super) enum EndpointAction {
         /// Its name.
         name: String,
     },
-    /// Makes the next signing key; the one before signs beside it for 24 hours.
+    /// Makes the next signing key of a webhook or token of a feed; the one before is good beside it for 24 hours.
     #[command(after_help = "Example:\n  capbridge endpoints rotate windsor-hook")]
     Rotate {
         /// Its name.
@@ -97,32 +107,12 @@ pub(super) enum EndpointAction {
     /// Sends to it again, also after a 410.
     #[command(after_help = "Example:\n  capbridge endpoints resume windsor-hook --reason \"is back\"")]
     Resume(Decided),
-    /// Removes one.
-    #[command(after_help = "Example:\n  capbridge endpoints remove windsor-hook")]
-    Remove {
-        /// Its name.
-        name: String,
-    },
 }
 
 #[derive(Subcommand)]
 pub(super) enum SubscriptionAction {
-    /// Lists them, each with where it comes from.
-    #[command(after_help = "Example:\n  capbridge subscriptions list")]
-    List,
-    /// Shows one.
-    #[command(after_help = "Example:\n  capbridge subscriptions show windsor-severe")]
-    Show {
-        /// Its name.
-        name: String,
-    },
-    /// Registers one, from a JSON document.
-    #[command(after_help = "Example:\n  capbridge subscriptions add windsor-severe.json")]
-    Add {
-        /// The document, or - for standard input.
-        #[arg(value_name = "FILE|-")]
-        document: String,
-    },
+    #[command(flatten)]
+    All(CollectionAction),
     /// Puts another document in the place of one's own.
     #[command(after_help = "Example:\n  capbridge subscriptions change windsor-severe.json")]
     Change {
@@ -138,12 +128,6 @@ pub(super) enum SubscriptionAction {
         after_help = "Example:\n  capbridge subscriptions resume windsor-severe --reason \"narrower now\""
     )]
     Resume(Decided),
-    /// Removes one; chains that went by it go on to their end.
-    #[command(after_help = "Example:\n  capbridge subscriptions remove windsor-severe")]
-    Remove {
-        /// Its name.
-        name: String,
-    },
 }
 
 /// The calls that all three have, by the path of their collection.
@@ -158,18 +142,22 @@ impl Collection<'_> {
         format!("{}/{}", self.path, encoded(name))
     }
 
-    fn list(&self) -> ExitCode {
-        show(self.admin, ask(self.admin, self.path, None), |v| each(v, self.line))
-    }
-
-    fn show(&self, name: &str) -> ExitCode {
-        show(self.admin, ask(self.admin, &self.one(name), None), words)
-    }
-
-    fn add(&self, document: &str) -> ExitCode {
-        match read_document(document) {
-            Ok(order) => show(self.admin, ask(self.admin, self.path, Some(order)), words),
-            Err(code) => code,
+    fn run(&self, action: CollectionAction) -> ExitCode {
+        match action {
+            CollectionAction::List => {
+                show(self.admin, ask(self.admin, self.path, None), |v| each(v, self.line))
+            }
+            CollectionAction::Show { name } => {
+                show(self.admin, ask(self.admin, &self.one(&name), None), words)
+            }
+            CollectionAction::Add { document } => match read_document(&document) {
+                Ok(order) => show(self.admin, ask(self.admin, self.path, Some(order)), words),
+                Err(code) => code,
+            },
+            CollectionAction::Remove { name } => {
+                let answer = call(self.admin, Method::DELETE, &self.one(&name), None);
+                show(self.admin, answer, |_| format!("{name} removed"))
+            }
         }
     }
 
@@ -191,11 +179,6 @@ impl Collection<'_> {
     fn decide(&self, what: &str, decided: &Decided) -> ExitCode {
         self.act(&decided.name, what, json!({"reason": decided.reason}))
     }
-
-    fn remove(&self, name: &str) -> ExitCode {
-        let answer = call(self.admin, Method::DELETE, &self.one(name), None);
-        show(self.admin, answer, |_| format!("{name} removed"))
-    }
 }
 
 fn read_document(path: &str) -> Result<Value, ExitCode> {
@@ -213,11 +196,8 @@ fn read_document(path: &str) -> Result<Value, ExitCode> {
 pub(super) fn responders(admin: &AdminArgs, action: ResponderAction) -> ExitCode {
     let all = Collection { admin, path: "/v1/responders", line: responder_line };
     match action {
-        ResponderAction::List => all.list(),
-        ResponderAction::Show { name } => all.show(&name),
-        ResponderAction::Add { document } => all.add(&document),
+        ResponderAction::All(action) => all.run(action),
         ResponderAction::Change { document } => all.change(&document),
-        ResponderAction::Remove { name } => all.remove(&name),
     }
 }
 
@@ -225,15 +205,13 @@ pub(super) fn responders(admin: &AdminArgs, action: ResponderAction) -> ExitCode
 pub(super) fn endpoints(admin: &AdminArgs, action: EndpointAction) -> ExitCode {
     let all = Collection { admin, path: "/v1/endpoints", line: endpoint_line };
     match action {
-        EndpointAction::List => all.list(),
-        EndpointAction::Show { name } => all.show(&name),
-        EndpointAction::Add { document } => all.add(&document),
+        EndpointAction::All(action) => all.run(action),
         EndpointAction::Challenge { name } => all.act(&name, "challenge", json!({})),
+        EndpointAction::Prove { name, code } => all.act(&name, "proof", json!({"code": code})),
         EndpointAction::Test { name } => all.act(&name, "test", json!({})),
         EndpointAction::Rotate { name } => all.act(&name, "rotate", json!({})),
         EndpointAction::Pause(decided) => all.decide("pause", &decided),
         EndpointAction::Resume(decided) => all.decide("resume", &decided),
-        EndpointAction::Remove { name } => all.remove(&name),
     }
 }
 
@@ -241,13 +219,10 @@ pub(super) fn endpoints(admin: &AdminArgs, action: EndpointAction) -> ExitCode {
 pub(super) fn subscriptions(admin: &AdminArgs, action: SubscriptionAction) -> ExitCode {
     let all = Collection { admin, path: "/v1/subscriptions", line: subscription_line };
     match action {
-        SubscriptionAction::List => all.list(),
-        SubscriptionAction::Show { name } => all.show(&name),
-        SubscriptionAction::Add { document } => all.add(&document),
+        SubscriptionAction::All(action) => all.run(action),
         SubscriptionAction::Change { document } => all.change(&document),
         SubscriptionAction::Pause(decided) => all.decide("pause", &decided),
         SubscriptionAction::Resume(decided) => all.decide("resume", &decided),
-        SubscriptionAction::Remove { name } => all.remove(&name),
     }
 }
 

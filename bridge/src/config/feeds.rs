@@ -7,6 +7,10 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::File;
+use crate::settings::Bounds;
+
+/// How long a reader may take to say what it wants.
+const HEAD: Duration = Duration::from_secs(10);
 
 /// The table as it is written.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -46,12 +50,10 @@ pub struct Feeds {
     pub listen: SocketAddr,
     /// How clients reach it, without a slash at the end.
     pub base_url: Option<String>,
-    /// Connections at once.
-    pub max_clients: usize,
+    /// The bounds of the socket.
+    pub bounds: Bounds,
     /// Entries of a page.
     pub page_entries: u32,
-    /// A client that takes nothing for this long is cut.
-    pub stalled: Duration,
     /// Other machines are served without TLS.
     pub is_clear_text: bool,
 }
@@ -94,9 +96,12 @@ impl FeedsTable {
         Some(Feeds {
             listen,
             base_url: self.base_url.map(|url| url.trim_end_matches('/').to_owned()),
-            max_clients: self.max_clients,
+            bounds: Bounds {
+                max_clients: self.max_clients,
+                head: HEAD,
+                stalled: Duration::from_secs(self.stalled_secs),
+            },
             page_entries: self.page_entries,
-            stalled: Duration::from_secs(self.stalled_secs),
             is_clear_text,
         })
     }

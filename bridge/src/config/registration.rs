@@ -20,6 +20,9 @@ pub(super) fn read(file: &mut File<'_>) -> Option<RegistrationTable> {
         let problem = format!("{channel} is not a public channel");
         file.fault("registration.public_channels", &problem, "the channels are EAS, NWEM, CMAS, PUBLIC");
     }
+    if table.proof_secs == 0 {
+        file.fault("registration.proof_secs", "is 0: webhooks would be asked without end", "use 7776000");
+    }
     Some(table)
 }
 

@@ -15,11 +15,11 @@ use tracing::{error, info, warn};
 use super::pause;
 use crate::admin;
 use crate::clock::{BridgeClock, SystemClock};
-use crate::settings::RetentionTable;
 use crate::contact::Contacts;
 use crate::credentials::Credentials;
 use crate::feeds::Shelves;
 use crate::health::Health;
+use crate::settings::RetentionTable;
 use crate::store::{Store, StoreError};
 use crate::telemetry::{ErrorChain, Metrics};
 

@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use base64::Engine;
-use capbridge_adapters::feed::Feed;
+use capbridge_adapters::passage::EndpointName;
 use capbridge_adapters::token::TokenDigest;
 
 use super::{FeedServer, Served};
@@ -21,16 +21,15 @@ const HEAD_BYTES: usize = 8 * 1024;
 
 /// The feed, if this request may read it.
 #[expect(clippy::result_large_err, reason = "an answer is made once for a request")]
-pub(super) fn enter<'s>(
-    server: &'s FeedServer,
-    name: &str,
-    headers: &HeaderMap,
-) -> Result<&'s Served, Response> {
-    let Some(served) = server.served.get(name) else {
+pub(super) fn enter(server: &FeedServer, name: &str, headers: &HeaderMap) -> Result<Served, Response> {
+    let table = server.routes.now();
+    let found = table.endpoints.get(&EndpointName(name.to_owned()));
+    let Some((feed, class)) = found.and_then(|endpoint| Some((endpoint.feed()?, endpoint.class()))) else {
         return Err(problem(StatusCode::NOT_FOUND, "there is no such feed"));
     };
-    let feed = &served.feed;
-    if feed.open || is_subscribed(feed, headers) {
+    let token = presented(headers).map(|token| TokenDigest::of(&token));
+    let served = Served { feed: feed.clone(), class, token };
+    if served.is_good() {
         return Ok(served);
     }
     server.metrics.feed_request(&feed.name, FeedForm::Any, FeedOutcome::Refused);
@@ -42,11 +41,22 @@ pub(super) fn enter<'s>(
     Err(refused)
 }
 
-fn is_subscribed(feed: &Feed, headers: &HeaderMap) -> bool {
-    let Some(token) = presented(headers) else { return false };
-    let digest = TokenDigest::of(&token);
-    // Every one is compared: how long it takes says nothing of where it fits.
-    feed.subscriptions.iter().fold(false, |found, (_, known)| known.is(&digest) | found)
+impl Served {
+    /// The same as it is now, if there still is one and its reader may still read it.
+    pub(super) fn again(&self, server: &FeedServer) -> Option<Served> {
+        let table = server.routes.now();
+        let endpoint = table.endpoints.get(&self.feed.name)?;
+        let now = Served { feed: endpoint.feed()?.clone(), class: endpoint.class(), token: self.token };
+        now.is_good().then_some(now)
+    }
+
+    fn is_good(&self) -> bool {
+        // Every one is compared: how long it takes says nothing of where it fits.
+        let subscribed = |token: &TokenDigest| {
+            self.feed.subscriptions.iter().fold(false, |found, (_, known)| known.is(token) | found)
+        };
+        self.feed.open || self.token.as_ref().is_some_and(subscribed)
+    }
 }
 
 /// The token that a request carries.

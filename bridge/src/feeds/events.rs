@@ -36,7 +36,7 @@ const RETRY: &str = "retry: 2000\n";
 /// What a stream is made of.
 struct Reading {
     server: Arc<FeedServer>,
-    name: String,
+    served: Served,
     place: u64,
     ready: VecDeque<Placed>,
     changed: watch::Receiver<()>,
@@ -46,15 +46,15 @@ struct Reading {
 }
 
 /// The entries behind a place, as they come.
-pub(super) fn stream(server: Arc<FeedServer>, served: &Served, place: u64) -> Response {
+pub(super) fn stream(server: Arc<FeedServer>, served: Served, place: u64) -> Response {
     let reading = Reading {
-        name: served.feed.name.0.clone(),
         place,
         ready: VecDeque::new(),
-        changed: server.shelves.changed.subscribe(),
+        changed: server.shelves.changes(),
         sent_at: Instant::now(),
         greeted: false,
         _counted: server.metrics.feed_stream(&served.feed.name),
+        served,
         server,
     };
     let events = stream::unfold(reading, |mut reading| async move {
@@ -82,12 +82,14 @@ impl Reading {
         loop {
             if let Some(placed) = self.ready.pop_front() {
                 self.place = placed.place;
-                let served = self.server.served.get(&self.name)?;
-                return Some(event(&self.server, served, &placed));
+                // What was removed, or lost its token, ends.
+                self.served = self.served.again(&self.server)?;
+                return Some(event(&self.server, &self.served, &placed));
             }
             self.changed.borrow_and_update();
-            let served = self.server.served.get(&self.name)?;
-            let found = self.server.store.entries(&served.feed.name, Span::After(self.place), BATCH).await;
+            self.served = self.served.again(&self.server)?;
+            let name = &self.served.feed.name;
+            let found = self.server.store.entries(name, Span::After(self.place), BATCH).await;
             match found {
                 Ok(entries) if !entries.is_empty() => {
                     self.ready = entries.into();
@@ -95,7 +97,7 @@ impl Reading {
                 }
                 Ok(_) => {}
                 Err(error) => {
-                    warn!(endpoint = self.name, error = %ErrorChain(&error), "an event stream ends with the store");
+                    warn!(endpoint = %name, error = %ErrorChain(&error), "an event stream ends with the store");
                     return None;
                 }
             }

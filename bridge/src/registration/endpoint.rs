@@ -11,7 +11,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::keys::{self, Form, Secrets, SigningKey};
+use super::keys::{self, Form, Made, Secrets, SigningKey};
+use super::proof::{Code, Proof};
 use super::{Name, shown};
 
 /// What is kept of an endpoint.
@@ -44,10 +45,13 @@ pub struct Endpoint {
     pub settings: Map<String, Value>,
     /// What the settings and the keys name.
     pub secrets: Secrets,
-    /// What signs, oldest first; webhooks only.
+    /// What signs for a webhook or lets the readers of a feed in, oldest first.
     pub keys: Vec<SigningKey>,
     /// When it proved that it is who it is said to be. Until then it gets nothing.
     pub proven_at: Option<Timestamp>,
+    /// The code that was sent to a mailbox and not given back yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<Code>,
     /// When it was registered.
     pub created_at: Timestamp,
     /// By whom.
@@ -90,12 +94,18 @@ pub struct EndpointOrder {
     /// An e-mail address.
     #[serde(default)]
     pub email: Option<Map<String, Value>>,
+    /// A feed that clients read.
+    #[serde(default)]
+    pub feed: Option<Map<String, Value>>,
     /// A MASAS hub.
     #[serde(default)]
     pub masas: Option<Map<String, Value>>,
     /// IPAWS-OPEN.
     #[serde(default)]
     pub ipaws: Option<Map<String, Value>>,
+    /// A stream such as that of the NAAD System.
+    #[serde(default)]
+    pub stream: Option<Map<String, Value>>,
     /// Texts that the settings name with what ends in `_file`.
     #[serde(default)]
     pub secrets: Secrets,
@@ -109,11 +119,13 @@ fn responders() -> Reach {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointFault {
     /// None or several kinds are named.
-    #[error("name one kind of endpoint: webhook, email, masas or ipaws")]
+    #[error("name one kind of endpoint: email, feed, ipaws, masas, stream or webhook")]
     Kind,
     /// Its settings name something that the bridge makes itself.
-    #[error("webhook: {key} is not taken: the bridge makes the keys of a registered webhook")]
+    #[error("{kind}: {key} is not taken: the bridge makes the keys and tokens of what is registered")]
     OwnKey {
+        /// The kind of endpoint.
+        kind: &'static str,
         /// The key.
         key: String,
     },
@@ -140,12 +152,14 @@ impl EndpointOrder {
     /// # Errors
     /// What is wrong with the order.
     pub fn fill(self, now: Timestamp, by: &str) -> Result<(Endpoint, Option<String>), EndpointFault> {
-        let EndpointOrder { webhook, email, masas, ipaws, mut secrets, .. } = self;
+        let EndpointOrder { email, feed, ipaws, masas, stream, webhook, mut secrets, .. } = self;
         let named = [
-            (EndpointKind::Webhook, webhook),
             (EndpointKind::Email, email),
-            (EndpointKind::Masas, masas),
+            (EndpointKind::Feed, feed),
             (EndpointKind::Ipaws, ipaws),
+            (EndpointKind::Masas, masas),
+            (EndpointKind::Stream, stream),
+            (EndpointKind::Webhook, webhook),
         ];
         let mut named = named.into_iter().filter_map(|(kind, settings)| Some((kind, settings?)));
         let (Some((kind, mut settings)), None) = (named.next(), named.next()) else {
@@ -153,19 +167,14 @@ impl EndpointOrder {
         };
         let mut signing = Vec::new();
         let mut text = None;
-        if kind == EndpointKind::Webhook {
-            if let Some(key) = settings.keys().find(|key| key.contains("_file")) {
-                return Err(EndpointFault::OwnKey { key: key.clone() });
-            }
-            let form = settings.remove("signing").unwrap_or(json!("ed25519"));
-            let form: Form = serde_json::from_value(form).map_err(|_| EndpointFault::Signing)?;
-            let (key, made) = keys::make("key-1".into(), form, now).ok_or(EndpointFault::NoRandomness)?;
-            secrets.0.insert(key.name.clone(), made.clone());
+        if let Some(form) = own_key(kind, &mut settings)? {
+            let made = keys::make("key-1".into(), form, now).ok_or(EndpointFault::NoRandomness)?;
+            let Made { key, kept, told } = made;
+            secrets.0.insert(key.name.clone(), kept);
             signing.push(key);
-            text = Some(made);
+            text = told;
         }
-        // What an operator registers without a challenge is vouched for by who registered it.
-        let proven_at = (kind != EndpointKind::Webhook).then_some(now);
+        let proven_at = (Proof::of(kind) == Proof::Vouched).then_some(now);
         let endpoint = Endpoint {
             v: 1,
             name: self.name,
@@ -182,12 +191,35 @@ impl EndpointOrder {
             secrets,
             keys: signing,
             proven_at,
+            code: None,
             created_at: now,
             created_by: by.to_owned(),
             ended_at: None,
         };
         endpoint.build(now)?;
         Ok((endpoint, text))
+    }
+}
+
+/// The form of the key that the bridge makes for a kind, if it makes one; what would be another key is refused.
+fn own_key(kind: EndpointKind, settings: &mut Map<String, Value>) -> Result<Option<Form>, EndpointFault> {
+    let refuse = |part: &str| match settings.keys().find(|key| key.contains(part)) {
+        Some(key) => Err(EndpointFault::OwnKey { kind: kind.as_str(), key: key.clone() }),
+        None => Ok(()),
+    };
+    match kind {
+        EndpointKind::Webhook => {
+            refuse("_file")?;
+            let form = settings.remove("signing").unwrap_or(json!("ed25519"));
+            let form = serde_json::from_value(form).ok().filter(|form| *form != Form::Token);
+            Ok(Some(form.ok_or(EndpointFault::Signing)?))
+        }
+        EndpointKind::Feed => {
+            refuse("token")?;
+            let open = settings.get("open").and_then(Value::as_bool).unwrap_or(false);
+            Ok((!open).then_some(Form::Token))
+        }
+        EndpointKind::Email | EndpointKind::Ipaws | EndpointKind::Masas | EndpointKind::Stream => Ok(None),
     }
 }
 
@@ -198,7 +230,7 @@ impl Endpoint {
     /// The table does not read, or has faults.
     pub fn build(&self, now: Timestamp) -> Result<AnyEndpoint, EndpointFault> {
         let mut settings = self.settings.clone();
-        settings.extend(keys::named(&self.keys, now));
+        settings.extend(keys::named(&self.keys, &self.secrets, now));
         let mut table = json!({
             "system": self.system, "mode": self.class, "exercise": self.exercise, "reach": self.reach,
             "restricted": self.restricted, "addresses": self.addresses,

@@ -10,8 +10,9 @@ use std::path::Path;
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use capbridge_adapters::settings::{Fault, Files, Secret};
+use capbridge_adapters::token::TokenDigest;
 use capbridge_adapters::webhook::signature::{Key, Signer};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -51,7 +52,7 @@ impl Files for Secrets {
     }
 }
 
-/// How a webhook is signed.
+/// What a key is for: how a webhook is signed, or who reads a feed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Form {
@@ -60,39 +61,57 @@ pub enum Form {
     Ed25519,
     /// `v1`: HMAC-SHA256 with a shared secret, for receivers that know nothing else.
     Hmac,
+    /// The token of a feed's readers: it is kept as its SHA-256.
+    Token,
 }
 
-/// A signing key. Its text is in the secrets, under its name.
+/// A key. Its text is in the secrets, under its name; of a token its SHA-256.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SigningKey {
     /// Its name among the secrets.
     pub name: String,
-    /// How it signs.
+    /// What it is for.
     pub form: Form,
     /// When it was made.
     pub made_at: Timestamp,
-    /// When it stops signing; set by the rotation that made the next one.
+    /// When it is good no more; set by the rotation that made the next one.
     pub retires_at: Option<Timestamp>,
 }
 
 impl SigningKey {
-    /// Whether it signs at this time.
+    /// Whether it is good at this time.
     pub fn signs(&self, now: Timestamp) -> bool {
         self.retires_at.is_none_or(|end| now < end)
     }
 }
 
-/// A new key with its text; `None` where the system gives no randomness.
-pub fn make(name: String, form: Form, now: Timestamp) -> Option<(SigningKey, String)> {
+/// A key that was made.
+pub struct Made {
+    /// What is known of it.
+    pub key: SigningKey,
+    /// What is kept of it among the secrets.
+    pub kept: String,
+    /// What its holder is told, once; of a key pair nothing but the public half ever leaves.
+    pub told: Option<String>,
+}
+
+/// A new key; `None` where the system gives no randomness.
+pub fn make(name: String, form: Form, now: Timestamp) -> Option<Made> {
     let mut bytes = [0_u8; 32];
     SystemRandom::new().fill(&mut bytes).ok()?;
-    let prefix = match form {
-        Form::Ed25519 => "whsk_",
-        Form::Hmac => "whsec_",
+    let (kept, told) = match form {
+        Form::Ed25519 => (format!("whsk_{}", STANDARD.encode(bytes)), None),
+        Form::Hmac => {
+            let text = format!("whsec_{}", STANDARD.encode(bytes));
+            (text.clone(), Some(text))
+        }
+        Form::Token => {
+            let text = format!("cbf_{}", URL_SAFE_NO_PAD.encode(bytes));
+            (TokenDigest::of(&text).hex(), Some(text))
+        }
     };
-    let text = format!("{prefix}{}", STANDARD.encode(bytes));
-    Some((SigningKey { name, form, made_at: now, retires_at: None }, text))
+    Some(Made { key: SigningKey { name, form, made_at: now, retires_at: None }, kept, told })
 }
 
 /// The public half of an ed25519 key, `whpk_` and base64.
@@ -101,17 +120,26 @@ pub fn public_half(text: &str) -> Option<String> {
     Signer::new(vec![key]).public_keys().into_iter().next()
 }
 
-/// The members of a webhook's settings that name the keys which sign at this time.
-pub fn named(keys: &[SigningKey], now: Timestamp) -> Map<String, Value> {
-    let of = |form: Form| {
-        let signing = keys.iter().filter(|key| key.form == form && key.signs(now));
-        signing.map(|key| key.name.clone()).collect::<Vec<_>>()
-    };
-    let more = [("more_key_files", of(Form::Ed25519)), ("more_secret_files", of(Form::Hmac))];
-    more.into_iter()
-        .filter(|(_, names)| !names.is_empty())
-        .map(|(key, names)| (key.to_owned(), json!(names)))
-        .collect()
+/// The members of an endpoint's settings that name the keys which are good at this time.
+pub fn named(keys: &[SigningKey], secrets: &Secrets, now: Timestamp) -> Map<String, Value> {
+    let mut members = Map::new();
+    for key in keys.iter().filter(|key| key.signs(now)) {
+        let list = match key.form {
+            Form::Ed25519 => "more_key_files",
+            Form::Hmac => "more_secret_files",
+            Form::Token => {
+                let digests = members.entry("token_digests").or_insert_with(|| json!({}));
+                if let (Some(digests), Some(kept)) = (digests.as_object_mut(), secrets.0.get(&key.name)) {
+                    digests.insert(key.name.clone(), json!(kept));
+                }
+                continue;
+            }
+        };
+        if let Some(names) = members.entry(list).or_insert_with(|| json!([])).as_array_mut() {
+            names.push(json!(key.name));
+        }
+    }
+    members
 }
 
 #[cfg(test)]
@@ -122,18 +150,30 @@ mod tests {
     fn a_key_signs_until_it_retires_and_is_one_that_the_webhook_reads() {
         let at = |text: &str| text.parse::<Timestamp>().unwrap();
         let now = at("2026-03-01T12:00:00Z");
-        let (mut old, text) = make("key-1".into(), Form::Ed25519, now).unwrap();
-        let (hmac, secret) = make("key-2".into(), Form::Hmac, now).unwrap();
-        assert!(public_half(&text).unwrap().starts_with("whpk_") && public_half(&secret).is_none());
-        assert!(Key::hmac("key", &Secret::new(secret)).is_ok());
+        let Made { key: mut old, kept, told } = make("key-1".into(), Form::Ed25519, now).unwrap();
+        let hmac = make("key-2".into(), Form::Hmac, now).unwrap();
+        assert!(public_half(&kept).unwrap().starts_with("whpk_") && public_half(&hmac.kept).is_none());
+        assert!(told.is_none() && hmac.told.as_ref() == Some(&hmac.kept));
+        assert!(Key::hmac("key", &Secret::new(hmac.kept)).is_ok());
         old.retires_at = Some(at("2026-03-02T12:00:00Z"));
-        let keys = [old, hmac];
+        let (keys, secrets) = ([old, hmac.key], Secrets::default());
         let both = json!({"more_key_files": ["key-1"], "more_secret_files": ["key-2"]});
-        assert_eq!(Value::Object(named(&keys, at("2026-03-02T11:59:59Z"))), both);
+        assert_eq!(Value::Object(named(&keys, &secrets, at("2026-03-02T11:59:59Z"))), both);
         assert_eq!(
-            Value::Object(named(&keys, at("2026-03-02T12:00:00Z"))),
+            Value::Object(named(&keys, &secrets, at("2026-03-02T12:00:00Z"))),
             json!({"more_secret_files": ["key-2"]})
         );
+    }
+
+    #[test]
+    fn a_token_is_told_once_and_kept_as_its_hash() {
+        let now = "2026-03-01T12:00:00Z".parse().unwrap();
+        let Made { key, kept, told } = make("key-1".into(), Form::Token, now).unwrap();
+        let told = told.unwrap();
+        assert!(told.starts_with("cbf_") && kept == TokenDigest::of(&told).hex());
+        let secrets = Secrets(BTreeMap::from([("key-1".into(), kept.clone())]));
+        let members = Value::Object(named(&[key], &secrets, now));
+        assert_eq!(members, json!({"token_digests": {"key-1": kept}}));
     }
 
     #[test]

@@ -1,20 +1,15 @@
 //! Pause and resumption of endpoints, of the file and registered ones.
 
 use axum::Json;
-use axum::extract::{Extension, Path, State as Ctx};
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::extract::Path;
+use axum::response::IntoResponse;
 use capbridge_adapters::passage::EndpointName;
-use capbridge_adapters::source::Clock;
-use serde::Deserialize;
 use serde_json::json;
 
 use super::super::access::{Need, Route};
-use super::super::tokens::{Refusal, refused};
-use super::super::{REASON_CHARS, Shared};
-use super::{not_there, own};
-use crate::clock::SystemClock;
-use crate::registration::{Caller, Ledger, Live, Pause, Role, Standing, Step};
+use super::super::call::{Answer, Call, Refusal, Why};
+use super::own;
+use crate::registration::{Standing, Step};
 use crate::store::registrations::Kind;
 
 pub(super) fn routes() -> Vec<Route> {
@@ -24,87 +19,39 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
-/// Why something is paused or resumed: it goes into the record.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(in crate::admin) struct Why {
-    reason: String,
-}
-
-impl Why {
-    /// The reason, if it is one.
-    pub(in crate::admin) fn check(self) -> Result<String, Refusal> {
-        let blank = !self.reason.chars().any(char::is_alphanumeric);
-        if blank || self.reason.chars().count() > REASON_CHARS {
-            let detail = "reason: say why, in at most 2,000 characters: it goes into the record".to_owned();
-            return Err((StatusCode::UNPROCESSABLE_ENTITY, detail));
+/// Makes another standing of the one that is there.
+async fn stand(
+    call: &Call,
+    name: &str,
+    (what, why): (&str, &Why),
+    change: impl Fn(Standing) -> Standing,
+) -> Result<(), Refusal> {
+    call.change(|ledger| {
+        let file = call.live().declared.endpoints.contains_key(&EndpointName(name.to_owned()));
+        if !(file && call.sees_the_file()) {
+            own(call, ledger, name)?;
         }
-        Ok(self.reason)
-    }
-}
-
-fn there(live: &Live, ledger: &Ledger, caller: &Caller, name: &str) -> Result<(), Refusal> {
-    let file = live.declared.endpoints.contains_key(&EndpointName(name.to_owned()));
-    let found = (file && caller.role != Role::Responder) || own(ledger, caller, name).is_some();
-    found.then_some(()).ok_or_else(not_there)
+        let before = ledger.standing(name);
+        let facts = json!({"endpoint": name, "reason": why.reason.0, "was_gone": before.gone_at.is_some()});
+        let step = Step::none().write(Kind::Standing, name, &change(before));
+        Ok((call.note(step, what, facts), ()))
+    })
+    .await
 }
 
 /// Nothing is sent to it until somebody resumes it; what is meant for it waits, as long as it waits for one that fails.
-async fn pause(
-    Ctx(state): Shared,
-    Extension(caller): Extension<Caller>,
-    Path(name): Path<String>,
-    Json(why): Json<Why>,
-) -> Response {
-    let now = SystemClock.now();
-    let reason = match why.check() {
-        Ok(reason) => reason,
-        Err(refusal) => return super::refused_now(refusal),
-    };
-    let paused = state
-        .live
-        .change(|ledger| {
-            there(&state.live, ledger, &caller, &name)?;
-            let pause = Pause { at: now, by: caller.by.clone(), reason: reason.clone() };
-            let standing = Standing { v: 1, paused: Some(pause), ..ledger.standing(&name) };
-            let step = Step::none().write(Kind::Standing, &name, &standing);
-            let facts = json!({"endpoint": name, "reason": reason});
-            Ok((step.note(now, "endpoint-paused", &caller, facts), ()))
-        })
-        .await;
-    match paused {
-        Ok(()) => Json(json!({"paused": name})).into_response(),
-        Err(error) => refused(error),
-    }
+async fn pause(call: Call, Path(name): Path<String>, Json(why): Json<Why>) -> Answer {
+    let paused = |standing: Standing| Standing { v: 1, paused: Some(call.pause(&why)), ..standing };
+    stand(&call, &name, ("endpoint-paused", &why), paused).await?;
+    Ok(Json(json!({"paused": name})).into_response())
 }
 
 /// It is called again, whether somebody paused it or it asked never to be called.
-async fn resume(
-    Ctx(state): Shared,
-    Extension(caller): Extension<Caller>,
-    Path(name): Path<String>,
-    Json(why): Json<Why>,
-) -> Response {
-    let now = SystemClock.now();
-    let reason = match why.check() {
-        Ok(reason) => reason,
-        Err(refusal) => return super::refused_now(refusal),
+async fn resume(call: Call, Path(name): Path<String>, Json(why): Json<Why>) -> Answer {
+    let resumed = |standing: Standing| {
+        let resumed = standing.resumed.saturating_add(1);
+        Standing { v: 1, paused: None, gone_at: None, resumed }
     };
-    let resumed = state
-        .live
-        .change(|ledger| {
-            there(&state.live, ledger, &caller, &name)?;
-            let before = ledger.standing(&name);
-            let was_gone = before.gone_at.is_some();
-            let resumed = before.resumed.saturating_add(1);
-            let standing = Standing { v: 1, paused: None, gone_at: None, resumed };
-            let step = Step::none().write(Kind::Standing, &name, &standing);
-            let facts = json!({"endpoint": name, "reason": reason, "was_gone": was_gone});
-            Ok((step.note(now, "endpoint-resumed", &caller, facts), ()))
-        })
-        .await;
-    match resumed {
-        Ok(()) => Json(json!({"resumed": name})).into_response(),
-        Err(error) => refused(error),
-    }
+    stand(&call, &name, ("endpoint-resumed", &why), resumed).await?;
+    Ok(Json(json!({"resumed": name})).into_response())
 }
