@@ -163,13 +163,10 @@ impl Config {
         let registration = registration::read(&mut file).unwrap_or_default();
         let (log, network): (_, Option<NetworkTable>) = (file.table(&["log"]), file.table(&["network"]));
         let (clock, intake) = (file.table(&["clock"]), file.table(&["intake"]));
-        let (relay, retention): (Option<RelayTable>, Option<RetentionTable>) =
-            (file.table(&["relay"]), file.table(&["retention"]));
+        let (relay, retention) = read_keeping(&mut file);
         let feeds = file.table::<FeedsTable>(&["feeds"]).and_then(|table| table.check(&mut file));
         let translation: Option<TranslationTable> = file.table(&["translation"]);
         bridge.iter().for_each(|bridge| check_bridge(&mut file, bridge));
-        relay.iter().for_each(|table| check_relay(&mut file, table));
-        retention.iter().for_each(|table| check_retention(&mut file, table));
         translation.iter().for_each(|translation| translation.check(&mut file));
         let geodata = bridge.as_ref().and_then(|bridge| read_geodata(&mut file, bridge, folder));
         let (admin_hosts, admin_bounds, admin) = admin_of(&mut file, &files, admin);
@@ -312,6 +309,15 @@ fn check_relay(file: &mut File<'_>, relay: &RelayTable) {
             "use 20 or more; 60 with an IPAWS endpoint",
         );
     }
+}
+
+/// How deliveries are tried, and how long things are kept.
+fn read_keeping(file: &mut File<'_>) -> (Option<RelayTable>, Option<RetentionTable>) {
+    let relay: Option<RelayTable> = file.table(&["relay"]);
+    let retention: Option<RetentionTable> = file.table(&["retention"]);
+    relay.iter().for_each(|table| check_relay(file, table));
+    retention.iter().for_each(|table| check_retention(file, table));
+    (relay, retention)
 }
 
 fn check_retention(file: &mut File<'_>, retention: &RetentionTable) {

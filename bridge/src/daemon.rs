@@ -385,10 +385,7 @@ pub async fn start(mut config: Config, stop: CancellationToken) -> Result<Runnin
     let Common { store, clock, metrics, shelves, .. } = common;
     let (route_stop, woken) = (stop.clone(), Arc::clone(&accepted));
     tasks.start("router".into(), async move { router.run(&woken, route_stop).await });
-    for lane in [Lane::Urgent, Lane::Routine] {
-        let name = format!("relay {lane:?}").to_lowercase();
-        tasks.start(name, Arc::clone(&relay).run(lane, Arc::clone(&routed), stop.clone()));
-    }
+    start_lanes(&tasks, &relay, &routed);
     let keeping = Keeping {
         store: Arc::clone(&store),
         clock: clock.clone(),
@@ -427,6 +424,14 @@ pub async fn start(mut config: Config, stop: CancellationToken) -> Result<Runnin
     tasks.start("admin socket".into(), admin::serve(listener, state, bounds, stop.clone()));
     let Tasks { tracker, health, .. } = tasks;
     Ok(Running { admin, health, tracker, store, limit, _instance: instance })
+}
+
+/// One relay for each lane, so that what is urgent never waits for what is not.
+fn start_lanes(tasks: &Tasks, relay: &Arc<Relay>, routed: &Arc<Notify>) {
+    for lane in [Lane::Urgent, Lane::Routine] {
+        let name = format!("relay {lane:?}").to_lowercase();
+        tasks.start(name, Arc::clone(relay).run(lane, Arc::clone(routed), tasks.stop.clone()));
+    }
 }
 
 fn clock(config: &Config) -> BridgeClock {

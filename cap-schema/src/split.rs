@@ -495,7 +495,7 @@ mod tests {
         }
         // An alert that never ends does not swallow the file behind it.
         let document = distribution("1.0", "nonXMLContent", &[("text/xml", &base64)], "");
-        let document = document.replace("<contentObject><non", &format!("{}<contentObject><non", &ONE[..60]));
+        let document = document.replace("<contentObject><non", &format!("{}<contentObject><non", ONE.split_at(60).0));
         let found = split(document.as_bytes(), &limits).unwrap();
         let reads: Vec<bool> = found
             .iter()
