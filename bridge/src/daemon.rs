@@ -2,6 +2,7 @@
 //!
 //! Owns start and stop. The only place that spawns long-lived tasks. Must not hold logic of a stage.
 
+mod announce;
 mod housekeeping;
 mod readers;
 mod supervise;
@@ -48,6 +49,7 @@ use crate::store::{Event, Store, StoreError};
 use crate::streams::Streams;
 use crate::telemetry::{ErrorChain, Metrics};
 use crate::translate::Tables;
+use announce::announce;
 use housekeeping::{Keeping, keep_house};
 use readers::ReadingSide;
 use supervise::Supervised;
@@ -350,7 +352,7 @@ pub async fn start(mut config: Config, stop: CancellationToken) -> Result<Runnin
     let folder = config.bridge.data_dir.clone();
     let instance = Instance::open(&folder).map_err(|cause| StartError::Instance { folder, cause })?;
     let common = foundation(&config).await?;
-    announce(&config, admin);
+    let summary = announce(&config);
     let limit = Duration::from_secs(config.bridge.shutdown_secs);
     let yield_after = config.store.redis_url.is_some().then_some(supervise::YIELD_AFTER);
     let sources = std::mem::take(&mut config.sources);
@@ -366,6 +368,7 @@ pub async fn start(mut config: Config, stop: CancellationToken) -> Result<Runnin
     let Stages { pipeline, router, relay, live, accepted, routed } = build(config, facts, &common)?;
     live.refresh().await.map_err(StartError::Store)?;
     let readers = reading_side.open(&common, &stop).await?;
+    summary.tell(admin);
 
     let health = Arc::clone(&common.health);
     let tasks = Tasks { tracker: TaskTracker::new(), health, stop: stop.clone() };
@@ -490,27 +493,6 @@ impl Tasks {
     fn start(&self, name: String, task: impl Future<Output = ()> + Send + 'static) {
         let (health, stop) = (Arc::clone(&self.health), self.stop.clone());
         self.tracker.spawn(async move { health.watch(name, stop, task).await });
-    }
-}
-
-fn announce(config: &Config, admin: SocketAddr) {
-    let engine = if config.store.redis_url.is_some() { "redis" } else { "embedded" };
-    info!(%admin, store = engine, sources = config.sources.len(), endpoints = config.endpoints.len(),
-        rules = config.rules.len(), version = env!("CARGO_PKG_VERSION"), "started");
-    if config.rules.is_empty() {
-        warn!("no routes: nothing is relayed");
-    }
-    for allowed in config.http.allow_private() {
-        warn!(%allowed, "private addresses are reachable");
-    }
-    if config.clock.dangerous_follow_messages {
-        warn!("the clock follows the messages: for replays only");
-    }
-    if config.store.dangerous_allow_everysec {
-        warn!("the store may lose its last second");
-    }
-    for rule in config.rules.iter().filter(|r| !r.open_channels.is_empty()) {
-        warn!(rule = rule.name, channels = rule.open_channels.join(","), "public channels are open");
     }
 }
 

@@ -294,8 +294,8 @@ fn walk(
                         encoding,
                         broken: None,
                     });
-                } else if let Some(file) = embedded
-                    .end(names.len(), files.limits.document_bytes, || byte_at(reader.end_offset()))
+                } else if let Some(file) =
+                    embedded.end(names.len(), files.limits.document_bytes, || byte_at(reader.end_offset()))
                 {
                     files.add(file, around, bytes, &mut found);
                     if found.len() > files.limits.alerts {
@@ -440,15 +440,20 @@ mod tests {
 
     #[test]
     fn a_container_in_base64_is_looked_into_once() {
-        let feed = format!("<feed xmlns='http://www.w3.org/2005/Atom' xmlns:c='urn:oasis:names:tc:emergency:cap:1.2'><entry>\
-             <content>{ONE}</content></entry><entry><content><c:alert><c:identifier>2</c:identifier></c:alert></content></entry></feed>");
+        let feed = format!(
+            "<feed xmlns='http://www.w3.org/2005/Atom' xmlns:c='urn:oasis:names:tc:emergency:cap:1.2'><entry>\
+             <content>{ONE}</content></entry><entry><content><c:alert><c:identifier>2</c:identifier></c:alert></content></entry></feed>"
+        );
         let base64 = STANDARD.encode(&feed);
         let limits = Limits::default();
         for kind in ["application/atom+xml", "application/xml", "application/cap+xml", ""] {
             let document = distribution("1.0", "nonXMLContent", &[(kind, &base64)], ONE);
             let found = split(document.as_bytes(), &limits).unwrap();
             let [first, second, third] = found.as_slice() else { panic!("{kind}: {found:?}") };
-            assert_eq!((first.bytes(document.as_bytes()), first.container.as_str()), (ONE.as_bytes(), "content"));
+            assert_eq!(
+                (first.bytes(document.as_bytes()), first.container.as_str()),
+                (ONE.as_bytes(), "content")
+            );
             assert!(!second.stands_in_document() && third.stands_in_document(), "{kind}");
             let read = second.read(document.as_bytes(), &limits).unwrap();
             assert_eq!(read.parse().unwrap().alert.identifier, "2");
@@ -482,7 +487,8 @@ mod tests {
             (&[("application/cap+xml", &base64.replace('P', "P\n ")), ("image/png", &base64)], 1),
             (&[("text/xml", &feed), ("application/cap+xml", &base64)], 3),
         ] {
-            for (from, to) in [("</contentObject>", "&nope;</contentObject>"), ("</d:EDXLDistribution>", "")] {
+            for (from, to) in [("</contentObject>", "&nope;</contentObject>"), ("</d:EDXLDistribution>", "")]
+            {
                 let document = distribution("1.0", "nonXMLContent", files, ONE).replacen(from, to, 1);
                 let found = split(document.as_bytes(), &limits).unwrap();
                 assert_eq!(found.len(), expected + 1, "{document}");
@@ -495,15 +501,15 @@ mod tests {
         }
         // An alert that never ends does not swallow the file behind it.
         let document = distribution("1.0", "nonXMLContent", &[("text/xml", &base64)], "");
-        let document = document.replace("<contentObject><non", &format!("{}<contentObject><non", ONE.split_at(60).0));
+        let document =
+            document.replace("<contentObject><non", &format!("{}<contentObject><non", ONE.split_at(60).0));
         let found = split(document.as_bytes(), &limits).unwrap();
-        let reads: Vec<bool> = found
-            .iter()
-            .map(|f| f.read(document.as_bytes(), &limits).unwrap().parse().is_ok())
-            .collect();
+        let reads: Vec<bool> =
+            found.iter().map(|f| f.read(document.as_bytes(), &limits).unwrap().parse().is_ok()).collect();
         assert_eq!(reads, [false, true], "{document}");
         // What cannot be decoded is named.
-        let document = distribution("1.0", "nonXMLContent", &[("text/xml", "PGF<!-- -->sZXJ0Lz4=")], "&nope;");
+        let document =
+            distribution("1.0", "nonXMLContent", &[("text/xml", "PGF<!-- -->sZXJ0Lz4=")], "&nope;");
         let found = split(document.as_bytes(), &limits).unwrap();
         let refusal = found[0].read(document.as_bytes(), &limits).unwrap_err();
         assert_eq!(refusal.findings[0].rule, "cap.container.content");

@@ -58,15 +58,24 @@ fn made() -> Vec<(&'static str, String)> {
         ("instructions", before_root(&"<?a?>".repeat(600_000))),
         ("comments", before_root(&"<!---->".repeat(430_000))),
         ("an instruction", before_root(&format!("<?a {}?>", "? >".repeat(1_000_000)))),
-        ("prefixes", inclusive(&signed.replace("<code>", &format!("{}<code>", "<code>x</code>".repeat(190_000))))),
+        (
+            "prefixes",
+            inclusive(&signed.replace("<code>", &format!("{}<code>", "<code>x</code>".repeat(190_000)))),
+        ),
         ("elements", inclusive(&signed.replace("<Signature", &deep("n", &"<q19_0:z/>".repeat(190_000))))),
         (
             "attributes",
-            inclusive(&signed.replace("<Signature", &deep(&long, &format!("<q19_0:z{}/>", attributes(false)).repeat(3_000)))),
+            inclusive(&signed.replace(
+                "<Signature",
+                &deep(&long, &format!("<q19_0:z{}/>", attributes(false)).repeat(3_000)),
+            )),
         ),
         (
             "one name",
-            inclusive(&signed.replace("<Signature", &deep(&long, &format!("<q19_0:z{}/>", attributes(true)).repeat(3_000)))),
+            inclusive(&signed.replace(
+                "<Signature",
+                &deep(&long, &format!("<q19_0:z{}/>", attributes(true)).repeat(3_000)),
+            )),
         ),
     ]
 }

@@ -290,9 +290,9 @@ fn the_examples_need_nothing_but_their_secrets() {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/config");
     let mut checked = 0;
     for example in std::fs::read_dir(examples).unwrap().map(|e| e.unwrap().path()) {
-        let (_, _, said) = run(&["check", "--config", example.to_str().unwrap()], Path::new("."));
+        let (code, _, said) = run(&["check", "--config", example.to_str().unwrap()], Path::new("."));
         let faults: Vec<&str> = said.lines().filter(|l| l.contains(".toml:")).collect();
-        assert!(!faults.is_empty(), "{said}");
+        assert!(code == 0 || !faults.is_empty(), "{said}");
         for fault in faults {
             let names_a_file = fault.contains("_file: ") || fault.contains("_files.");
             assert!(names_a_file && fault.contains("cannot be read"), "{fault}");

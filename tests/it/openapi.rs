@@ -83,7 +83,7 @@ impl Walk {
                     }
                     404 if path.contains('{') => self.call(call, None, &fit).await,
                     404 => self.call((method, &format!("{path}?after=nowhere")), None, "").await,
-                    400 if order.is_some() => self.call(call, None, "{\"a\": ").await,
+                    400 if order.is_some() => self.call(call, None, "{").await,
                     400 => self.call((method, &format!("{path}?limit=many")), None, "").await,
                     422 => {
                         let said = self.call(call, None, "{\"no_such_member\": 1}").await;

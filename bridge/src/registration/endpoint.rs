@@ -141,6 +141,12 @@ pub enum EndpointFault {
     /// The table has faults.
     #[error("the settings have faults: {}", shown(.0))]
     Faulty(Faults),
+    /// Its credential has run out: nothing would be taken.
+    #[error("its credential ran out at {ends_at}")]
+    Expired {
+        /// When.
+        ends_at: Timestamp,
+    },
     /// The system gives no random numbers.
     #[error("the system gives no random numbers")]
     NoRandomness,
@@ -196,8 +202,10 @@ impl EndpointOrder {
             created_by: by.to_owned(),
             ended_at: None,
         };
-        endpoint.build(now)?;
-        Ok((endpoint, text))
+        match endpoint.build(now)?.credential_expires_at() {
+            Some(ends_at) if ends_at <= now => Err(EndpointFault::Expired { ends_at }),
+            Some(_) | None => Ok((endpoint, text)),
+        }
     }
 }
 

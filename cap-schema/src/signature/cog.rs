@@ -51,7 +51,8 @@ pub(super) fn check(alert: &Alert<'_>, verification: &Verification) -> Vec<Findi
         let claimed = info.sender_name.as_deref().and_then(claimed);
         if let Some(claimed) = claimed.filter(|claimed| !cogs.contains(claimed)) {
             let path = format!("/alert/info[{}]/senderName", index + 1);
-            let message = format!("senderName says COG {claimed:.20}, and COG {:.20} signed", cogs.join(", "));
+            let message =
+                format!("senderName says COG {claimed:.20}, and COG {:.20} signed", cogs.join(", "));
             found.push(finding("ipaws.signer", path, message));
         }
     }

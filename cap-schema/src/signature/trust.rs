@@ -266,9 +266,7 @@ pub(super) fn subject(certificate: &X509Certificate<'_>) -> String {
         .map(|rdn| {
             let pairs: Vec<String> = rdn
                 .iter()
-                .map(|a| {
-                    format!("{}={}", attribute_name(a), escaped(a.as_str().unwrap_or("")))
-                })
+                .map(|a| format!("{}={}", attribute_name(a), escaped(a.as_str().unwrap_or(""))))
                 .collect();
             pairs.join("+")
         })

@@ -76,13 +76,7 @@ pub(super) fn by_hand(bytes: &[u8], limit_bytes: usize, is_container: impl Fn(&s
 }
 
 /// The file in an element that is open at the end of `range`, behind its text.
-fn file(
-    bytes: &[u8],
-    range: Range<usize>,
-    text: &str,
-    media_type: &str,
-    limit_bytes: usize,
-) -> Option<File> {
+fn file(bytes: &[u8], range: Range<usize>, text: &str, media_type: &str, limit_bytes: usize) -> Option<File> {
     let ends = bytes.get(range.end..).is_none_or(|rest| rest.is_empty() || rest.starts_with(b"</"));
     if text.trim().is_empty() && !ends {
         // Elements are no base64.

@@ -128,7 +128,10 @@ impl File {
         let essence = media_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
         let claim = match essence.as_str() {
             "application/cap+xml" | "application/common-alerting-protocol+xml" => Claim::Cap,
-            "application/xml" | "text/xml" | "application/atom+xml" | "application/rss+xml"
+            "application/xml"
+            | "text/xml"
+            | "application/atom+xml"
+            | "application/rss+xml"
             | "application/soap+xml" => Claim::Xml,
             "" => Claim::Nothing,
             _ => return None,

@@ -66,8 +66,7 @@ fn content(resource: &Resource<'_>, of_text: bool, out: &mut Findings, path: imp
     let Some(digest) = resource.digest.as_deref().map(str::trim) else { return };
     let is_of = |bytes: &[u8]| digest.eq_ignore_ascii_case(&sha1(bytes));
     let is_of_file = || STANDARD.decode(packed.as_bytes()).is_ok_and(|file| is_of(&file));
-    let is_of_text =
-        || is_of(packed.as_bytes()) || matches!(packed, Cow::Owned(_)) && is_of(text.as_bytes());
+    let is_of_text = || is_of(packed.as_bytes()) || matches!(packed, Cow::Owned(_)) && is_of(text.as_bytes());
     // What is expected is looked at first, since each costs as much as reading the rest.
     let (file, text) = if of_text {
         let text = is_of_text();
@@ -172,7 +171,12 @@ mod tests {
             assert_eq!(decoded_bytes(text), STANDARD.decode(text).ok().map(|d| d.len()), "{text:?}");
         };
         for byte in 0..=255 {
-            for text in [[byte, b'A', b'A', b'A'], [b'A', b'A', b'A', byte], [b'A', byte, b'=', b'='], [b'A', b'A', byte, b'=']] {
+            for text in [
+                [byte, b'A', b'A', b'A'],
+                [b'A', b'A', b'A', byte],
+                [b'A', byte, b'=', b'='],
+                [b'A', b'A', byte, b'='],
+            ] {
                 check(&text);
                 // Also behind what is looked at together.
                 check(&[&[b'z'; 256][..], &text].concat());

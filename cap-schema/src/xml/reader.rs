@@ -5,9 +5,9 @@
 
 use std::borrow::Cow;
 
-use super::{XML_NS, find_mark};
 use super::names::{first_bad, split_qname};
 use super::references::{line_ends, resolve};
+use super::{XML_NS, find_mark};
 use crate::finding::Rejection;
 use crate::limits::Limits;
 
