@@ -4,7 +4,6 @@
     clippy::unwrap_used,
     clippy::print_stdout,
     clippy::expect_used,
-    clippy::indexing_slicing,
     reason = "a test ends where it cannot go on"
 )]
 
