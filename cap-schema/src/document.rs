@@ -167,8 +167,18 @@ pub(crate) enum Encoding {
     Windows1252,
 }
 
+/// The declarations that nearly all documents have.
+const USUAL: [&[u8]; 3] = [
+    b"<?xml version=\"1.0\" encoding=\"UTF-8\"?>",
+    b"<?xml version=\"1.0\" encoding=\"utf-8\"?>",
+    b"<?xml version='1.0' encoding='UTF-8'?>",
+];
+
 /// Reads the XML declaration, if there is one, as XML 1.0 section 2.8 writes it.
 fn declaration(body: &[u8]) -> Result<Encoding, Rejection> {
+    if USUAL.iter().any(|usual| body.starts_with(usual)) {
+        return Ok(Encoding::Utf8);
+    }
     let bad = |message: &str| {
         let mut finding = Finding::fatal("gate.declaration", "", message);
         (finding.line, finding.column) = (1, 1);

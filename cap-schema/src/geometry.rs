@@ -109,7 +109,7 @@ impl Polygon<'_> {
     /// A pair that is not one, or out of range.
     pub fn pairs(&self) -> Result<Vec<Point>, GeometryError> {
         let bytes = self.0.as_bytes();
-        let mut points = Vec::with_capacity(bytes.len() / 20 + 1);
+        let mut points = Vec::with_capacity(bytes.len() / 12 + 1);
         let mut at = 0;
         loop {
             at += bytes.get(at..).unwrap_or(&[]).iter().take_while(|b| b.is_ascii_whitespace()).count();

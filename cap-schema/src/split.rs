@@ -501,8 +501,8 @@ mod tests {
         }
         // An alert that never ends does not swallow the file behind it.
         let document = distribution("1.0", "nonXMLContent", &[("text/xml", &base64)], "");
-        let document =
-            document.replace("<contentObject><non", &format!("{}<contentObject><non", ONE.split_at(60).0));
+        let document = document
+            .replace("<contentObject><non", &format!("{}<contentObject><non", ONE.get(..60).unwrap()));
         let found = split(document.as_bytes(), &limits).unwrap();
         let reads: Vec<bool> =
             found.iter().map(|f| f.read(document.as_bytes(), &limits).unwrap().parse().is_ok()).collect();

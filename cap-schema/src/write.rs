@@ -17,33 +17,42 @@ use crate::xml::escape_text;
 /// The namespace of CAP 1.2.
 pub const CAP_1_2: &str = "urn:oasis:names:tc:emergency:cap:1.2";
 
+/// Start and end of an element.
+type Tags = (&'static str, &'static str);
+
+macro_rules! tags {
+    ($name:literal) => {
+        (concat!("<", $name, ">"), concat!("</", $name, ">"))
+    };
+}
+
 /// Writes an alert as CAP 1.2.
 pub fn write(alert: &Alert<'_>) -> String {
     let mut out = String::with_capacity(size(alert));
     out.push_str("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<alert xmlns=\"");
     out.push_str(CAP_1_2);
     out.push_str("\">");
-    leaf(&mut out, "identifier", &alert.identifier);
-    leaf(&mut out, "sender", &alert.sender);
-    leaf(&mut out, "sent", &time(&alert.sent, alert.version));
-    leaf(&mut out, "status", alert.status.as_str());
-    leaf(&mut out, "msgType", alert.msg_type.as_str());
-    optional(&mut out, "source", alert.source.as_deref());
+    leaf(&mut out, tags!("identifier"), &alert.identifier);
+    leaf(&mut out, tags!("sender"), &alert.sender);
+    leaf(&mut out, tags!("sent"), &time(&alert.sent, alert.version));
+    leaf(&mut out, tags!("status"), alert.status.as_str());
+    leaf(&mut out, tags!("msgType"), alert.msg_type.as_str());
+    optional(&mut out, tags!("source"), alert.source.as_deref());
     match &alert.scope {
-        Some(scope) => leaf(&mut out, "scope", scope.as_str()),
+        Some(scope) => leaf(&mut out, tags!("scope"), scope.as_str()),
         // Optional in CAP 1.0 only, where its absence means Public.
-        None if alert.version == Version::V1_0 => leaf(&mut out, "scope", Scope::Public.as_str()),
+        None if alert.version == Version::V1_0 => leaf(&mut out, tags!("scope"), Scope::Public.as_str()),
         None => {}
     }
-    optional(&mut out, "restriction", alert.restriction.as_deref());
-    optional(&mut out, "addresses", alert.addresses.as_deref());
+    optional(&mut out, tags!("restriction"), alert.restriction.as_deref());
+    optional(&mut out, tags!("addresses"), alert.addresses.as_deref());
     for code in &alert.code {
-        leaf(&mut out, "code", code);
+        leaf(&mut out, tags!("code"), code);
     }
     let (note, references) = note_and_references(alert);
-    optional(&mut out, "note", note.as_deref());
-    optional(&mut out, "references", references);
-    optional(&mut out, "incidents", alert.incidents.as_deref());
+    optional(&mut out, tags!("note"), note.as_deref());
+    optional(&mut out, tags!("references"), references);
+    optional(&mut out, tags!("incidents"), alert.incidents.as_deref());
     for one in &alert.info {
         info(&mut out, one, alert.version);
     }
@@ -95,14 +104,10 @@ fn size(alert: &Alert<'_>) -> usize {
         + 1_024
 }
 
-fn leaf(out: &mut String, name: &str, text: &str) {
-    out.push('<');
-    out.push_str(name);
-    out.push('>');
+fn leaf(out: &mut String, (start, end): Tags, text: &str) {
+    out.push_str(start);
     escape_text(text, out);
-    out.push_str("</");
-    out.push_str(name);
-    out.push('>');
+    out.push_str(end);
 }
 
 /// The schemas of CAP 1.0 and 1.1 take forms of times that 1.2 does not.
@@ -110,60 +115,60 @@ fn time<'a>(time: &'a Time<'_>, version: Version) -> Cow<'a, str> {
     if version == Version::V1_2 { Cow::Borrowed(time.as_str()) } else { time.in_cap_form() }
 }
 
-fn optional(out: &mut String, name: &str, text: Option<&str>) {
+fn optional(out: &mut String, tags: Tags, text: Option<&str>) {
     if let Some(text) = text {
-        leaf(out, name, text);
+        leaf(out, tags, text);
     }
 }
 
-fn pair(out: &mut String, name: &str, value: &NamedValue<'_>) {
-    out.push('<');
-    out.push_str(name);
-    out.push('>');
-    leaf(out, "valueName", &value.value_name);
-    leaf(out, "value", &value.value);
+fn pair(out: &mut String, (start, end): Tags, value: &NamedValue<'_>) {
+    out.push_str(start);
+    leaf(out, tags!("valueName"), &value.value_name);
+    leaf(out, tags!("value"), &value.value);
     for raw in &value.extensions {
         out.push_str(raw);
     }
-    out.push_str("</");
-    out.push_str(name);
-    out.push('>');
+    out.push_str(end);
 }
 
 fn info(out: &mut String, info: &Info<'_>, version: Version) {
     out.push_str("<info>");
-    optional(out, "language", info.language.as_deref());
+    optional(out, tags!("language"), info.language.as_deref());
     for category in &info.category {
-        leaf(out, "category", category.as_str());
+        leaf(out, tags!("category"), category.as_str());
     }
     if info.category.is_empty() && version == Version::V1_0 {
-        leaf(out, "category", Category::Other.as_str());
+        leaf(out, tags!("category"), Category::Other.as_str());
     }
-    leaf(out, "event", &info.event);
+    leaf(out, tags!("event"), &info.event);
     for response in &info.response_type {
-        leaf(out, "responseType", response.as_str());
+        leaf(out, tags!("responseType"), response.as_str());
     }
-    leaf(out, "urgency", info.urgency.as_str());
-    leaf(out, "severity", info.severity.as_str());
-    leaf(out, "certainty", info.certainty.as_str());
-    optional(out, "audience", info.audience.as_deref());
+    leaf(out, tags!("urgency"), info.urgency.as_str());
+    leaf(out, tags!("severity"), info.severity.as_str());
+    leaf(out, tags!("certainty"), info.certainty.as_str());
+    optional(out, tags!("audience"), info.audience.as_deref());
     for code in &info.event_code {
-        pair(out, "eventCode", code);
+        pair(out, tags!("eventCode"), code);
     }
-    for (name, value) in [("effective", &info.effective), ("onset", &info.onset), ("expires", &info.expires)]
-    {
+    let times = [
+        (tags!("effective"), &info.effective),
+        (tags!("onset"), &info.onset),
+        (tags!("expires"), &info.expires),
+    ];
+    for (tags, value) in times {
         if let Some(value) = value {
-            leaf(out, name, &time(value, version));
+            leaf(out, tags, &time(value, version));
         }
     }
-    optional(out, "senderName", info.sender_name.as_deref());
-    optional(out, "headline", info.headline.as_deref());
-    optional(out, "description", info.description.as_deref());
-    optional(out, "instruction", info.instruction.as_deref());
-    optional(out, "web", info.web.as_deref());
-    optional(out, "contact", info.contact.as_deref());
+    optional(out, tags!("senderName"), info.sender_name.as_deref());
+    optional(out, tags!("headline"), info.headline.as_deref());
+    optional(out, tags!("description"), info.description.as_deref());
+    optional(out, tags!("instruction"), info.instruction.as_deref());
+    optional(out, tags!("web"), info.web.as_deref());
+    optional(out, tags!("contact"), info.contact.as_deref());
     for parameter in &info.parameter {
-        pair(out, "parameter", parameter);
+        pair(out, tags!("parameter"), parameter);
     }
     for one in &info.resource {
         resource(out, one, version);
@@ -179,17 +184,17 @@ fn info(out: &mut String, info: &Info<'_>, version: Version) {
 
 fn resource(out: &mut String, resource: &Resource<'_>, version: Version) {
     out.push_str("<resource>");
-    leaf(out, "resourceDesc", &resource.resource_desc);
+    leaf(out, tags!("resourceDesc"), &resource.resource_desc);
     match &resource.mime_type {
-        Some(mime_type) => leaf(out, "mimeType", mime_type),
+        Some(mime_type) => leaf(out, tags!("mimeType"), mime_type),
         // Required since 1.2.
-        None if version != Version::V1_2 => leaf(out, "mimeType", "application/octet-stream"),
+        None if version != Version::V1_2 => leaf(out, tags!("mimeType"), "application/octet-stream"),
         None => {}
     }
-    optional(out, "size", resource.size.as_deref());
-    optional(out, "uri", resource.uri.as_deref());
-    optional(out, "derefUri", resource.deref_uri.as_deref());
-    optional(out, "digest", resource.digest.as_deref());
+    optional(out, tags!("size"), resource.size.as_deref());
+    optional(out, tags!("uri"), resource.uri.as_deref());
+    optional(out, tags!("derefUri"), resource.deref_uri.as_deref());
+    optional(out, tags!("digest"), resource.digest.as_deref());
     for raw in &resource.extensions {
         out.push_str(raw);
     }
@@ -198,20 +203,20 @@ fn resource(out: &mut String, resource: &Resource<'_>, version: Version) {
 
 fn area(out: &mut String, area: &Area<'_>, version: Version) {
     out.push_str("<area>");
-    leaf(out, "areaDesc", &area.area_desc);
+    leaf(out, tags!("areaDesc"), &area.area_desc);
     for polygon in &area.polygon {
-        leaf(out, "polygon", polygon.as_str());
+        leaf(out, tags!("polygon"), polygon.as_str());
     }
     for circle in &area.circle {
-        leaf(out, "circle", circle.as_str());
+        leaf(out, tags!("circle"), circle.as_str());
     }
     for geocode in &area.geocode {
-        pair(out, "geocode", geocode);
+        pair(out, tags!("geocode"), geocode);
     }
     // Texts of any kind before 1.2, such as `500 ft`.
     let decimal = |text: &str| version == Version::V1_2 || is_decimal(trimmed(text));
-    optional(out, "altitude", area.altitude.as_deref().filter(|t| decimal(t)));
-    optional(out, "ceiling", area.ceiling.as_deref().filter(|t| decimal(t)));
+    optional(out, tags!("altitude"), area.altitude.as_deref().filter(|t| decimal(t)));
+    optional(out, tags!("ceiling"), area.ceiling.as_deref().filter(|t| decimal(t)));
     for raw in &area.extensions {
         out.push_str(raw);
     }

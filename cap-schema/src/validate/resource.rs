@@ -146,8 +146,10 @@ pub(crate) fn is_media_type(text: &str) -> bool {
 
 /// No character that neither a URI nor an IRI has.
 pub(crate) fn is_uri(text: &str) -> bool {
-    let forbidden = |c: char| c.is_whitespace() || c.is_control() || "<>\"{}|\\^`".contains(c);
-    !text.is_empty() && !text.contains(forbidden)
+    // Mostly it is ASCII, where every byte is a character.
+    let forbidden = |b: u8| b <= b' ' || b == 0x7f || b"<>\"{}|\\^`".contains(&b);
+    let beyond = |c: char| !c.is_ascii() && (c.is_whitespace() || c.is_control());
+    !text.is_empty() && !text.bytes().any(forbidden) && (text.is_ascii() || !text.contains(beyond))
 }
 
 /// A URI with a scheme and something behind it.
@@ -162,6 +164,19 @@ pub(crate) fn is_absolute(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_uri_has_no_white_space_and_no_delimiter() {
+        for text in [
+            "a b", "a\tb", "<a>", "a\"", "a|b", "a\\b", "a^", "`", "{a}", "a\u{7f}", "a\u{a0}b", "a\u{85}",
+            "",
+        ] {
+            assert!(!is_uri(text), "{text:?}");
+        }
+        for text in ["https://warning.example/a?b#c", "map.txt", "http://\u{e9}.example/%20"] {
+            assert!(is_uri(text), "{text:?}");
+        }
+    }
 
     #[test]
     fn base64_is_what_the_decoder_takes() {

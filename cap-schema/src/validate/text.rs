@@ -1,6 +1,5 @@
 //! Rules on texts, languages and named values (CAP 1.2 section 3.2.2, 3.3.3; V13, V14, V20, V22, V23, V25, N4, N9).
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::Findings;
@@ -40,7 +39,7 @@ fn one_info(number: usize, info: &Info<'_>, out: &mut Findings) {
             format!("'{}' is not a language tag", shown.escape_debug()),
         );
     }
-    if info.headline.as_ref().is_some_and(|h| h.chars().nth(160).is_some()) {
+    if info.headline.as_ref().is_some_and(|h| h.len() > 160 && h.chars().nth(160).is_some()) {
         out.add("cap.headline.long", path("headline"), "a headline of more than 160 characters");
     }
     if let Some(web) = &info.web
@@ -84,12 +83,13 @@ fn named_value(pair: &NamedValue<'_>, out: &mut Findings, path: impl Fn() -> Str
     if pair.value.trim().is_empty() {
         out.add("cap.pair.empty-value", path() + "/value", "value is empty");
     }
-    if name.len() <= 8 {
+    const ACRONYMS: [&str; 4] = ["SAME", "FIPS", "ZIP", "UGC"];
+    if name.len() <= 8 && !ACRONYMS.contains(&name) {
         let same = |acronym: &str| {
             let letters = name.chars().filter(|c| *c != '.');
-            letters.map(|c| c.to_ascii_uppercase()).eq(acronym.chars()) && name != acronym
+            letters.map(|c| c.to_ascii_uppercase()).eq(acronym.chars())
         };
-        if ["SAME", "FIPS", "ZIP", "UGC"].into_iter().any(same) {
+        if ACRONYMS.into_iter().any(same) {
             let message = format!("'{name}' is written in capitals without periods");
             out.add("cap.value-name.form", path() + "/valueName", message);
         }
@@ -143,17 +143,20 @@ fn places<'i>(info: &'i Info<'_>) -> impl Iterator<Item = &'i str> {
 
 /// V14 and N4.
 fn between(number: usize, earlier: &Info<'_>, later: &Info<'_>, budget: &mut usize, out: &mut Findings) {
-    let language = |info: &Info<'_>| info.language.as_deref().unwrap_or("en-US").to_ascii_lowercase();
-    if language(earlier) != language(later) {
-        let event = (Some(earlier.event.clone()), Some(later.event.clone()));
-        let pairs = [
-            ("event", &event.0, &event.1),
-            ("headline", &earlier.headline, &later.headline),
-            ("description", &earlier.description, &later.description),
-            ("instruction", &earlier.instruction, &later.instruction),
-        ];
-        let same = |a: &Option<Cow<'_, str>>, b: &Option<Cow<'_, str>>| a.is_some() && a == b;
-        if let Some((name, _, _)) = pairs.iter().find(|(_, a, b)| same(a, b)) {
+    fn language<'i>(info: &'i Info<'_>) -> &'i str {
+        info.language.as_deref().unwrap_or("en-US")
+    }
+    if !language(earlier).eq_ignore_ascii_case(language(later)) {
+        fn texts<'i>(info: &'i Info<'_>) -> [(&'static str, Option<&'i str>); 4] {
+            [
+                ("event", Some(&info.event)),
+                ("headline", info.headline.as_deref()),
+                ("description", info.description.as_deref()),
+                ("instruction", info.instruction.as_deref()),
+            ]
+        }
+        let mut pairs = texts(earlier).into_iter().zip(texts(later));
+        if let Some(((name, _), _)) = pairs.find(|((_, a), (_, b))| a.is_some() && a == b) {
             let path = format!("/alert/info[{number}]/{name}");
             out.add("cap.text.same-in-two-languages", path, format!("{name} is the same in two languages"));
         }
