@@ -32,6 +32,16 @@ const LOOK: Duration = Duration::from_secs(60);
 /// How often one that does not answer is asked again.
 const AGAIN: Duration = Duration::from_secs(3_600);
 
+/// How often one must not have answered in a row before it is paused: a bridge that was away for long, or is cut off itself,
+/// does not stop everybody at its first look.
+const ENOUGH: u32 = 3;
+
+/// When one was asked last, and how often it has not answered since it last did.
+struct Asked {
+    at: Instant,
+    failures: u32,
+}
+
 /// Why an endpoint has not proven itself.
 #[derive(Debug, thiserror::Error)]
 pub enum NotProven {
@@ -218,7 +228,7 @@ impl Prover {
         let fresh = Duration::try_from(self.holding.fresh).unwrap_or(LOOK);
         let look = (fresh / 4).clamp(Duration::from_millis(200), LOOK);
         let again = (fresh / 2).clamp(Duration::from_millis(200), AGAIN);
-        let mut asked: BTreeMap<Name, Instant> = BTreeMap::new();
+        let mut asked: BTreeMap<Name, Asked> = BTreeMap::new();
         while !stop.is_cancelled() {
             tokio::select! {
                 () = tokio::time::sleep(look) => {}
@@ -232,18 +242,26 @@ impl Prover {
                     continue;
                 }
             }
-            asked.retain(|_, at| at.elapsed() < again);
             let ledger = self.live.ledger();
             for endpoint in ledger.endpoints() {
                 let age = self.holding.age(endpoint, SystemClock.now());
-                if age == Age::Fresh || stop.is_cancelled() || asked.contains_key(&endpoint.name) {
+                if age == Age::Fresh {
+                    asked.remove(&endpoint.name);
                     continue;
                 }
-                asked.insert(endpoint.name.clone(), instant());
-                tokio::select! {
-                    () = self.renew(endpoint, age) => {}
-                    () = stop.cancelled() => {}
+                let paused = ledger.standing(endpoint.name.as_str()).paused;
+                // One that is paused for it may have alerts waiting.
+                let wait = if paused.is_some_and(|pause| pause.by == BRIDGE) { again / 12 } else { again };
+                let before = asked.get(&endpoint.name);
+                if before.is_some_and(|before| before.at.elapsed() < wait) {
+                    continue;
                 }
+                let failures = before.map_or(0, |before| before.failures);
+                let failures = tokio::select! {
+                    failures = self.renew(endpoint, age, failures) => failures,
+                    () = stop.cancelled() => break,
+                };
+                asked.insert(endpoint.name.clone(), Asked { at: instant(), failures });
             }
         }
     }
@@ -254,22 +272,29 @@ impl Prover {
         self.store.lease(LEASE, &self.holder, now, until.unwrap_or(Timestamp::MAX)).await
     }
 
-    async fn renew(&self, endpoint: &Endpoint, age: Age) {
+    /// Asks one again that did not answer so often before; how often it has not answered now.
+    async fn renew(&self, endpoint: &Endpoint, age: Age, failures: u32) -> u32 {
         let bridge = Caller { by: BRIDGE.into(), role: Role::Operator, responder: None };
         let asking = Asking { caller: &bridge, name: endpoint.name.as_str() };
-        let failed = match self.ask(asking).await {
+        let name = &endpoint.name;
+        let said = match self.ask(asking).await {
             Ok(_) => {
                 self.metrics.proof("proven");
-                info!(endpoint = %endpoint.name, "an endpoint proved itself again");
-                return;
+                info!(endpoint = %name, "an endpoint proved itself again");
+                return 0;
             }
-            Err(error) => error,
+            // It was asked, and this is its answer; whatever else went wrong is not its doing.
+            Err(NotProven::NotAnswered(error)) => chain(&error),
+            Err(error) => {
+                warn!(endpoint = %name, error = %ErrorChain(&error), "an endpoint could not be asked for its proof");
+                return failures;
+            }
         };
         self.metrics.proof("failed");
-        let (name, said) = (&endpoint.name, chain(&failed));
-        if age != Age::Over {
+        let failures = failures.saturating_add(1);
+        if age != Age::Over || failures < ENOUGH {
             warn!(endpoint = %name, error = said, "an endpoint does not prove itself again; it will be paused");
-            return;
+            return failures;
         }
         match self.pause(endpoint, &bridge).await {
             Ok(true) => error!(endpoint = %name, error = said, "an endpoint lost its proof and is paused"),
@@ -278,6 +303,7 @@ impl Prover {
                 warn!(endpoint = %name, error = %ErrorChain(&error), "an endpoint without proof could not be paused");
             }
         }
+        failures
     }
 
     /// Pauses one whose proof is over, unless it is paused. Whether it was done.
