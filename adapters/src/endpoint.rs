@@ -248,6 +248,11 @@ pub enum DeliveryError {
     },
 }
 
+/// What a peer said, where it said something.
+fn behind(said: &str) -> String {
+    if said.is_empty() { String::new() } else { format!(": {said}") }
+}
+
 /// What an endpoint said or failed to say.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
@@ -259,7 +264,7 @@ pub enum Refusal {
         cause: crate::http::HttpError,
     },
     /// The endpoint answered with a status that is not success.
-    #[error("status {status_code}: {said}")]
+    #[error("status {status_code}{}", behind(said))]
     Status {
         /// The HTTP status code.
         status_code: u16,

@@ -196,6 +196,14 @@ pub trait Contact: Send + Sync + 'static {
     fn gap(&self, origin: &Origin, since: Timestamp);
 }
 
+/// What an operator can do about a refusal. Hubs are known that redirect instead of saying 401.
+fn refused_for(status_code: u16) -> &'static str {
+    match status_code {
+        301..=308 | 401 | 403 => ": are address and credential the right ones?",
+        _ => "",
+    }
+}
+
 /// Why a source stopped or failed.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
@@ -209,7 +217,7 @@ pub enum SourceError {
         cause: HttpError,
     },
     /// The peer refused us: bad credentials, or a redirect that stands for them.
-    #[error("{url} refused us with status {status_code}")]
+    #[error("{url} refused us with status {status_code}{}", refused_for(*status_code))]
     Refused {
         /// The address, without secrets.
         url: String,
