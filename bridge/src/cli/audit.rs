@@ -44,6 +44,9 @@ pub(super) struct Which {
 #[derive(Subcommand)]
 pub(super) enum AuditAction {
     /// Lists entries, newest first.
+    #[command(
+        after_help = "Example:\n  capbridge audit list --what dead,expired --since 2026-03-01T00:00:00Z"
+    )]
     List {
         #[command(flatten)]
         which: Which,
@@ -55,6 +58,7 @@ pub(super) enum AuditAction {
         before: Option<String>,
     },
     /// Shows the newest entries, oldest first, and then each as it comes, until it is interrupted.
+    #[command(after_help = "Example:\n  capbridge audit tail --endpoint windsor-hook")]
     Tail {
         #[command(flatten)]
         which: Which,
@@ -63,6 +67,7 @@ pub(super) enum AuditAction {
         limit: usize,
     },
     /// Verifies the hash chain over all entries.
+    #[command(after_help = "Example:\n  capbridge audit verify")]
     Verify,
 }
 

@@ -151,7 +151,8 @@ families! {
     EVENTS = "events:";
     /// hash: origin to checkpoint. Writer: set_checkpoint. Reader: checkpoint. For ever. 1; a field for each source.
     CHECKPOINTS = "checkpoints";
-    /// hash: `holder` and `until` (ms). Writer: lease, unlease. Reader: lease. Until given back. 1 for each source.
+    /// hash: `holder` and `until` (ms). Writer: lease, unlease. Reader: lease. Until given back. 1 for each source,
+    /// and 1 for who renews proofs.
     LEASE = "lease:";
     /// set: the feeds that entries were ever kept for. Writer: keep. Reader: housekeeping. For ever. 1.
     FEEDS = "feeds";
@@ -272,7 +273,10 @@ mod tests {
         let rows: Vec<&str> = page.lines().filter(|l| l.starts_with("| `")).collect();
         let expected: Vec<String> =
             paragraphs.iter().map(|(key, text)| format!("| `{key}` | {text} |")).collect();
-        assert_eq!(rows, expected);
+        for (row, expected) in rows.iter().zip(&expected) {
+            assert_eq!(row, expected);
+        }
+        assert_eq!(rows.len(), expected.len());
     }
 
     #[test]
