@@ -126,8 +126,8 @@ families! {
     /// set: quarantined documents that nobody released. Writer: quarantine, release, sweep_quarantine. Reader: depth.
     /// Until released or swept. As the documents.
     HELD = "held";
-    /// stream: the audit log, field `event` (canonical JSON). Writer: every step, with its change. Reader: seal, trim,
-    /// verify_record. Until trimmed by MINID. As the events (about 300 bytes each).
+    /// stream: the audit log, field `event` (canonical JSON). Writer: every step, with its change. Reader: log,
+    /// seal, trim, verify_record. Until trimmed by MINID. As the events (about 300 bytes each).
     AUDIT = "audit";
     /// list: the hash of each entry of the audit log that is chained. Writer: seal, trim. Reader: trim, verify_record.
     /// Until trimmed. As the events (64 bytes each).
