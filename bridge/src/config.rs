@@ -6,6 +6,7 @@
 mod access;
 mod feeds;
 mod file;
+mod keeping;
 mod network;
 mod registration;
 mod syntax;
@@ -163,7 +164,7 @@ impl Config {
         let registration = registration::read(&mut file).unwrap_or_default();
         let (log, network): (_, Option<NetworkTable>) = (file.table(&["log"]), file.table(&["network"]));
         let (clock, intake) = (file.table(&["clock"]), file.table(&["intake"]));
-        let (relay, retention) = read_keeping(&mut file);
+        let (relay, retention) = keeping::read(&mut file);
         let feeds = file.table::<FeedsTable>(&["feeds"]).and_then(|table| table.check(&mut file));
         let translation: Option<TranslationTable> = file.table(&["translation"]);
         bridge.iter().for_each(|bridge| check_bridge(&mut file, bridge));
@@ -292,43 +293,6 @@ fn check_names(file: &mut File<'_>, bridge: &BridgeTable) {
                            would drop the other's messages as its own";
             file.fault_near(place, key, problem, &format!("in [bridge], {remedy}"));
         }
-    }
-}
-
-fn check_relay(file: &mut File<'_>, relay: &RelayTable) {
-    if relay.in_flight == 0 {
-        file.fault("relay.in_flight", "is 0: nothing would ever be delivered", "use 1 or more");
-    }
-    if !(3..=60).contains(&relay.takeover_secs) {
-        file.fault("relay.takeover_secs", "is not 3 to 60", "use 6");
-    }
-    if relay.lease_secs < 20 {
-        file.fault(
-            "relay.lease_secs",
-            "is shorter than an attempt can take",
-            "use 20 or more; 60 with an IPAWS endpoint",
-        );
-    }
-}
-
-/// How deliveries are tried, and how long things are kept.
-fn read_keeping(file: &mut File<'_>) -> (Option<RelayTable>, Option<RetentionTable>) {
-    let relay: Option<RelayTable> = file.table(&["relay"]);
-    let retention: Option<RetentionTable> = file.table(&["retention"]);
-    relay.iter().for_each(|table| check_relay(file, table));
-    retention.iter().for_each(|table| check_retention(file, table));
-    (relay, retention)
-}
-
-fn check_retention(file: &mut File<'_>, retention: &RetentionTable) {
-    let RetentionTable { alerts_days, known_days, audit_days, .. } = retention;
-    if known_days <= alerts_days {
-        let problem = "is not more than retention.alerts_days: a repeat would be sent again";
-        file.fault("retention.known_days", problem, "use 400");
-    }
-    if audit_days < alerts_days {
-        let problem = "is less than retention.alerts_days: the record would end before what it is about";
-        file.fault("retention.audit_days", problem, "use 2557: seven years");
     }
 }
 
