@@ -4,6 +4,7 @@
 
 pub mod attempt;
 pub mod breaker;
+mod conclusion;
 pub mod dead_letter;
 pub mod expiry;
 pub mod gates;

@@ -209,6 +209,8 @@ pub struct Claim {
     pub delivery: Delivery,
     /// What was rendered before, if it was.
     pub rendering: Option<Rendering>,
+    /// The endpoint took, or may have taken, something of the chain (`issued`).
+    pub has_issued: bool,
 }
 
 /// What a worker says of a delivery that it claimed.

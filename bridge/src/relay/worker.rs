@@ -3,6 +3,7 @@
 //! Owns the bound on attempts under way and the drain. Each lane has its own workers, so that a storm of routine alerts
 //! does not delay an urgent one. Must not read the clock except through `clock`.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,21 +11,21 @@ use capbridge_adapters::endpoint::{DeliveryError, EndpointContext, Message, Rece
 use capbridge_adapters::passage::{Barred, EndpointName};
 use capbridge_adapters::registry::AnyEndpoint;
 use capbridge_adapters::source::Clock;
+use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
-use serde_json::json;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error, info, warn};
+use tracing::{error, info, warn};
 
 use super::attempt::{Admission, NotAdmitted, admit_end, is_stale, prior};
 use super::gates::{Change, Entry, Gates, Pass};
 use super::under_way::UnderWay;
-use super::{dead_letter, retry, stampings};
+use super::{conclusion, retry, stampings};
 use crate::chain::Lineage;
 use crate::clock::BridgeClock;
-use crate::envelope::{Lane, StoredAlert};
+use crate::envelope::{AlertKey, Lane, StoredAlert};
 use crate::patience::Patience;
 use crate::pipeline::rules::Rule;
 use crate::registration::Live;
@@ -33,7 +34,6 @@ use crate::routes::Routes;
 use crate::settings::RelayTable;
 use crate::store::{AttemptEnd, Claim, Delivery, Event, Finish, Issued, Part, Rendering, Store, StoreError};
 use crate::telemetry::{ErrorChain, Metrics, chain};
-use crate::translate::NotSent;
 
 /// The longest nap of an idle lane: deliveries that another instance queued or left behind are seen after it.
 const IDLE: Duration = Duration::from_millis(500);
@@ -45,6 +45,9 @@ const LEASE_MARGIN_SECS: u64 = 5;
 const LAST_TRY_SECS: i64 = 5;
 /// How many earlier messages are looked through for what a Cancel ends.
 const LOOKED_BACK: usize = 16;
+
+/// A claim and its alert, if it could be read.
+type Claimed = (Claim, Option<Arc<StoredAlert>>);
 
 /// How an attempt was answered.
 type Answer = Result<Receipt, DeliveryError>;
@@ -124,8 +127,8 @@ impl Relay {
                 }
             };
             let idle = claims.is_empty();
-            for claim in claims {
-                self.dispatch(claim, &mut attempts);
+            for (claim, stored) in self.with_alerts(claims).await {
+                self.dispatch(claim, stored, &mut attempts);
             }
             if !idle {
                 continue;
@@ -142,24 +145,49 @@ impl Relay {
     }
 
     /// Starts an attempt, or puts the delivery off: an endpoint that is busy or fails must not keep the others waiting.
-    fn dispatch(self: &Arc<Self>, claim: Claim, attempts: &mut JoinSet<()>) {
+    fn dispatch(
+        self: &Arc<Self>,
+        claim: Claim,
+        stored: Option<Arc<StoredAlert>>,
+        attempts: &mut JoinSet<()>,
+    ) {
         let relay = Arc::clone(self);
         self.under_way.begin(&claim.delivery);
         if claim.delivery.give_up_at <= self.clock.now() {
             // Its time is over whatever the endpoint does.
-            attempts.spawn(async move { relay.work(claim, None).await });
+            attempts.spawn(async move { relay.work(claim, stored, None).await });
             return;
         }
         match self.gates.enter(&claim.delivery.endpoint, Instant::now(), fastrand::u64(..)) {
-            Some(Entry::Pass(pass)) => attempts.spawn(async move { relay.work(claim, Some(pass)).await }),
+            Some(Entry::Pass(pass)) => {
+                attempts.spawn(async move { relay.work(claim, stored, Some(pass)).await })
+            }
             Some(Entry::Later(wait, why)) => {
                 self.metrics.put_off(why);
                 attempts.spawn(async move { relay.put_off(&claim.delivery, wait).await })
             }
             Some(Entry::Gone) => attempts.spawn(async move { relay.gone(&claim.delivery).await }),
             // An endpoint that is no longer configured: the attempt says so.
-            None => attempts.spawn(async move { relay.work(claim, None).await }),
+            None => attempts.spawn(async move { relay.work(claim, stored, None).await }),
         };
+    }
+
+    /// Claims with their alerts, each read once: one alert may be for thousands. Where it could not be read, the attempt
+    /// tries again.
+    async fn with_alerts(&self, claims: Vec<Claim>) -> Vec<(Claim, Option<Arc<StoredAlert>>)> {
+        let keys: BTreeSet<AlertKey> = claims.iter().map(|claim| claim.delivery.alert.clone()).collect();
+        let store = &self.store;
+        let read = keys.into_iter().map(|key| async move {
+            let found = store.alert(&key).await;
+            found.ok().flatten().map(|stored| (key, Arc::new(stored)))
+        });
+        let read: Vec<Option<_>> = join_all(read).await;
+        let alerts: BTreeMap<AlertKey, Arc<StoredAlert>> = read.into_iter().flatten().collect();
+        let with_alert = |claim: Claim| {
+            let stored = alerts.get(&claim.delivery.alert).cloned();
+            (claim, stored)
+        };
+        claims.into_iter().map(with_alert).collect()
     }
 
     async fn claim(&self, lane: Lane, room: u32) -> Result<Vec<Claim>, StoreError> {
@@ -228,16 +256,16 @@ impl Relay {
     }
 
     /// One claimed delivery to the end of its attempt.
-    async fn work(&self, claim: Claim, pass: Option<Pass>) {
+    async fn work(&self, claim: Claim, stored: Option<Arc<StoredAlert>>, pass: Option<Pass>) {
         let delivery = claim.delivery.clone();
-        self.attend(&delivery, claim, pass).await;
+        self.attend(&delivery, (claim, stored), pass).await;
         self.under_way.end(&delivery);
     }
 
-    async fn attend(&self, delivery: &Delivery, claim: Claim, pass: Option<Pass>) {
+    async fn attend(&self, delivery: &Delivery, (claim, stored): Claimed, pass: Option<Pass>) {
         let started = crate::clock::instant();
         let mut was_tried = false;
-        let end = match self.attempt(claim, pass.as_ref(), &mut was_tried).await {
+        let end = match self.attempt((claim, stored), pass.as_ref(), &mut was_tried).await {
             Ok(end) => end,
             Err(error) => return self.not_stored(delivery, &error, "the attempt waits for the store"),
         };
@@ -250,13 +278,17 @@ impl Relay {
     /// Notes in `was_tried` whether the message was handed to the endpoint.
     async fn attempt(
         &self,
-        claim: Claim,
+        (claim, stored): Claimed,
         pass: Option<&Pass>,
         was_tried: &mut bool,
     ) -> Result<AttemptEnd, StoreError> {
         let delivery = &claim.delivery;
         let now = self.clock.now();
-        let Some(stored) = self.store.alert(&delivery.alert).await? else {
+        let stored = match stored {
+            Some(stored) => Some(stored),
+            None => self.store.alert(&delivery.alert).await?.map(Arc::new),
+        };
+        let Some(stored) = stored else {
             return Ok(AttemptEnd::Dead { error: "its alert is no longer kept".into() });
         };
         if delivery.give_up_at <= now {
@@ -283,7 +315,11 @@ impl Relay {
             }
             Err(barred) => return Ok(AttemptEnd::Dead { error: barred.to_string() }),
         };
-        let issued = self.store.issued(&delivery.endpoint, &delivery.chain).await?;
+        let issued = if claim.has_issued {
+            self.store.issued(&delivery.endpoint, &delivery.chain).await?
+        } else {
+            Vec::new()
+        };
         let members = if issued.is_empty() {
             Vec::new()
         } else {
@@ -299,7 +335,7 @@ impl Relay {
         let part = if admission.is_end() { Part::End } else { Part::Whole };
         let rendering = match self.rendering(&claim, &stored, (endpoint, rule, part), now, &named).await? {
             Ok(rendering) => rendering,
-            Err(not_sent) => return Ok(ended(&not_sent)),
+            Err(not_sent) => return Ok(conclusion::without_message(&not_sent)),
         };
         *was_tried = true;
         let answer = self.hand_over(admission, delivery, &rendering, &issued).await;
@@ -308,7 +344,7 @@ impl Relay {
         let (answer, rendering) = match self.with_other_references(&claim, &stored, to, first, &named).await?
         {
             Ok(last) => last,
-            Err(not_sent) => return Ok(ended(&not_sent)),
+            Err(not_sent) => return Ok(conclusion::without_message(&not_sent)),
         };
         if let Some(pass) = pass {
             self.tell(&delivery.endpoint, pass.ended(Instant::now(), &answer));
@@ -513,41 +549,9 @@ impl Relay {
         was_tried: bool,
     ) -> Result<(), StoreError> {
         let now = self.clock.now();
-        let endpoint = &delivery.endpoint;
         // The claim counted one.
         let attempt = delivery.attempts.saturating_sub(u32::from(!was_tried));
-        let (what, facts) = match &end {
-            AttemptEnd::Delivered(receipt) => {
-                info!(%endpoint, delivery = %delivery.id.0, attempt, partial = receipt.partial, "delivered");
-                if receipt.partial {
-                    error!(%endpoint, delivery = %delivery.id.0, notes = ?receipt.notes, "taken in part only: a person must look");
-                }
-                let status = receipt.status_code;
-                (
-                    "delivered",
-                    json!({"endpoint": endpoint, "attempt": attempt, "status_code": status,
-                    "partial": receipt.partial, "notes": receipt.notes}),
-                )
-            }
-            AttemptEnd::Waiting { due_at, error, .. } => {
-                debug!(%endpoint, delivery = %delivery.id.0, attempt, error, "to be tried again");
-                let facts = json!({"endpoint": endpoint, "attempt": attempt, "error": error,
-                    "due_at": due_at.to_string()});
-                ("waiting", facts)
-            }
-            AttemptEnd::Dead { error } => {
-                dead_letter::report(delivery, attempt, error);
-                ("dead", json!({"endpoint": endpoint, "attempt": attempt, "error": error}))
-            }
-            AttemptEnd::Expired { error } => {
-                error!(%endpoint, delivery = %delivery.id.0, attempt, error, "expired undelivered");
-                ("expired", json!({"endpoint": endpoint, "attempt": attempt, "error": error}))
-            }
-            AttemptEnd::Moot { error } => {
-                info!(%endpoint, delivery = %delivery.id.0, attempt, error, "nothing left to send");
-                ("expired", json!({"endpoint": endpoint, "attempt": attempt, "error": error}))
-            }
-        };
+        let (what, facts) = conclusion::tell(delivery, attempt, &end);
         let facts = match facts {
             serde_json::Value::Object(map) => map,
             _ => serde_json::Map::new(),
@@ -574,27 +578,6 @@ impl Named {
     fn of(lineage: &Lineage<'_>, taken: &[Issued], most: u32) -> Self {
         let issued = lineage.to_name(taken, usize::try_from(most).unwrap_or(usize::MAX));
         Named { left_out: taken.len() - issued.len(), issued }
-    }
-}
-
-/// How a delivery ends that has no message to send.
-fn ended(not_sent: &NotRendered) -> AttemptEnd {
-    let error = not_sent.to_string();
-    match not_sent {
-        NotRendered::NotSent(
-            NotSent::Expired | NotSent::NothingToEnd | NotSent::Untouched | NotSent::Crossed,
-        ) => AttemptEnd::Moot { error },
-        NotRendered::NotSent(
-            NotSent::Internal
-            | NotSent::Answer
-            | NotSent::SeveralEvents
-            | NotSent::NoInfo
-            | NotSent::Private
-            | NotSent::Swapped
-            | NotSent::TooManyPoints
-            | NotSent::Unreadable,
-        )
-        | NotRendered::Unreadable => AttemptEnd::Dead { error },
     }
 }
 

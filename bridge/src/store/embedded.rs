@@ -1,6 +1,6 @@
 //! The embedded store: SQLite in WAL mode, one writer thread, group commit.
 //!
-//! Owns the file. Every change is one savepoint inside a commit that is synced to disk before anybody is told; `writer`
+//! Owns the file. Every change is whole inside a commit that is synced to disk before anybody is told; `writer`
 //! says what happens when the disk refuses one.
 
 mod alerts;
@@ -22,7 +22,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use capbridge_adapters::passage::{EndpointName, Origin};
 use jiff::Timestamp;
-use rusqlite::{Connection, OpenFlags, Transaction};
+use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{Semaphore, oneshot};
 
 use super::registrations::{Draft, Registration};
@@ -32,7 +32,7 @@ use super::{
 };
 use crate::envelope::{AlertKey, ChainKey, ChainName, Envelope, Lane, Quarantined, Release, StoredAlert};
 
-use writer::{Queued, Writer};
+use writer::{Queued, Tx, Writer};
 
 const ENGINE: &str = "embedded";
 /// Read connections, and queries at once. More would open the file anew for each query and read its schema.
@@ -52,6 +52,11 @@ pub(crate) enum Fault {
     #[error("nothing is stored since a write failed; the file is opened again within {retry_secs} s")]
     Shut {
         retry_secs: u64,
+        #[source]
+        cause: Arc<Fault>,
+    },
+    #[error("nothing of the commit was made, because one of its changes failed")]
+    Spoiled {
         #[source]
         cause: Arc<Fault>,
     },
@@ -121,7 +126,7 @@ impl EmbeddedStore {
     async fn write<T, F>(&self, step: &'static str, change: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: FnOnce(&Transaction<'_>) -> Result<T, Fault> + Send + 'static,
+        F: FnOnce(&Tx<'_>) -> Result<T, Fault> + Send + 'static,
     {
         let (answer, answered) = oneshot::channel::<Result<T, Arc<Fault>>>();
         let answer = Arc::new(Mutex::new(Some(answer)));
@@ -235,8 +240,9 @@ impl Store for EmbeddedStore {
     ) -> Result<(Quarantined, Bytes), StoreError> {
         let id = id.to_owned();
         self.write("release a document", move |tx| {
+            let released = record::release(tx, &id, release)?;
             record::append(tx, &events)?;
-            record::release(tx, &id, release)
+            Ok(released)
         })
         .await
     }

@@ -267,7 +267,8 @@ impl Store for RedisStore {
         let answer = self.run(STEP, &self.scripts.claim, &call, Effect::Once).await?;
         let read = |mut parts: Parts| {
             let delivery = records::delivery(parts.next()?, &parts.next()?)?;
-            Ok(Claim { delivery, rendering: records::rendering(parts.next()?, parts.next()?)? })
+            let rendering = records::rendering(parts.next()?, parts.next()?)?;
+            Ok(Claim { delivery, rendering, has_issued: parts.next::<u8>()? == 1 })
         };
         Parts::each(answer, read).map_err(|fault| engine(STEP, fault))
     }

@@ -64,7 +64,7 @@ pub async fn a_claim_counts_the_attempt_and_is_not_handed_out_again(s: Shared) {
     assert!(claimed(&s, 9).await.is_empty());
     let claims = claim(&s, Lane::Routine, 10, 5).await;
     let stored = s.delivery(&id("a", "x")).await.unwrap().unwrap();
-    assert_eq!(claims, [Claim { delivery: stored.clone(), rendering: None }]);
+    assert_eq!(claims, [Claim { delivery: stored.clone(), rendering: None, has_issued: false }]);
     assert_eq!((stored.state, stored.attempts, stored.attempted_at), (State::Attempting, 1, Some(at(10))));
     assert_eq!((stored.alert, stored.chain, stored.lane), (key("a"), chain("a"), Lane::Routine));
     assert!(claimed(&s, 69).await.is_empty());
@@ -345,8 +345,11 @@ pub async fn a_replayed_delivery_waits_behind_what_is_under_way(s: Shared) {
 pub async fn what_was_issued_is_listed_per_endpoint_in_order(s: Shared) {
     queue(&s, vec![alert("a"), update("b", &["a"]), update("c", &["a"]), update("d", &["a"])], &["x", "y"])
         .await;
-    for (name, end) in [("a", delivered()), ("b", dead()), ("c", delivered())] {
-        claimed(&s, 10).await;
+    for (name, end, has_issued) in [("a", delivered(), false), ("b", dead(), true), ("c", delivered(), true)]
+    {
+        let claims = claim(&s, Lane::Routine, 10, 100).await;
+        let found = claims.iter().find(|c| c.delivery.id == id(name, "x")).unwrap();
+        assert_eq!(found.has_issued, has_issued, "{name}");
         render(&s, &id(name, "x"), rendering(name)).await.unwrap();
         finish(&s, &id(name, "x"), at(11), end, Vec::new()).await.unwrap();
     }

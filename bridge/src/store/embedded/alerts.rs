@@ -5,14 +5,13 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use capbridge_adapters::passage::Sighting;
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::record::{self, count};
-use super::{Fault, chains, retention};
-use crate::envelope::{AlertKey, Envelope, StoredAlert};
+use super::{Fault, Tx, chains, record, retention};
+use crate::envelope::{AlertKey, Envelope, Lane, StoredAlert};
 use crate::store::{Arrival, Page, Stored};
 
-pub(super) fn accept(tx: &Transaction<'_>, arrival: Arrival) -> Result<Stored, Fault> {
+pub(super) fn accept(tx: &Tx<'_>, arrival: Arrival) -> Result<Stored, Fault> {
     let Arrival { mut alert, if_new, if_linked } = arrival;
     let envelope = &mut alert.envelope;
     if let Some(known) = known(tx, envelope)? {
@@ -36,28 +35,32 @@ pub(super) fn accept(tx: &Transaction<'_>, arrival: Arrival) -> Result<Stored, F
         envelope.twin.as_ref().map(|t| &t.0),
     ])?;
     tx.prepare_cached(
-        "INSERT INTO alerts (key, chain, envelope, raw, derived, sent_at, accepted_at, expires_at, hold_until)
-         VALUES (?,?,?,?,?,?,?,?,?)",
+        "INSERT INTO alerts (key, chain, urgent, envelope, sent_at, accepted_at, expires_at, hold_until)
+         VALUES (?,?,?,?,?,?,?,?)",
     )?
     .execute(params![
         envelope.key.0,
         envelope.chain.0,
+        envelope.lane == Lane::Urgent,
         serde_json::to_string(envelope)?,
-        alert.raw.as_ref(),
-        alert.derived.as_deref(),
         envelope.sent_at.as_millisecond(),
         envelope.accepted_at.as_millisecond(),
         envelope.over_at().as_millisecond(),
         held_until.map_or(0, Timestamp::as_millisecond),
     ])?;
-    count(tx, "unrouted", 1)?;
+    tx.prepare_cached("INSERT INTO documents (seq, raw, derived) VALUES (?,?,?)")?.execute(params![
+        tx.last_insert_rowid(),
+        alert.raw.as_ref(),
+        alert.derived.as_deref(),
+    ])?;
+    tx.count("unrouted", 1);
     record::append(tx, &if_new)?;
     let chain = envelope.chain.clone();
     Ok(if held_until.is_some() { Stored::Held(chain) } else { Stored::New(chain) })
 }
 
 /// Whether the alert was here before, and as what.
-fn known(tx: &Transaction<'_>, envelope: &Envelope) -> Result<Option<Stored>, Fault> {
+fn known(tx: &Tx<'_>, envelope: &Envelope) -> Result<Option<Stored>, Fault> {
     let same: Option<(String, String)> = tx
         .prepare_cached("SELECT digest, content_digest FROM seen WHERE key = ?")?
         .query_row([&envelope.key.0], |row| Ok((row.get(0)?, row.get(1)?)))
@@ -79,7 +82,7 @@ fn known(tx: &Transaction<'_>, envelope: &Envelope) -> Result<Option<Stored>, Fa
 }
 
 /// Counts a repeat on the first, and notes a source that had not brought it: the alert is routed again for it.
-fn again(tx: &Transaction<'_>, key: &AlertKey, envelope: &Envelope) -> Result<Stored, Fault> {
+fn again(tx: &Tx<'_>, key: &AlertKey, envelope: &Envelope) -> Result<Stored, Fault> {
     tx.prepare_cached("UPDATE seen SET repeats = repeats + 1 WHERE key = ?")?.execute([&key.0])?;
     let Some(mut first) = alert(tx, key)? else {
         // It comes again after it was swept: known as long as that goes on.
@@ -100,7 +103,7 @@ fn again(tx: &Transaction<'_>, key: &AlertKey, envelope: &Envelope) -> Result<St
     )?
     .execute(params![key.0, serde_json::to_string(&first.envelope)?])?;
     if !waited {
-        count(tx, "unrouted", 1)?;
+        tx.count("unrouted", 1);
     }
     Ok(Stored::Linked(key.clone()))
 }
@@ -125,7 +128,7 @@ pub(super) fn any_unrouted(c: &Connection, now: Timestamp) -> Result<bool, Fault
 }
 
 pub(super) fn unrouted(
-    tx: &Transaction<'_>,
+    tx: &Tx<'_>,
     now: Timestamp,
     lease_until: Timestamp,
     limit: u32,
@@ -133,8 +136,7 @@ pub(super) fn unrouted(
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let mut alerts: Vec<StoredAlert> = Vec::new();
     let mut walked: BTreeSet<String> = BTreeSet::new();
-    // In the words of the index, which keeps them in this order.
-    let order = "ORDER BY json_extract(envelope, '$.lane') DESC, seq";
+    let order = "ORDER BY urgent DESC, seq";
     let mut free = tx.prepare_cached(&format!("SELECT chain {FREE} {order}"))?;
     let mut free = free.query([now.as_millisecond()])?;
     while alerts.len() < limit {
@@ -153,15 +155,15 @@ pub(super) fn unrouted(
 
 /// The messages of a chain in the order of `sent`, up to the first that is held or with somebody else.
 fn walk(
-    tx: &Transaction<'_>,
+    tx: &Tx<'_>,
     chain: &str,
     now: Timestamp,
     (limit, alerts): (usize, &mut Vec<StoredAlert>),
 ) -> Result<(), Fault> {
     let now = now.as_millisecond();
     let mut waiting = tx.prepare_cached(
-        "SELECT envelope, raw, derived, max(lease_until, hold_until) FROM alerts WHERE chain = ? AND waits = 1
-         ORDER BY sent_at, seq",
+        "SELECT a.envelope, d.raw, d.derived, max(a.lease_until, a.hold_until) FROM alerts a
+         JOIN documents d ON d.seq = a.seq WHERE a.chain = ? AND a.waits = 1 ORDER BY a.sent_at, a.seq",
     )?;
     let mut waiting = waiting.query([chain])?;
     while let Some(row) = waiting.next()?
@@ -175,7 +177,9 @@ fn walk(
 
 pub(super) fn alert(c: &Connection, key: &AlertKey) -> Result<Option<StoredAlert>, Fault> {
     let row = c
-        .prepare_cached("SELECT envelope, raw, derived FROM alerts WHERE key = ?")?
+        .prepare_cached(
+            "SELECT a.envelope, d.raw, d.derived FROM alerts a JOIN documents d ON d.seq = a.seq WHERE a.key = ?",
+        )?
         .query_row([&key.0], stored)
         .optional()?;
     row.map(build).transpose()
@@ -221,7 +225,7 @@ pub(super) fn any_swept(c: &Connection, before: Timestamp) -> Result<bool, Fault
     Ok(c.prepare_cached(&format!("SELECT 1 {OVER} LIMIT 1"))?.exists([before.as_millisecond()])?)
 }
 
-pub(super) fn sweep(tx: &Transaction<'_>, before: Timestamp, limit: u32) -> Result<u64, Fault> {
+pub(super) fn sweep(tx: &Tx<'_>, before: Timestamp, limit: u32) -> Result<u64, Fault> {
     let over = "max(a.accepted_at, coalesce(a.expires_at, a.accepted_at))";
     let found: Vec<(String, i64)> = tx
         .prepare_cached(&format!("SELECT a.envelope, {over} {OVER} ORDER BY {over}, a.key LIMIT ?2"))?
@@ -235,12 +239,14 @@ pub(super) fn sweep(tx: &Transaction<'_>, before: Timestamp, limit: u32) -> Resu
         let dead: i64 = tx
             .prepare_cached("SELECT count(*) FROM deliveries WHERE alert = ? AND state = 'dead'")?
             .query_row([key], |row| row.get(0))?;
-        count(tx, "dead", -dead)?;
+        tx.count("dead", -dead);
         tx.prepare_cached(
-            "DELETE FROM renderings WHERE delivery IN (SELECT id FROM deliveries WHERE alert = ?)",
+            "DELETE FROM renderings WHERE seq IN (SELECT seq FROM deliveries WHERE alert = ?)",
         )?
         .execute([key])?;
         tx.prepare_cached("DELETE FROM deliveries WHERE alert = ?")?.execute([key])?;
+        tx.prepare_cached("DELETE FROM documents WHERE seq = (SELECT seq FROM alerts WHERE key = ?)")?
+            .execute([key])?;
         tx.prepare_cached("DELETE FROM alerts WHERE key = ?")?.execute([key])?;
         swept += 1;
     }

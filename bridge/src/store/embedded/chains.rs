@@ -4,13 +4,13 @@
 //! that comes after what follows it finds its place.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
-use super::Fault;
+use super::{Fault, Tx};
 use crate::envelope::{ChainKey, ChainName, Envelope};
 
 /// Puts a message into its chain; chains that it connects become one.
-pub(super) fn join(tx: &Transaction<'_>, envelope: &Envelope) -> Result<ChainKey, Fault> {
+pub(super) fn join(tx: &Tx<'_>, envelope: &Envelope) -> Result<ChainKey, Fault> {
     let mut found: Vec<String> = Vec::new();
     for name in envelope.follows.iter().chain([&envelope.name]) {
         if let Some(chain) = chain_of(tx, name)?
@@ -39,13 +39,13 @@ pub(super) fn join(tx: &Transaction<'_>, envelope: &Envelope) -> Result<ChainKey
 }
 
 /// Until when a message is held: nothing that it follows is here.
-pub(super) fn hold(tx: &Transaction<'_>, envelope: &Envelope) -> Result<Option<Timestamp>, Fault> {
+pub(super) fn hold(tx: &Tx<'_>, envelope: &Envelope) -> Result<Option<Timestamp>, Fault> {
     let Some(until) = envelope.hold_until else { return Ok(None) };
     Ok((!known(tx, &envelope.follows)?.contains(&true)).then_some(until))
 }
 
 /// What waited for this message waits no longer.
-fn release(tx: &Transaction<'_>, envelope: &Envelope, chain: &str) -> Result<(), Fault> {
+fn release(tx: &Tx<'_>, envelope: &Envelope, chain: &str) -> Result<(), Fault> {
     let held: Vec<String> = tx
         .prepare_cached("SELECT envelope FROM alerts WHERE chain = ? AND waits = 1 AND hold_until > 0")?
         .query_map([chain], |row| row.get(0))?
@@ -66,7 +66,7 @@ fn chain_of(c: &Connection, name: &ChainName) -> Result<Option<String>, Fault> {
 }
 
 /// Moves everything of a chain to another. Of two heads of one line the later one steps back, unless it is under way.
-fn merge(tx: &Transaction<'_>, from: &str, into: &str) -> Result<(), Fault> {
+fn merge(tx: &Tx<'_>, from: &str, into: &str) -> Result<(), Fault> {
     let both = params![from, into];
     tx.prepare_cached("UPDATE names SET chain = ?2 WHERE chain = ?1")?.execute(both)?;
     tx.prepare_cached(

@@ -6,10 +6,9 @@
 use bytes::Bytes;
 use capbridge_adapters::passage::EndpointName;
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
-use super::Fault;
-use super::record::{self, count};
+use super::{Fault, Tx, record};
 use crate::envelope::{AlertKey, ChainKey, Envelope, Lane, Reference};
 use crate::store::{
     AttemptEnd, Claim, Delivery, DeliveryId, Event, Finish, Held, Issued, NewDelivery, Page, Rendering, State,
@@ -33,14 +32,28 @@ fn state_name(state: State) -> &'static str {
     }
 }
 
-fn read(c: &Connection, id: &DeliveryId) -> Result<Delivery, Fault> {
-    delivery(c, id)?.ok_or_else(|| Fault::Missing { what: "delivery", id: id.0.clone() })
+/// A delivery and its number.
+struct Row {
+    seq: i64,
+    delivery: Delivery,
+}
+
+fn row(c: &Connection, id: &DeliveryId) -> Result<Option<Row>, Fault> {
+    let found: Option<(i64, String)> = c
+        .prepare_cached("SELECT seq, delivery FROM deliveries WHERE id = ?")?
+        .query_row([&id.0], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    found.map(|(seq, text)| Ok(Row { seq, delivery: serde_json::from_str(&text)? })).transpose()
+}
+
+fn read(c: &Connection, id: &DeliveryId) -> Result<Row, Fault> {
+    row(c, id)?.ok_or_else(|| Fault::Missing { what: "delivery", id: id.0.clone() })
 }
 
 /// A delivery that a worker claimed, unless another did since.
-fn hold(c: &Connection, held: &Held) -> Result<Delivery, Fault> {
-    let delivery = read(c, &held.id)?;
-    if delivery.epoch == held.epoch { Ok(delivery) } else { Err(Fault::TakenOver { id: held.id.0.clone() }) }
+fn hold(c: &Connection, held: &Held) -> Result<Row, Fault> {
+    let row = read(c, &held.id)?;
+    if row.delivery.epoch == held.epoch { Ok(row) } else { Err(Fault::TakenOver { id: held.id.0.clone() }) }
 }
 
 /// The claim led to no attempt.
@@ -52,32 +65,46 @@ fn uncount(delivery: &mut Delivery) {
 }
 
 pub(super) fn delivery(c: &Connection, id: &DeliveryId) -> Result<Option<Delivery>, Fault> {
-    let text: Option<String> = c
-        .prepare_cached("SELECT delivery FROM deliveries WHERE id = ?")?
-        .query_row([&id.0], |row| row.get(0))
-        .optional()?;
-    Ok(text.map(|t| serde_json::from_str(&t)).transpose()?)
+    Ok(row(c, id)?.map(|row| row.delivery))
 }
 
-/// Writes a delivery back, with what the indexes need.
-fn write(tx: &Transaction<'_>, d: &Delivery, lease_until: Option<Timestamp>) -> Result<(), Fault> {
+/// Writes a delivery back that is in a worker's hands until then.
+fn write_claimed(tx: &Tx<'_>, row: &Row, lease_until: Timestamp) -> Result<(), Fault> {
+    // Each statement names no column that it leaves as it is: every index with one of its columns is written.
     tx.prepare_cached(
-        "UPDATE deliveries SET state = ?2, final = ?3, head = CASE WHEN ?3 THEN 0 ELSE head END, due_at = ?4,
-         lease_until = ?5, delivery = ?6 WHERE id = ?1",
+        "UPDATE deliveries SET state = 'attempting', lease_until = ?2, delivery = ?3 WHERE seq = ?1",
+    )?
+    .execute(params![row.seq, lease_until.as_millisecond(), serde_json::to_string(&row.delivery)?])?;
+    Ok(())
+}
+
+/// Writes a delivery back that is not finished and in nobody's hands.
+fn write_open(tx: &Tx<'_>, row: &Row) -> Result<(), Fault> {
+    let d = &row.delivery;
+    tx.prepare_cached(
+        "UPDATE deliveries SET state = ?2, due_at = ?3, lease_until = 0, delivery = ?4 WHERE seq = ?1",
     )?
     .execute(params![
-        d.id.0,
+        row.seq,
         state_name(d.state),
-        d.state.is_final(),
         d.due_at.as_millisecond(),
-        lease_until.map_or(0, Timestamp::as_millisecond),
-        serde_json::to_string(d)?,
+        serde_json::to_string(d)?
     ])?;
     Ok(())
 }
 
+/// Writes a delivery back that is finished.
+fn write_final(tx: &Tx<'_>, row: &Row) -> Result<(), Fault> {
+    let d = &row.delivery;
+    tx.prepare_cached(
+        "UPDATE deliveries SET state = ?2, final = 1, head = 0, lease_until = 0, delivery = ?3 WHERE seq = ?1",
+    )?
+    .execute(params![row.seq, state_name(d.state), serde_json::to_string(d)?])?;
+    Ok(())
+}
+
 pub(super) fn route(
-    tx: &Transaction<'_>,
+    tx: &Tx<'_>,
     planned: &Envelope,
     routed_at: Timestamp,
     deliveries: Vec<NewDelivery>,
@@ -105,15 +132,13 @@ pub(super) fn route(
     )?
     .execute(params![again, routed_at.as_millisecond(), key.0])?;
     record::append(tx, events)?;
-    if again { Ok(()) } else { count(tx, "unrouted", -1) }
+    if !again {
+        tx.count("unrouted", -1);
+    }
+    Ok(())
 }
 
-fn insert(
-    tx: &Transaction<'_>,
-    envelope: &Envelope,
-    queued_at: Timestamp,
-    new: NewDelivery,
-) -> Result<(), Fault> {
+fn insert(tx: &Tx<'_>, envelope: &Envelope, queued_at: Timestamp, new: NewDelivery) -> Result<(), Fault> {
     let delivery = Delivery {
         v: 1,
         id: new.id,
@@ -151,12 +176,12 @@ fn insert(
             serde_json::to_string(&delivery)?,
         ])?;
     if inserted > 0 {
-        count(tx, lane_name(delivery.lane), 1)?;
+        tx.count(lane_name(delivery.lane), 1);
     }
     Ok(())
 }
 
-fn unfinished(tx: &Transaction<'_>, endpoint: &EndpointName, chain: &ChainKey) -> Result<bool, Fault> {
+fn unfinished(tx: &Tx<'_>, endpoint: &EndpointName, chain: &ChainKey) -> Result<bool, Fault> {
     Ok(tx
         .prepare_cached("SELECT 1 FROM deliveries WHERE endpoint = ? AND chain = ? AND final = 0 LIMIT 1")?
         .exists([&endpoint.0, &chain.0])?)
@@ -176,36 +201,45 @@ pub(super) fn any_due(c: &Connection, lane: Lane, now: Timestamp) -> Result<bool
         .exists(params![lane, now])?)
 }
 
+/// A due delivery and what was rendered for it.
+type Due = (i64, String, Option<String>, Option<Vec<u8>>);
+
 pub(super) fn claim(
-    tx: &Transaction<'_>,
+    tx: &Tx<'_>,
     lane: Lane,
     now: Timestamp,
     lease_until: Timestamp,
     limit: u32,
 ) -> Result<Vec<Claim>, Fault> {
     take_back(tx, lane, now, limit)?;
-    let due: Vec<String> = tx
+    let due: Vec<Due> = tx
         .prepare_cached(
-            "SELECT delivery FROM deliveries WHERE lane = ? AND head = 1 AND final = 0 AND state <> 'attempting'
-             AND due_at <= ? ORDER BY due_at, seq LIMIT ?",
+            "SELECT d.seq, d.delivery, r.rendering, r.body FROM deliveries d LEFT JOIN renderings r ON r.seq = d.seq
+             WHERE d.lane = ? AND d.head = 1 AND d.final = 0 AND d.state <> 'attempting' AND d.due_at <= ?
+             ORDER BY d.due_at, d.seq LIMIT ?",
         )?
-        .query_map(params![lane_name(lane), now.as_millisecond(), limit], |row| row.get(0))?
+        .query_map(params![lane_name(lane), now.as_millisecond(), limit], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        })?
         .collect::<Result<_, _>>()?;
     let mut claims = Vec::with_capacity(due.len());
-    for text in due {
-        let mut delivery: Delivery = serde_json::from_str(&text)?;
+    let mut issued = tx.prepare_cached(&format!("SELECT 1 FROM deliveries d WHERE {ISSUED} LIMIT 1"))?;
+    for (seq, text, kept, body) in due {
+        let mut row = Row { seq, delivery: serde_json::from_str(&text)? };
+        let delivery = &mut row.delivery;
         delivery.state = State::Attempting;
         delivery.attempts = delivery.attempts.saturating_add(1);
         delivery.epoch = delivery.epoch.saturating_add(1);
         delivery.attempted_at = Some(now);
-        write(tx, &delivery, Some(lease_until))?;
-        let rendering = rendering(tx, &delivery.id)?;
-        claims.push(Claim { delivery, rendering });
+        write_claimed(tx, &row, lease_until)?;
+        let rendering = kept.zip(body).map(|(text, body)| rendering(text, body)).transpose()?;
+        let has_issued = issued.exists([&row.delivery.chain.0, &row.delivery.endpoint.0])?;
+        claims.push(Claim { delivery: row.delivery, rendering, has_issued });
     }
     Ok(claims)
 }
 
-pub(super) fn extend(tx: &Transaction<'_>, all: &[Held], lease_until: Timestamp) -> Result<(), Fault> {
+pub(super) fn extend(tx: &Tx<'_>, all: &[Held], lease_until: Timestamp) -> Result<(), Fault> {
     let mut update = tx.prepare_cached(
         "UPDATE deliveries SET lease_until = ?2 WHERE id = ?1 AND state = 'attempting' AND delivery ->> '$.epoch' = ?3",
     )?;
@@ -220,32 +254,32 @@ pub(super) fn extend(tx: &Transaction<'_>, all: &[Held], lease_until: Timestamp)
 }
 
 /// Leases that ran out: the worker died, and its attempt may have arrived.
-fn take_back(tx: &Transaction<'_>, lane: Lane, now: Timestamp, limit: u32) -> Result<(), Fault> {
-    let lost: Vec<String> = tx
+fn take_back(tx: &Tx<'_>, lane: Lane, now: Timestamp, limit: u32) -> Result<(), Fault> {
+    let lost: Vec<(i64, String)> = tx
         .prepare_cached(
-            "SELECT delivery FROM deliveries WHERE lane = ? AND state = 'attempting' AND lease_until <= ?
+            "SELECT seq, delivery FROM deliveries WHERE lane = ? AND state = 'attempting' AND lease_until <= ?
              ORDER BY lease_until, seq LIMIT ?",
         )?
-        .query_map(params![lane_name(lane), now.as_millisecond(), limit], |row| row.get(0))?
+        .query_map(params![lane_name(lane), now.as_millisecond(), limit], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<Result<_, _>>()?;
-    for text in lost {
-        let mut delivery: Delivery = serde_json::from_str(&text)?;
-        delivery.state = State::Waiting;
-        delivery.due_at = now;
-        delivery.maybe_delivered = true;
-        write(tx, &delivery, None)?;
-        step_back(tx, &delivery)?;
+    for (seq, text) in lost {
+        let mut row = Row { seq, delivery: serde_json::from_str(&text)? };
+        row.delivery.state = State::Waiting;
+        row.delivery.due_at = now;
+        row.delivery.maybe_delivered = true;
+        write_open(tx, &row)?;
+        step_back(tx, &row)?;
     }
     Ok(())
 }
 
 /// Of two heads of one line, which two chains that became one can have, the later one waits for the other.
-fn step_back(tx: &Transaction<'_>, delivery: &Delivery) -> Result<(), Fault> {
+fn step_back(tx: &Tx<'_>, row: &Row) -> Result<(), Fault> {
     tx.prepare_cached(
-        "UPDATE deliveries SET head = 0 WHERE id = ?1 AND EXISTS (SELECT 1 FROM deliveries d
+        "UPDATE deliveries SET head = 0 WHERE seq = ?1 AND EXISTS (SELECT 1 FROM deliveries d
          WHERE d.endpoint = ?2 AND d.chain = ?3 AND d.final = 0 AND d.head = 1 AND d.seq < deliveries.seq)",
     )?
-    .execute([&delivery.id.0, &delivery.endpoint.0, &delivery.chain.0])?;
+    .execute(params![row.seq, row.delivery.endpoint.0, row.delivery.chain.0])?;
     Ok(())
 }
 
@@ -266,22 +300,18 @@ pub(super) fn next_due(c: &Connection, lane: Lane) -> Result<Option<Timestamp>, 
     Ok(first.and_then(|ms| Timestamp::from_millisecond(ms).ok()))
 }
 
-pub(super) fn rendering(c: &Connection, id: &DeliveryId) -> Result<Option<Rendering>, Fault> {
-    let row: Option<(String, Vec<u8>)> = c
-        .prepare_cached("SELECT rendering, body FROM renderings WHERE delivery = ?")?
-        .query_row([&id.0], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
-    let Some((text, body)) = row else { return Ok(None) };
+/// What is sent for a delivery, as it was kept.
+pub(super) fn rendering(text: String, body: Vec<u8>) -> Result<Rendering, Fault> {
     let mut rendering: Rendering = serde_json::from_str(&text)?;
     rendering.body = Bytes::from(body);
-    Ok(Some(rendering))
+    Ok(rendering)
 }
 
-pub(super) fn render(tx: &Transaction<'_>, held: &Held, rendering: &Rendering) -> Result<(), Fault> {
-    let delivery = hold(tx, held)?;
+pub(super) fn render(tx: &Tx<'_>, held: &Held, rendering: &Rendering) -> Result<(), Fault> {
+    let Row { seq, delivery } = hold(tx, held)?;
     let record = Rendering { body: Bytes::new(), ..rendering.clone() };
-    tx.prepare_cached("INSERT OR REPLACE INTO renderings (delivery, rendering, body) VALUES (?,?,?)")?
-        .execute(params![held.id.0, serde_json::to_string(&record)?, rendering.body.as_ref()])?;
+    tx.prepare_cached("INSERT OR REPLACE INTO renderings (seq, rendering, body) VALUES (?,?,?)")?
+        .execute(params![seq, serde_json::to_string(&record)?, rendering.body.as_ref()])?;
     if rendering.translated {
         let mut known =
             tx.prepare_cached("INSERT OR REPLACE INTO ours (identifier, sender, alert) VALUES (?,?,?)")?;
@@ -292,15 +322,16 @@ pub(super) fn render(tx: &Transaction<'_>, held: &Held, rendering: &Rendering) -
     Ok(())
 }
 
-pub(super) fn finish(tx: &Transaction<'_>, finish: Finish) -> Result<(), Fault> {
+pub(super) fn finish(tx: &Tx<'_>, finish: Finish) -> Result<(), Fault> {
     let Finish { held, ended_at, end, was_tried, events } = finish;
-    let mut delivery = hold(tx, &held)?;
+    let mut row = hold(tx, &held)?;
+    let delivery = &mut row.delivery;
     if delivery.state.is_final() {
         return Ok(());
     }
     record::append(tx, &events)?;
     if !was_tried {
-        uncount(&mut delivery);
+        uncount(delivery);
     }
     match end {
         AttemptEnd::Delivered(receipt) => {
@@ -325,81 +356,82 @@ pub(super) fn finish(tx: &Transaction<'_>, finish: Finish) -> Result<(), Fault> 
     }
     if delivery.state.is_final() {
         delivery.ended_at = Some(ended_at);
-    }
-    write(tx, &delivery, None)?;
-    if delivery.state.is_final() {
-        count(tx, lane_name(delivery.lane), -1)?;
+        write_final(tx, &row)?;
+        let delivery = &row.delivery;
+        tx.count(lane_name(delivery.lane), -1);
         if delivery.state == State::Dead {
-            count(tx, "dead", 1)?;
+            tx.count("dead", 1);
         }
         promote(tx, &delivery.endpoint, &delivery.chain, ended_at)?;
     } else {
-        step_back(tx, &delivery)?;
+        write_open(tx, &row)?;
+        step_back(tx, &row)?;
     }
     Ok(())
 }
 
 /// Makes the next of the line its head, due at once.
-fn promote(
-    tx: &Transaction<'_>,
-    endpoint: &EndpointName,
-    chain: &ChainKey,
-    now: Timestamp,
-) -> Result<(), Fault> {
-    let next: Option<String> = tx
+fn promote(tx: &Tx<'_>, endpoint: &EndpointName, chain: &ChainKey, now: Timestamp) -> Result<(), Fault> {
+    let next: Option<(i64, String, bool)> = tx
         .prepare_cached(
-            "SELECT delivery FROM deliveries WHERE endpoint = ? AND chain = ? AND final = 0 ORDER BY seq LIMIT 1",
+            "SELECT seq, delivery, head FROM deliveries WHERE endpoint = ? AND chain = ? AND final = 0
+             ORDER BY seq LIMIT 1",
         )?
-        .query_row([&endpoint.0, &chain.0], |row| row.get(0))
+        .query_row([&endpoint.0, &chain.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .optional()?;
-    let Some(text) = next else { return Ok(()) };
-    let mut delivery: Delivery = serde_json::from_str(&text)?;
-    let is_head: bool = tx
-        .prepare_cached("SELECT head FROM deliveries WHERE id = ?")?
-        .query_row([&delivery.id.0], |row| row.get(0))?;
+    let Some((seq, text, is_head)) = next else { return Ok(()) };
     if is_head {
         return Ok(());
     }
-    delivery.due_at = delivery.due_at.min(now);
-    write(tx, &delivery, None)?;
-    tx.prepare_cached("UPDATE deliveries SET head = 1 WHERE id = ?")?.execute([&delivery.id.0])?;
+    let mut row = Row { seq, delivery: serde_json::from_str(&text)? };
+    row.delivery.due_at = row.delivery.due_at.min(now);
+    write_open(tx, &row)?;
+    tx.prepare_cached("UPDATE deliveries SET head = 1 WHERE seq = ?")?.execute([seq])?;
     Ok(())
 }
 
-pub(super) fn give_back(tx: &Transaction<'_>, held: &Held, due_at: Timestamp) -> Result<(), Fault> {
-    let mut delivery = hold(tx, held)?;
+pub(super) fn give_back(tx: &Tx<'_>, held: &Held, due_at: Timestamp) -> Result<(), Fault> {
+    let mut row = hold(tx, held)?;
+    let delivery = &mut row.delivery;
     if delivery.state != State::Attempting {
         return Ok(());
     }
-    uncount(&mut delivery);
+    uncount(delivery);
     delivery.due_at = due_at;
     delivery.state = if delivery.attempts == 0 { State::Queued } else { State::Waiting };
-    write(tx, &delivery, None)?;
-    step_back(tx, &delivery)
+    write_open(tx, &row)?;
+    step_back(tx, &row)
 }
 
 pub(super) fn replay(
-    tx: &Transaction<'_>,
+    tx: &Tx<'_>,
     id: &DeliveryId,
     now: Timestamp,
     give_up_at: Timestamp,
 ) -> Result<(), Fault> {
-    let mut delivery = read(tx, id)?;
+    let mut row = read(tx, id)?;
+    let delivery = &mut row.delivery;
     if !matches!(delivery.state, State::Dead | State::Expired) {
         return Err(Fault::Missing { what: "dead or expired delivery", id: id.0.clone() });
     }
     if delivery.state == State::Dead {
-        count(tx, "dead", -1)?;
+        tx.count("dead", -1);
     }
     let head = !unfinished(tx, &delivery.endpoint, &delivery.chain)?;
     delivery.state = State::Queued;
     delivery.due_at = now;
     delivery.give_up_at = give_up_at;
     delivery.ended_at = None;
-    write(tx, &delivery, None)?;
-    tx.prepare_cached("UPDATE deliveries SET head = ? WHERE id = ?")?.execute(params![head, id.0])?;
-    count(tx, lane_name(delivery.lane), 1)
+    tx.count(lane_name(delivery.lane), 1);
+    write_open(tx, &row)?;
+    tx.prepare_cached("UPDATE deliveries SET final = 0, head = ? WHERE seq = ?")?
+        .execute(params![head, row.seq])?;
+    Ok(())
 }
+
+/// What an endpoint took, or may have taken, of a chain.
+const ISSUED: &str = "d.chain = ? AND d.endpoint = ? AND (d.state = 'delivered' OR
+  (d.final = 1 AND d.delivery ->> '$.maybe_delivered'))";
 
 pub(super) fn issued(
     c: &Connection,
@@ -407,13 +439,10 @@ pub(super) fn issued(
     chain: &ChainKey,
 ) -> Result<Vec<Issued>, Fault> {
     let rows: Vec<(String, String, String)> = c
-        .prepare_cached(
-            "SELECT d.delivery, r.rendering, a.envelope FROM deliveries d JOIN renderings r ON r.delivery = d.id
-             JOIN alerts a ON a.key = d.alert
-             WHERE d.chain = ? AND d.endpoint = ? AND (d.state = 'delivered' OR
-             (d.final = 1 AND d.delivery ->> '$.maybe_delivered'))
-             ORDER BY a.sent_at, d.seq",
-        )?
+        .prepare_cached(&format!(
+            "SELECT d.delivery, r.rendering, a.envelope FROM deliveries d JOIN renderings r ON r.seq = d.seq
+             JOIN alerts a ON a.key = d.alert WHERE {ISSUED} ORDER BY a.sent_at, d.seq",
+        ))?
         .query_map([&chain.0, &endpoint.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
         .collect::<Result<_, _>>()?;
     rows.iter()
@@ -457,16 +486,22 @@ pub(super) fn list(c: &Connection, state: Option<State>, page: Page) -> Result<V
     let texts = |sql: &str, p: &[&dyn rusqlite::ToSql]| -> Result<Vec<String>, Fault> {
         Ok(c.prepare_cached(sql)?.query_map(p, |row| row.get(0))?.collect::<Result<_, _>>()?)
     };
-    let rows = match state {
-        Some(state) => texts(
-            "SELECT delivery FROM deliveries WHERE state = ? ORDER BY seq DESC LIMIT ? OFFSET ?",
-            &[&state_name(state), &page.limit, &page.skip],
-        )?,
-        None => texts(
-            "SELECT delivery FROM deliveries ORDER BY seq DESC LIMIT ? OFFSET ?",
-            &[&page.limit, &page.skip],
-        )?,
+    // In the words of the index that finds them; what was delivered is most of all, and found in their order.
+    let which = match state {
+        None => "",
+        Some(State::Queued) => "WHERE final = 0 AND state = 'queued'",
+        Some(State::Attempting) => "WHERE final = 0 AND state = 'attempting'",
+        Some(State::Waiting) => {
+            "WHERE state = 'waiting' AND state NOT IN ('queued', 'attempting', 'delivered')"
+        }
+        Some(State::Delivered) => "WHERE +state = 'delivered'",
+        Some(State::Dead) => "WHERE state = 'dead' AND state NOT IN ('queued', 'attempting', 'delivered')",
+        Some(State::Expired) => {
+            "WHERE state = 'expired' AND state NOT IN ('queued', 'attempting', 'delivered')"
+        }
     };
+    let sql = format!("SELECT delivery FROM deliveries {which} ORDER BY seq DESC LIMIT ? OFFSET ?");
+    let rows = texts(&sql, &[&page.limit, &page.skip])?;
     rows.iter().map(|text| Ok(serde_json::from_str(text)?)).collect()
 }
 
@@ -477,7 +512,7 @@ pub(super) fn of_alert(
 ) -> Result<Vec<(Delivery, Option<Reference>, serde_json::Value)>, Fault> {
     let rows: Vec<(String, Option<String>)> = c
         .prepare_cached(
-            "SELECT d.delivery, r.rendering FROM deliveries d LEFT JOIN renderings r ON r.delivery = d.id
+            "SELECT d.delivery, r.rendering FROM deliveries d LEFT JOIN renderings r ON r.seq = d.seq
              WHERE d.alert = ? ORDER BY d.seq",
         )?
         .query_map([&key.0], |row| Ok((row.get(0)?, row.get(1)?)))?

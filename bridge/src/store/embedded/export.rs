@@ -111,9 +111,9 @@ fn read(c: &Connection, kind: Kind, after: &str, limit: u32) -> Result<Vec<Place
     match kind {
         Kind::Alerts => numbered(
             c,
-            "SELECT seq, envelope, raw, derived, waits, routed_at IS NOT NULL, hold_until,
-             (SELECT count(*) FROM deliveries d WHERE d.alert = alerts.key AND d.final = 0)
-             FROM alerts WHERE seq > ? ORDER BY seq LIMIT ?",
+            "SELECT a.seq, a.envelope, b.raw, b.derived, a.waits, a.routed_at IS NOT NULL, a.hold_until,
+             (SELECT count(*) FROM deliveries d WHERE d.alert = a.key AND d.final = 0)
+             FROM alerts a JOIN documents b ON b.seq = a.seq WHERE a.seq > ? ORDER BY a.seq LIMIT ?",
             (after, limit),
             alert,
         ),
@@ -152,16 +152,14 @@ fn read(c: &Connection, kind: Kind, after: &str, limit: u32) -> Result<Vec<Place
         ),
         Kind::Seen => read_seen(c, after, limit),
         Kind::Names => read_names(c, after, limit),
-        Kind::Renderings => named(
+        Kind::Renderings => numbered(
             c,
-            "SELECT delivery FROM renderings WHERE delivery > ? ORDER BY delivery LIMIT ?",
+            "SELECT r.seq, d.id, r.rendering, r.body FROM renderings r JOIN deliveries d ON d.seq = r.seq
+             WHERE r.seq > ? ORDER BY r.seq LIMIT ?",
             (after, limit),
             |row| {
-                let id = DeliveryId(row.get(0)?);
-                let found = deliveries::rendering(c, &id)?;
-                let rendering =
-                    found.ok_or_else(|| Fault::Missing { what: "rendering", id: id.0.clone() })?;
-                Ok(Record::Rendering(id, Box::new(rendering)))
+                let rendering = deliveries::rendering(row.get(2)?, row.get(3)?)?;
+                Ok(Record::Rendering(DeliveryId(row.get(1)?), Box::new(rendering)))
             },
         ),
         Kind::Checkpoints => named(
@@ -327,16 +325,17 @@ mod tests {
     const COLUMNS: &[(&str, &str)] = &[
         (
             "alerts",
-            "seq -key -chain envelope raw derived -sent_at -accepted_at -expires_at waits routed_at hold_until \
+            "seq -key -chain -urgent envelope -sent_at -accepted_at -expires_at waits routed_at hold_until \
              -lease_until",
         ),
+        ("documents", "-seq raw derived"),
         ("seen", "key -sender -identifier digest content_digest twin repeats over_at"),
         ("names", "name chain accepted over_at"),
         (
             "deliveries",
             "seq -id -alert -endpoint -chain -lane -state -final head -due_at -lease_until delivery",
         ),
-        ("renderings", "delivery rendering body"),
+        ("renderings", "-seq rendering body"),
         ("ours", "identifier sender alert over_at"),
         ("quarantine", "seq -id entry raw"),
         ("anchor", "entries hash"),

@@ -5,9 +5,9 @@ use bytes::Bytes;
 use capbridge_adapters::feed::{Entry, Keeping};
 use capbridge_adapters::passage::EndpointName;
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{EmbeddedStore, Fault};
+use super::{EmbeddedStore, Fault, Tx};
 use crate::store::StoreError;
 use crate::store::feeds::{Extent, FeedStore, Placed, Span};
 
@@ -154,7 +154,7 @@ fn extent(c: &Connection, feed: &EndpointName) -> Result<Extent, Fault> {
     Ok(Extent { last: u64::try_from(last).unwrap_or(0), swept: u64::try_from(swept).unwrap_or(0) })
 }
 
-fn keep(tx: &Transaction<'_>, keeping: &Keeping) -> Result<u64, Fault> {
+fn keep(tx: &Tx<'_>, keeping: &Keeping) -> Result<u64, Fault> {
     let Keeping { feed, entry, body } = keeping;
     let known: Option<i64> = tx
         .prepare_cached("SELECT place FROM feed_entries WHERE feed = ? AND id = ?")?

@@ -3,18 +3,12 @@
 use bytes::Bytes;
 use capbridge_adapters::passage::Origin;
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{Fault, alerts, deliveries, retention};
+use super::{Fault, Tx, alerts, deliveries, retention};
 use crate::audit;
 use crate::envelope::{AlertKey, Envelope, Quarantined, Reference, Release};
 use crate::store::{Depth, Event, Journey, JourneyDelivery, LogSpan, Logged, Page};
-
-/// Changes a counter.
-pub(super) fn count(tx: &Transaction<'_>, name: &str, by: i64) -> Result<(), Fault> {
-    tx.prepare_cached("UPDATE counters SET n = n + ? WHERE name = ?")?.execute(params![by, name])?;
-    Ok(())
-}
 
 pub(super) fn depth(c: &Connection) -> Result<Depth, Fault> {
     let mut depth = Depth::default();
@@ -44,38 +38,37 @@ pub(super) fn depth(c: &Connection) -> Result<Depth, Fault> {
     Ok(depth)
 }
 
-pub(super) fn probe(tx: &Transaction<'_>, bytes: usize) -> Result<(), Fault> {
+pub(super) fn probe(tx: &Tx<'_>, bytes: usize) -> Result<(), Fault> {
     if bytes > 0 {
         let bytes = i32::try_from(bytes).unwrap_or(i32::MAX);
         tx.prepare_cached("INSERT INTO probe (body) VALUES (zeroblob(?))")?.execute([bytes])?;
     }
-    count(tx, "probe", 1)
+    tx.count("probe", 1);
+    Ok(())
 }
 
-pub(super) fn clear_probe(tx: &Transaction<'_>) -> Result<(), Fault> {
+pub(super) fn clear_probe(tx: &Tx<'_>) -> Result<(), Fault> {
     tx.prepare_cached("DELETE FROM probe")?.execute([])?;
     Ok(())
 }
 
-pub(super) fn append(tx: &Transaction<'_>, events: &[Event]) -> Result<(), Fault> {
+pub(super) fn append(tx: &Tx<'_>, events: &[Event]) -> Result<(), Fault> {
     append_about(tx, None, events)
 }
 
 /// Appends events to the log, and to the journey of `about` where that is given, else of the alert that each names.
-pub(super) fn append_about(
-    tx: &Transaction<'_>,
-    about: Option<&AlertKey>,
-    events: &[Event],
-) -> Result<(), Fault> {
+pub(super) fn append_about(tx: &Tx<'_>, about: Option<&AlertKey>, events: &[Event]) -> Result<(), Fault> {
     if events.is_empty() {
         return Ok(());
     }
     // The newest entry is never deleted.
-    let mut previous: String = tx
-        .prepare_cached("SELECT hash FROM events ORDER BY seq DESC LIMIT 1")?
-        .query_row([], |row| row.get(0))
-        .optional()?
-        .unwrap_or_else(|| audit::GENESIS.to_owned());
+    let mut previous = tx.newest_hash(|| {
+        let hash: Option<String> = tx
+            .prepare_cached("SELECT hash FROM events ORDER BY seq DESC LIMIT 1")?
+            .query_row([], |row| row.get(0))
+            .optional()?;
+        Ok(hash.unwrap_or_else(|| audit::GENESIS.to_owned()))
+    })?;
     for event in events {
         let entry = audit::chain(&previous, event);
         tx.prepare_cached("INSERT INTO events (alert, event, hash) VALUES (?,?,?)")?.execute(params![
@@ -85,6 +78,7 @@ pub(super) fn append_about(
         ])?;
         previous = entry.hash;
     }
+    tx.appended(previous);
     Ok(())
 }
 
@@ -150,7 +144,7 @@ pub(super) fn journey(c: &Connection, key: &AlertKey) -> Result<Option<Journey>,
     }))
 }
 
-pub(super) fn quarantine(tx: &Transaction<'_>, entry: &Quarantined, raw: &Bytes) -> Result<(), Fault> {
+pub(super) fn quarantine(tx: &Tx<'_>, entry: &Quarantined, raw: &Bytes) -> Result<(), Fault> {
     if let Some((mut known, _)) = quarantined_document(tx, &entry.id)? {
         known.times = known.times.saturating_add(1);
         return update(tx, &known);
@@ -160,26 +154,23 @@ pub(super) fn quarantine(tx: &Transaction<'_>, entry: &Quarantined, raw: &Bytes)
         serde_json::to_string(entry)?,
         raw.as_ref()
     ])?;
-    count(tx, "documents", 1)?;
-    count(tx, "quarantined", 1)
+    tx.count("documents", 1);
+    tx.count("quarantined", 1);
+    Ok(())
 }
 
-fn update(tx: &Transaction<'_>, entry: &Quarantined) -> Result<(), Fault> {
+fn update(tx: &Tx<'_>, entry: &Quarantined) -> Result<(), Fault> {
     tx.prepare_cached("UPDATE quarantine SET entry = ? WHERE id = ?")?
         .execute(params![serde_json::to_string(entry)?, entry.id])?;
     Ok(())
 }
 
-pub(super) fn release(
-    tx: &Transaction<'_>,
-    id: &str,
-    release: Release,
-) -> Result<(Quarantined, Bytes), Fault> {
+pub(super) fn release(tx: &Tx<'_>, id: &str, release: Release) -> Result<(Quarantined, Bytes), Fault> {
     let Some((mut entry, raw)) = quarantined_document(tx, id)? else {
         return Err(Fault::Missing { what: "quarantined document", id: id.to_owned() });
     };
     if entry.released.is_none() {
-        count(tx, "quarantined", -1)?;
+        tx.count("quarantined", -1);
     }
     entry.released = Some(release);
     update(tx, &entry)?;
@@ -209,14 +200,14 @@ pub(super) fn checkpoint(c: &Connection, origin: &Origin) -> Result<Option<Strin
         .optional()?)
 }
 
-pub(super) fn set_checkpoint(tx: &Transaction<'_>, origin: &Origin, value: &str) -> Result<(), Fault> {
+pub(super) fn set_checkpoint(tx: &Tx<'_>, origin: &Origin, value: &str) -> Result<(), Fault> {
     tx.prepare_cached("INSERT OR REPLACE INTO checkpoints (origin, value) VALUES (?,?)")?
         .execute([&origin.0, value])?;
     Ok(())
 }
 
 pub(super) fn lease(
-    tx: &Transaction<'_>,
+    tx: &Tx<'_>,
     name: &str,
     holder: &str,
     now: Timestamp,
@@ -233,7 +224,7 @@ pub(super) fn lease(
     Ok(true)
 }
 
-pub(super) fn unlease(tx: &Transaction<'_>, name: &str, holder: &str) -> Result<(), Fault> {
+pub(super) fn unlease(tx: &Tx<'_>, name: &str, holder: &str) -> Result<(), Fault> {
     tx.prepare_cached("DELETE FROM leases WHERE name = ? AND holder = ?")?.execute([name, holder])?;
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! Registration documents: one table, read by what changed.
 
-use rusqlite::{Connection, Transaction, params};
+use rusqlite::{Connection, params};
 
-use super::{Fault, record};
+use super::{Fault, Tx, record};
 use crate::store::Event;
 use crate::store::registrations::{Draft, Registration};
 
@@ -24,7 +24,7 @@ fn newest(c: &Connection) -> Result<i64, Fault> {
 }
 
 pub(super) fn register(
-    tx: &Transaction<'_>,
+    tx: &Tx<'_>,
     seen: u64,
     drafts: &[Draft],
     events: &[Event],

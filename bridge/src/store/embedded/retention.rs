@@ -2,10 +2,9 @@
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
-use super::record::{self, count};
-use super::{EmbeddedStore, Fault, alerts};
+use super::{EmbeddedStore, Fault, Tx, alerts, record};
 use crate::audit::{self, Anchor};
 use crate::envelope::{AlertKey, Envelope, Quarantined, Reference};
 use crate::store::retention::{Retention, Size};
@@ -39,7 +38,7 @@ impl Retention for EmbeddedStore {
 }
 
 /// What is known of an alert longer than the alert itself is to be forgotten when this time is long over.
-pub(super) fn outlive(tx: &Transaction<'_>, envelope: &Envelope, over_at: i64) -> Result<(), Fault> {
+pub(super) fn outlive(tx: &Tx<'_>, envelope: &Envelope, over_at: i64) -> Result<(), Fault> {
     tx.prepare_cached("UPDATE seen SET over_at = ? WHERE key = ?")?
         .execute(params![over_at, envelope.key.0])?;
     tx.prepare_cached("UPDATE names SET over_at = ? WHERE name = ?")?
@@ -52,10 +51,10 @@ pub(super) fn outlive(tx: &Transaction<'_>, envelope: &Envelope, over_at: i64) -
 }
 
 /// The references of our own messages that were made of an alert.
-fn issued_for(tx: &Transaction<'_>, key: &AlertKey) -> Result<Vec<Reference>, Fault> {
+fn issued_for(tx: &Tx<'_>, key: &AlertKey) -> Result<Vec<Reference>, Fault> {
     let texts: Vec<String> = tx
         .prepare_cached(
-            "SELECT r.rendering FROM renderings r JOIN deliveries d ON d.id = r.delivery WHERE d.alert = ?",
+            "SELECT r.rendering FROM renderings r JOIN deliveries d ON d.seq = r.seq WHERE d.alert = ?",
         )?
         .query_map([&key.0], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
@@ -70,7 +69,7 @@ fn issued_for(tx: &Transaction<'_>, key: &AlertKey) -> Result<Vec<Reference>, Fa
     Ok(found)
 }
 
-fn forget(tx: &Transaction<'_>, before: Timestamp, limit: u32) -> Result<u64, Fault> {
+fn forget(tx: &Tx<'_>, before: Timestamp, limit: u32) -> Result<u64, Fault> {
     let mut forgotten = 0;
     for sql in [
         "DELETE FROM seen WHERE key IN (SELECT key FROM seen WHERE over_at < ? ORDER BY over_at LIMIT ?)",
@@ -83,7 +82,7 @@ fn forget(tx: &Transaction<'_>, before: Timestamp, limit: u32) -> Result<u64, Fa
     Ok(u64::try_from(forgotten).unwrap_or(u64::MAX))
 }
 
-fn sweep_quarantine(tx: &Transaction<'_>, before: Timestamp, limit: u32) -> Result<u64, Fault> {
+fn sweep_quarantine(tx: &Tx<'_>, before: Timestamp, limit: u32) -> Result<u64, Fault> {
     let oldest: Vec<String> = tx
         .prepare_cached("SELECT entry FROM quarantine ORDER BY seq LIMIT ?")?
         .query_map([limit], |row| row.get(0))?
@@ -95,9 +94,9 @@ fn sweep_quarantine(tx: &Transaction<'_>, before: Timestamp, limit: u32) -> Resu
             break;
         }
         tx.prepare_cached("DELETE FROM quarantine WHERE id = ?")?.execute([&entry.id])?;
-        count(tx, "documents", -1)?;
+        tx.count("documents", -1);
         if entry.released.is_none() {
-            count(tx, "quarantined", -1)?;
+            tx.count("quarantined", -1);
         }
         swept += 1;
     }
@@ -116,7 +115,7 @@ pub(super) fn anchor(c: &Connection) -> Result<Anchor, Fault> {
     }))
 }
 
-fn trim(tx: &Transaction<'_>, before: Timestamp, now: Timestamp, limit: u32) -> Result<u64, Fault> {
+fn trim(tx: &Tx<'_>, before: Timestamp, now: Timestamp, limit: u32) -> Result<u64, Fault> {
     let rows: Vec<(i64, String, String)> = tx
         .prepare_cached("SELECT seq, event, hash FROM events ORDER BY seq LIMIT ?")?
         .query_map([limit], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?

@@ -14,12 +14,11 @@ const VERSION: i64 = 3;
 
 const TABLES: &str = "
 CREATE TABLE alerts (
-  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  seq INTEGER PRIMARY KEY,
   key TEXT NOT NULL UNIQUE,
   chain TEXT NOT NULL,
+  urgent INTEGER NOT NULL,
   envelope TEXT NOT NULL,
-  raw BLOB NOT NULL,
-  derived BLOB,
   sent_at INTEGER NOT NULL,
   accepted_at INTEGER NOT NULL,
   expires_at INTEGER,
@@ -31,6 +30,14 @@ CREATE TABLE alerts (
 );
 CREATE INDEX alerts_chain ON alerts (chain, sent_at, seq);
 CREATE INDEX alerts_age ON alerts (accepted_at);
+-- What is to be routed: urgent alerts first, each lane in the order of acceptance.
+CREATE INDEX alerts_waiting ON alerts (urgent DESC, seq) WHERE waits = 1;
+-- The bytes of alerts: apart, because a row is written whole whenever a column of it changes.
+CREATE TABLE documents (
+  seq INTEGER PRIMARY KEY,
+  raw BLOB NOT NULL,
+  derived BLOB
+);
 -- Outlives the alert: a repeat is one long after it. `over_at` is set when the alert is swept.
 CREATE TABLE seen (
   key TEXT PRIMARY KEY,
@@ -55,7 +62,7 @@ CREATE TABLE names (
 CREATE INDEX names_chain ON names (chain);
 CREATE INDEX names_over ON names (over_at) WHERE over_at IS NOT NULL;
 CREATE TABLE deliveries (
-  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  seq INTEGER PRIMARY KEY,
   id TEXT NOT NULL UNIQUE,
   alert TEXT NOT NULL,
   endpoint TEXT NOT NULL,
@@ -75,9 +82,11 @@ CREATE INDEX deliveries_unfinished ON deliveries (endpoint, chain, seq) WHERE fi
 CREATE INDEX deliveries_age ON deliveries (seq) WHERE final = 0;
 CREATE INDEX deliveries_alert ON deliveries (alert);
 CREATE INDEX deliveries_chain ON deliveries (chain, endpoint, seq);
-CREATE INDEX deliveries_state ON deliveries (state, seq);
+-- Not the states that every delivery passes: those are found in the order of routing.
+CREATE INDEX deliveries_state ON deliveries (state, seq) WHERE state NOT IN ('queued', 'attempting', 'delivered');
+-- By the number of the delivery.
 CREATE TABLE renderings (
-  delivery TEXT PRIMARY KEY,
+  seq INTEGER PRIMARY KEY,
   rendering TEXT NOT NULL,
   body BLOB NOT NULL
 );
@@ -114,13 +123,6 @@ INSERT INTO counters VALUES ('unrouted', 0), ('urgent', 0), ('routine', 0), ('de
   ('probe', 0);
 ";
 
-/// What is to be routed: urgent alerts first (`urgent` comes after `routine` in the order of letters), each lane in the
-/// order of acceptance.
-const WAITING: &str = "
-DROP INDEX IF EXISTS alerts_unrouted;
-CREATE INDEX IF NOT EXISTS alerts_waiting ON alerts (json_extract(envelope, '$.lane') DESC, seq) WHERE waits = 1;
-";
-
 /// Settings of the write connection, and the tables.
 pub(super) fn prepare(connection: &mut Connection) -> Result<(), Fault> {
     set_up(connection)?;
@@ -137,7 +139,6 @@ pub(super) fn prepare(connection: &mut Connection) -> Result<(), Fault> {
         transaction.pragma_update(None, "user_version", VERSION)?;
         transaction.commit()?;
     }
-    connection.execute_batch(WAITING)?;
     connection.execute_batch(super::registrations::TABLE)?;
     connection.execute_batch(super::feeds::TABLES)?;
     // The process before this one may have ended because of a failed sync.
@@ -182,9 +183,12 @@ fn set_up(connection: &Connection) -> Result<(), Fault> {
     connection.pragma_update(None, "foreign_keys", "ON")?;
     connection.pragma_update(None, "trusted_schema", "OFF")?;
     connection.pragma_update(None, "secure_delete", "ON")?;
-    connection.pragma_update(None, "wal_autocheckpoint", 2_000)?;
+    connection.pragma_update(None, "wal_autocheckpoint", 4_000)?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    // Keys are spread over their indexes: 32 MiB of pages are at hand.
+    connection.pragma_update(None, "cache_size", -32_768)?;
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
-    connection.set_prepared_statement_cache_capacity(64);
+    connection.set_prepared_statement_cache_capacity(128);
     Ok(())
 }
 

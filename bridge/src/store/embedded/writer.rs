@@ -7,12 +7,15 @@
 //! and the log cut to nothing (`schema::settle`): so nothing of the old handle's unsynced pages is built upon. A disk
 //! that is full again refuses that too, and the wait grows.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, Transaction};
+use rusqlite::{Connection, Transaction, params};
 
 use super::{Fault, schema};
 
@@ -56,7 +59,7 @@ impl Writer {
         if identity(&self.file) == self.identity { Ok(()) } else { Err(Fault::Moved(self.file.clone())) }
     }
 
-    /// Takes what waits, runs each change in its own savepoint, commits once, then answers. Ends with its callers.
+    /// Takes what waits, makes all changes, commits once, then answers. Ends with its callers.
     pub(super) fn run(mut self, queue: &Receiver<Queued>) {
         while let Ok(first) = queue.recv() {
             let mut group = vec![first];
@@ -140,37 +143,95 @@ fn identity(file: &Path) -> Option<(u64, u64)> {
     file.exists().then_some((0, 0))
 }
 
-type Change = Box<dyn FnOnce(&Transaction<'_>) -> Result<Answer, Fault> + Send>;
+type Change = Box<dyn FnOnce(&Tx<'_>) -> Result<Answer, Fault> + Send>;
 type Failed = Box<dyn FnOnce(Arc<Fault>) + Send>;
 
 fn tell(failed: impl Iterator<Item = Failed>, fault: &Arc<Fault>) {
     failed.for_each(|tell| tell(Arc::clone(fault)));
 }
 
-/// Makes the changes of a group in one commit. One that cannot be made is undone alone.
+/// A group of changes on its way into one commit.
+pub(super) struct Tx<'c> {
+    transaction: Transaction<'c>,
+    /// What the group adds to each counter: written once, at its end.
+    counts: RefCell<Counts>,
+    /// The hash of the newest entry of the audit log, once it was asked for.
+    newest: RefCell<Option<String>>,
+}
+
+type Counts = BTreeMap<&'static str, i64>;
+
+impl<'c> Deref for Tx<'c> {
+    type Target = Transaction<'c>;
+
+    fn deref(&self) -> &Transaction<'c> {
+        &self.transaction
+    }
+}
+
+impl Tx<'_> {
+    /// Adds to a counter.
+    pub(super) fn count(&self, name: &'static str, by: i64) {
+        *self.counts.borrow_mut().entry(name).or_default() += by;
+    }
+
+    /// The hash of the newest entry of the audit log; `read` finds it where no change of the group appended one.
+    ///
+    /// # Errors
+    /// It could not be read.
+    pub(super) fn newest_hash(&self, read: impl FnOnce() -> Result<String, Fault>) -> Result<String, Fault> {
+        match self.newest.borrow().clone() {
+            Some(hash) => Ok(hash),
+            None => read(),
+        }
+    }
+
+    /// An entry was appended to the audit log.
+    pub(super) fn appended(&self, hash: String) {
+        self.newest.replace(Some(hash));
+    }
+
+    fn commit(self) -> Result<(), Fault> {
+        for (name, by) in self.counts.into_inner() {
+            self.transaction
+                .prepare_cached("UPDATE counters SET n = n + ? WHERE name = ?")?
+                .execute(params![by, name])?;
+        }
+        Ok(self.transaction.commit()?)
+    }
+}
+
+/// Makes the changes of a group in one commit. One that cannot be made says so before it changes anything; where one fails
+/// in the middle, nothing of the group is made and each is told so. (A savepoint for each would cost more than most changes:
+/// SQLite keeps a copy of every page that one touches.)
 ///
 /// # Errors
-/// Nothing of the group is on disk.
+/// Nothing of the group is on disk, and the file is not to be written to any more.
 fn commit(connection: &mut Connection, changes: Vec<Change>) -> Result<Vec<Result<Answer, Fault>>, Fault> {
     let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    let tx = Tx { transaction, counts: RefCell::default(), newest: RefCell::default() };
     let mut made = Vec::with_capacity(changes.len());
+    let mut spoiled: Option<Arc<Fault>> = None;
+    let count = changes.len();
     for change in changes {
-        transaction.execute_batch("SAVEPOINT change")?;
-        let one = change(&transaction);
-        if let Err(fault) = one {
+        let (rows, counts) = (tx.total_changes(), tx.counts.borrow().clone());
+        match change(&tx) {
+            Ok(answer) => made.push(Ok(answer)),
             // A full disk or a failed write inside a change: SQLite has undone the whole group.
-            if transaction.is_autocommit() {
-                return Err(fault);
+            Err(fault) if tx.is_autocommit() => return Err(fault),
+            Err(fault) if tx.total_changes() == rows => {
+                tx.counts.replace(counts);
+                made.push(Err(fault));
             }
-            transaction.execute_batch("ROLLBACK TO change")?;
-            made.push(Err(fault));
-        } else {
-            made.push(one);
+            Err(fault) => {
+                spoiled = Some(Arc::new(fault));
+                break;
+            }
         }
-        transaction.execute_batch("RELEASE change")?;
     }
-    transaction.commit()?;
-    Ok(made)
+    let Some(fault) = spoiled else { return tx.commit().map(|()| made) };
+    tx.transaction.rollback()?;
+    Ok((0..count).map(|_| Err(Fault::Spoiled { cause: Arc::clone(&fault) })).collect())
 }
 
 #[cfg(test)]
@@ -179,7 +240,7 @@ mod tests {
 
     use capbridge_harness::eventually;
 
-    use crate::store::embedded::EmbeddedStore;
+    use crate::store::embedded::{EmbeddedStore, Fault};
     use crate::store::{Store, StoreError};
     use crate::telemetry::chain;
 
@@ -194,7 +255,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = EmbeddedStore::open(folder.path()).unwrap();
         // A limit of the connection: the next one, on the file opened again, does not have it.
-        let limit = |tx: &rusqlite::Transaction<'_>| {
+        let limit = |tx: &super::Tx<'_>| {
             let pages: i64 = tx.pragma_query_value(None, "page_count", |row| row.get(0))?;
             Ok(tx.pragma_update(None, "max_page_count", pages + 60)?)
         };
@@ -218,6 +279,37 @@ mod tests {
         assert_eq!(store.read("count", kept).await.unwrap(), told);
         fill(&store, "more".to_owned()).await.unwrap();
     }
+
+    #[tokio::test]
+    async fn a_change_that_fails_in_the_middle_spoils_its_commit_and_says_so_and_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = EmbeddedStore::open(folder.path()).unwrap();
+        let count = async || {
+            let sql = "SELECT (SELECT count(*) FROM checkpoints) * 100 + (SELECT n FROM counters WHERE name = 'dead')";
+            let read = move |c: &rusqlite::Connection| Ok(c.query_row(sql, [], |row| row.get::<_, i64>(0))?);
+            store.read("count", read).await.unwrap()
+        };
+        // It says no before it changes anything: the others stand.
+        let refused = store.write("refuse", |tx| {
+            tx.count("dead", 1);
+            Err::<(), _>(Fault::Missing { what: "thing", id: "x".into() })
+        });
+        let (refused, made) = tokio::join!(refused, fill(&store, "made".into()));
+        assert!(matches!(refused, Err(StoreError::Missing { .. })), "{refused:?}");
+        made.unwrap();
+        assert_eq!(count().await, 100);
+        let half = store.write("fail", |tx| {
+            tx.execute("INSERT INTO checkpoints (origin, value) VALUES ('half', '')", [])?;
+            tx.count("dead", 1);
+            Err::<(), _>(Fault::Missing { what: "thing", id: "x".into() })
+        });
+        let told = chain(&half.await.unwrap_err());
+        assert!(told.contains("no thing x"), "{told}");
+        assert_eq!(count().await, 100, "nothing of it is there");
+        fill(&store, "after".into()).await.unwrap();
+        assert_eq!(count().await, 200);
+    }
+
     #[tokio::test]
     async fn a_file_that_is_moved_away_takes_nothing_until_it_is_back() {
         let folder = tempfile::tempdir().unwrap();

@@ -346,7 +346,12 @@ impl RedisStore {
         pipe.hset(keys.of(suffix::DELIVERY, id), "head", u8::from(head));
         pipe.zadd(keys.one(suffix::DELIVERIES), id, seq);
         pipe.zadd(keys.of(suffix::DELIVERIES_OF, &delivery.alert.0), id, seq);
-        pipe.zadd(keys.of(suffix::STATE, state_name(delivery.state)), id, seq);
+        match delivery.state {
+            State::Waiting | State::Dead | State::Expired => {
+                pipe.zadd(keys.of(suffix::STATE, state_name(delivery.state)), id, seq);
+            }
+            State::Queued | State::Attempting | State::Delivered => {}
+        }
         // In the order of routing, so that the newest stays.
         let newest = format!("{seq:016}:{}", delivery.rule);
         pipe.hset(keys.of(suffix::FOLLOWERS, &delivery.chain.0), &delivery.endpoint.0, newest);

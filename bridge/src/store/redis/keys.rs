@@ -100,7 +100,8 @@ families! {
     DELIVERIES = "deliveries";
     /// sorted set: the deliveries of an alert. Writer: route. Reader: journey, sweep. Until swept. As the archive.
     DELIVERIES_OF = "deliveries-of:";
-    /// sorted set: deliveries in a state. Writer: all that change a state. Reader: lists, depth. Until swept. 6.
+    /// sorted set: deliveries that wait, are dead or expired. Writer: all that change a state. Reader: lists, depth. Until
+    /// swept. 3.
     STATE = "state:";
     /// sorted set: unfinished deliveries of an (endpoint, chain), in order of routing. Writer: route, finish, replay.
     /// Reader: the same. Until finished. 1 for each line with unfinished deliveries.

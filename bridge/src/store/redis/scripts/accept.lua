@@ -56,8 +56,8 @@ end
 if redis.call('HSETNX', NAME .. name, 'chain', chain) == 0 then redis.call('ZREM', FORGET, 'n:' .. name) end
 redis.call('HSET', NAME .. name, 'accepted', 1)
 
--- What waited for this message waits no longer.
-for _, m in ipairs(redis.call('ZRANGE', UNROUTED .. chain, 0, -1)) do
+-- What waited for this message waits no longer. Nothing does in a chain that it begins.
+for _, m in ipairs(chains[1] and redis.call('ZRANGE', UNROUTED .. chain, 0, -1) or {}) do
   local waiting = ALERT .. id_of(m)
   local a = redis.call('HMGET', waiting, 'hold_ms', 'follows')
   if a[1] ~= '0' and string.find(a[2], name, 1, true) then
@@ -71,13 +71,12 @@ local seq = redis.call('INCR', SEQ)
 redis.call('HSET', SEEN .. key, 'digest', ARGV[2], 'content', ARGV[3], 'chain', chain, 'call', call, 'outcome', outcome)
 redis.call('HSET', ALERT .. key, 'envelope', ARGV[10], 'raw', ARGV[11], 'chain', chain, 'identifier', ARGV[7],
   'lane', ARGV[8], 'seq', seq, 'open', 0, 'over_ms', ARGV[9], 'sent_ms', ARGV[16], 'hold_ms', hold_ms, 'lease_ms', 0,
-  'waits', 0, 'follows', ARGV[19], 'name', name, 'from ' .. origin, 1)
+  'waits', 1, 'entry', line_up(key, seq, chain, ARGV[16], ARGV[8]), 'follows', ARGV[19], 'name', name, 'from ' .. origin, 1)
 if ARGV[4] ~= '' then redis.call('HSET', ALERT .. key, 'twin', ARGV[4]) end
 if ARGV[12] == '1' then redis.call('HSET', ALERT .. key, 'derived', ARGV[13]) end
 redis.call('ZADD', ALERTS, seq, key)
 redis.call('ZADD', ALERT_KEYS, 0, key)
 redis.call('ZADD', NAMED .. ARGV[7], seq, key)
 redis.call('ZADD', CHAIN .. chain, ARGV[16], member(key, seq))
-await(key)
-note(21)
+note(21, nil, key)
 return { outcome, chain }

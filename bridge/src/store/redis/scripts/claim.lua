@@ -14,14 +14,13 @@ local out = {}
 for _, m in ipairs(redis.call('ZRANGEBYSCORE', DUE .. lane, '-inf', now_ms, 'LIMIT', 0, limit)) do
   local id = id_of(m)
   local key = DELIVERY .. id
-  local d = redis.call('HMGET', key, 'state', 'seq')
+  local d = redis.call('HMGET', key, 'state', 'seq', 'attempts', 'epoch', 'chain', 'endpoint')
   turn(id, d[2], d[1], 'attempting')
-  redis.call('HINCRBY', key, 'attempts', 1)
-  redis.call('HINCRBY', key, 'epoch', 1)
-  redis.call('HSET', key, 'attempted_at', ARGV[2])
+  redis.call('HSET', key, 'attempts', d[3] + 1, 'epoch', (d[4] or 0) + 1, 'attempted_at', ARGV[2])
   redis.call('ZREM', DUE .. lane, m)
   redis.call('ZADD', LEASED .. lane, ARGV[4], m)
   local r = redis.call('HMGET', RENDERING .. id, 'rendering', 'body')
-  out[#out + 1] = { id, redis.call('HGETALL', key), r[1], r[2] }
+  out[#out + 1] =
+    { id, redis.call('HGETALL', key), r[1], r[2], redis.call('EXISTS', ISSUED .. d[5] .. ':' .. d[6]) }
 end
 return out

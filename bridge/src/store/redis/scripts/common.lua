@@ -6,11 +6,14 @@ local function id_of(m) return string.sub(m, 18) end
 
 local FINAL = { delivered = true, dead = true, expired = true }
 
--- Moves a delivery to the set of its new state.
+-- The states that are lists. What every delivery passes is found in the order of routing.
+local LISTED = { waiting = true, dead = true, expired = true }
+
+-- Moves a delivery to the list of its new state.
 local function turn(id, seq, from, to)
   if from == to then return end
-  redis.call('ZREM', STATE .. from, id)
-  redis.call('ZADD', STATE .. to, seq, id)
+  if LISTED[from] then redis.call('ZREM', STATE .. from, id) end
+  if LISTED[to] then redis.call('ZADD', STATE .. to, seq, id) end
   redis.call('HSET', DELIVERY .. id, 'state', to)
 end
 
@@ -50,13 +53,15 @@ local function become_due(id, due_ms)
   redis.call('ZADD', DUE .. d[3], due_ms, member(id, d[4]))
 end
 
--- Records events: `ARGV[first]` is how many, then their texts and the alert of each. They are chained later.
-local function note(first, about)
+-- Records events: `ARGV[first]` is how many, then their texts and the alert of each. They are chained later. `here` is an
+-- alert that is known to be in the archive.
+local function note(first, about, here)
   for i = first + 1, first + 2 * tonumber(ARGV[first]), 2 do
     redis.call('XADD', AUDIT, '*', 'event', ARGV[i])
     local alert = about or ARGV[i + 1]
     -- Nobody reads the journey of an alert that was swept.
-    if alert ~= '' and (redis.call('EXISTS', ALERT .. alert) == 1 or redis.call('EXISTS', SEEN .. alert) == 0) then
+    if alert ~= '' and (alert == here or redis.call('EXISTS', ALERT .. alert) == 1
+      or redis.call('EXISTS', SEEN .. alert) == 0) then
       redis.call('RPUSH', EVENTS .. alert, ARGV[i])
     end
   end
@@ -65,15 +70,19 @@ end
 -- Whether this very call was run before, and its answer was lost.
 local function was_run(call) return not redis.call('SET', CALL .. call, 1, 'NX', 'EX', 3600) end
 
--- Puts an alert into the routing queue, unless it is there.
+-- Puts an alert into the routing queue. Its entry there.
+local function line_up(key, seq, chain, sent_ms, lane)
+  redis.call('ZADD', UNROUTED .. chain, sent_ms, member(key, seq))
+  if lane == 'urgent' then redis.call('ZADD', INBOX_URGENT, seq, key) end
+  return redis.call('XADD', INBOX, '*', 'key', key)
+end
+
+-- Puts an alert into the routing queue again, unless it is there.
 local function await(key)
   local alert = ALERT .. key
   local a = redis.call('HMGET', alert, 'waits', 'seq', 'chain', 'sent_ms', 'lane')
   if a[1] == '1' then return end
-  local entry = redis.call('XADD', INBOX, '*', 'key', key)
-  redis.call('HSET', alert, 'waits', 1, 'lease_ms', 0, 'entry', entry)
-  redis.call('ZADD', UNROUTED .. a[3], a[4], member(key, a[2]))
-  if a[5] == 'urgent' then redis.call('ZADD', INBOX_URGENT, a[2], key) end
+  redis.call('HSET', alert, 'waits', 1, 'lease_ms', 0, 'entry', line_up(key, a[2], a[3], a[4], a[5]))
   redis.call('ZREM', OVER, key)
 end
 

@@ -10,6 +10,20 @@ end
 if ARGV[1] == 'quarantined' then
   return each(QUARANTINED, function(id) return redis.call('HMGET', QUARANTINE .. id, 'entry', 'times', 'released') end)
 end
-return each(ARGV[2] == '' and DELIVERIES or STATE .. ARGV[2], function(id)
-  return { id, redis.call('HGETALL', DELIVERY .. id) }
-end)
+local function delivery(id) return { id, redis.call('HGETALL', DELIVERY .. id) } end
+if ARGV[2] == '' then return each(DELIVERIES, delivery) end
+if LISTED[ARGV[2]] then return each(STATE .. ARGV[2], delivery) end
+-- Those in a state without a list: from the newest on, as far as it takes.
+local place, wanted, first, last = 0, 0, tonumber(ARGV[3]), tonumber(ARGV[4])
+repeat
+  local ids = redis.call('ZREVRANGE', DELIVERIES, place, place + 999)
+  place = place + 1000
+  for _, id in ipairs(ids) do
+    if wanted > last then return out end
+    if redis.call('HGET', DELIVERY .. id, 'state') == ARGV[2] then
+      if wanted >= first then out[#out + 1] = delivery(id) end
+      wanted = wanted + 1
+    end
+  end
+until #ids == 0
+return out

@@ -17,7 +17,6 @@ for i = 6, events - 1, 6 do
       'queued_at', ARGV[2], 'due_at', ARGV[i + 3], 'due_ms', ARGV[i + 4], 'give_up_at', ARGV[i + 5], 'maybe', 0)
     redis.call('ZADD', DELIVERIES, seq, id)
     redis.call('ZADD', DELIVERIES_OF .. key, seq, id)
-    redis.call('ZADD', STATE .. 'queued', seq, id)
     redis.call('ZADD', OPEN .. lane, seq, id)
     if head then redis.call('ZADD', DUE .. lane, ARGV[i + 4], member(id, seq)) end
     redis.call('HSET', FOLLOWERS .. chain, endpoint, member(ARGV[i + 2], seq))
@@ -25,19 +24,18 @@ for i = 6, events - 1, 6 do
   end
 end
 open = redis.call('HINCRBY', ALERT .. key, 'open', open)
-redis.call('HSET', ALERT .. key, 'routed', 1)
-note(events)
+note(events, nil, key)
 local _, sources = string.gsub(a[7] or '', '\n', '')
 if sources > tonumber(ARGV[4]) then
   -- A source brought it while it was being routed: that source's rules have not been asked.
-  redis.call('HSET', ALERT .. key, 'lease_ms', 0)
+  redis.call('HSET', ALERT .. key, 'routed', 1, 'lease_ms', 0)
   redis.call('ZADD', INBOX_LEASES, 0, member(key, a[1]))
   return 'ok'
 end
-redis.call('HSET', ALERT .. key, 'waits', 0)
+redis.call('HSET', ALERT .. key, 'routed', 1, 'waits', 0)
 redis.call('ZREM', INBOX_LEASES, member(key, a[1]))
 redis.call('ZREM', UNROUTED .. chain, member(key, a[1]))
-redis.call('ZREM', INBOX_URGENT, key)
+if lane == 'urgent' then redis.call('ZREM', INBOX_URGENT, key) end
 redis.call('XACK', INBOX, ARGV[3], a[5])
 redis.call('XDEL', INBOX, a[5])
 if open == 0 then redis.call('ZADD', OVER, a[6], key) end

@@ -17,7 +17,7 @@ for _, key in ipairs(keys) do
         for _, other in ipairs(rendering.earlier) do outlives('o:' .. other.identifier .. '\n' .. other.sender) end
       end
     end
-    redis.call('ZREM', STATE .. d[1], id)
+    if LISTED[d[1]] then redis.call('ZREM', STATE .. d[1], id) end
     redis.call('ZREM', DELIVERIES, id)
     redis.call('ZREM', ISSUED .. d[2] .. ':' .. d[3], member(id, d[4]))
     redis.call('DEL', DELIVERY .. id, RENDERING .. id)
