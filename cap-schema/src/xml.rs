@@ -6,10 +6,12 @@ pub mod c14n;
 mod names;
 mod reader;
 mod references;
+mod token;
 
 pub(crate) use names::{first_bad as first_bad_character, is_ncname};
 pub(crate) use reader::Piece;
-pub use reader::{Attribute, Element, Reader, Token};
+pub use reader::Reader;
+pub use token::{Attribute, Element, Token};
 
 /// The namespace of the `xml` prefix.
 pub const XML_NS: &str = "http://www.w3.org/XML/1998/namespace";
