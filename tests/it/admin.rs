@@ -283,7 +283,8 @@ async fn a_log_that_stays_open_and_is_not_read_holds_nothing_up_and_the_end_come
     assert_eq!(ended.code(), Some(0), "{ended}");
     let mut log = Vec::new();
     unread.read_to_end(&mut log).await.unwrap();
-    assert!(log.len() >= 65_536, "the pipe was never full: {}", log.len());
+    // What fitted into it; a line that did not fit into the rest of a page leaves that empty.
+    assert!((60_000..=65_536).contains(&log.len()), "the pipe was never full: {}", log.len());
 }
 
 #[tokio::test(flavor = "multi_thread")]
