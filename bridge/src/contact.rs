@@ -85,16 +85,21 @@ impl Contacts {
     pub fn faults(&self, limit: Duration) -> Vec<String> {
         let mut faults = Vec::new();
         for (origin, state) in self.states().into_iter().filter(|(_, s)| !s.elsewhere) {
-            let why = state.error.as_deref().unwrap_or("no answer yet");
-            match state.reached {
-                None => faults.push(format!("source {origin}: never reached: {why}")),
-                Some(at) if at.elapsed() > limit => {
-                    faults.push(format!(
-                        "source {origin}: not reached for {} s: {why}",
-                        at.elapsed().as_secs()
-                    ));
+            match (state.reached, state.error.as_deref()) {
+                (None, why) => {
+                    let why = why.unwrap_or("no answer yet");
+                    faults.push(format!("source {origin}: never reached: {why}"));
                 }
-                Some(_) => {}
+                (Some(at), why) if at.elapsed() > limit => {
+                    let secs = at.elapsed().as_secs();
+                    // It may answer while the store takes nothing.
+                    let fault = why.map_or_else(
+                        || format!("source {origin}: nothing could be taken from it for {secs} s"),
+                        |why| format!("source {origin}: not reached for {secs} s: {why}"),
+                    );
+                    faults.push(fault);
+                }
+                (Some(_), _) => {}
             }
         }
         faults.extend(self.clock_fault(limit));

@@ -220,6 +220,10 @@ impl Pipeline {
             return self.turn_back(origin, received, &reference, key).await.map(Ok);
         }
         let mut standing = self.stand(source, origin, &read.alert, &reference).await?;
+        if received.form == Form::MasasEnding && !self.any_known(&standing.names).await? {
+            let detail = "it ends an alert that was never taken from here, and is told to nobody";
+            return Ok(Err(Setback::boxed(Reason::Document, detail.into())));
+        }
         let cap = read.derived.as_deref().unwrap_or(&received.raw);
         let verdict = self.judge(source, cap, &read.alert, &standing).await?;
         let (signature, verdict_findings) = match (verdict, pardon) {

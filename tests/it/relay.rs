@@ -34,6 +34,37 @@ async fn retries_after_503_with_the_same_id_and_bytes_and_keeps_the_order_of_the
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_urgent_does_not_wait_out_the_pause_of_the_routine_message_before_it() {
+    // D-5: after its second attempt the first message waits five minutes.
+    for on in [On::Embedded, On::Redis] {
+        let stage = Stage::new(on).await;
+        stage.responder.misbehave(Mischief::next(3, status(503)));
+        let bridge = stage.bridge().await;
+        let begun = now();
+        stage.feed.site.publish(message(1, 0, begun));
+        eventually("it was tried twice", LIMIT, async || {
+            (stage.responder.requests().len() == 2).then_some(())
+        })
+        .await
+        .unwrap();
+        eventually("it waits", LIMIT, async || {
+            bridge.list("/v1/deliveries?state=waiting").await.ok()?.into_iter().next()
+        })
+        .await
+        .unwrap();
+        // It is tried at once, fails once more, and has the pauses of what is urgent from then on.
+        let urgent = message(1, 1, begun).replace("<severity>Severe<", "<severity>Extreme<");
+        stage.feed.site.publish(urgent);
+        eventually("both are delivered", LIMIT, async || {
+            (stage.delivered() == ["C1-0", "C1-1"]).then_some(())
+        })
+        .await
+        .unwrap_or_else(|error| panic!("{error}: {:?}\n{}", stage.delivered(), bridge.tail(10)));
+        stage.check_receipts();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_was_lost_is_asked_for_again_with_the_same_id() {
     // D-9
     let stage = Stage::new(On::Embedded).await;

@@ -287,8 +287,10 @@ impl MasasSource {
         match ending(entry, &cap.raw, &self.entries) {
             None => self.accept(cx, cap).await.map(|_| ()),
             Some(Ending::Demoted) => {
-                // Who has it is told, and nobody gets it any more.
-                self.accept(cx, end()).await?;
+                // Who has it is told, and nobody gets it any more. Where nobody has it, the end is kept, and the alert in it.
+                if self.accept(cx, end()).await? == Acceptance::Quarantined {
+                    return Ok(());
+                }
                 let problem = Some(Problem::TakenBack);
                 self.accept(cx, Received { problem, ..cap }).await.map(|_| ())
             }

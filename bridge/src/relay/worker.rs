@@ -354,7 +354,14 @@ impl Relay {
         {
             self.keep_earlier_stamp(delivery, rendering).await?;
         }
-        Ok(self.judge(delivery, answer))
+        let lane = match &answer {
+            // What is urgent may have come to wait behind it.
+            Err(DeliveryError::Temporary { .. }) => {
+                self.store.delivery(&delivery.id).await?.map_or(delivery.lane, |now| now.lane)
+            }
+            Ok(_) | Err(DeliveryError::Permanent { .. }) => delivery.lane,
+        };
+        Ok(self.judge(delivery, lane, answer))
     }
 
     /// Hands the rendered message over, once.
@@ -511,7 +518,7 @@ impl Relay {
         self.store.render(&delivery.held(), rendering).await
     }
 
-    fn judge(&self, delivery: &Delivery, answer: Result<Receipt, DeliveryError>) -> AttemptEnd {
+    fn judge(&self, delivery: &Delivery, lane: Lane, answer: Result<Receipt, DeliveryError>) -> AttemptEnd {
         let now = self.clock.now();
         match answer {
             Ok(mut receipt) => {
@@ -520,7 +527,7 @@ impl Relay {
             }
             Err(DeliveryError::Temporary { retry_after, outcome_unknown, cause }) => {
                 let dice = fastrand::u64(..);
-                let wait = retry::wait(delivery.lane, delivery.attempts, retry_after, dice);
+                let wait = retry::wait(lane, delivery.attempts, retry_after, dice);
                 let due_at = now
                     .checked_add(SignedDuration::try_from(wait).unwrap_or(SignedDuration::from_secs(60)))
                     .unwrap_or(Timestamp::MAX);

@@ -203,6 +203,39 @@ pub async fn one_of_a_chain_is_under_way_per_endpoint_and_a_cancel_never_overtak
     assert_eq!(claimed(&s, 504).await, [id("cancel", "x")]);
 }
 
+pub async fn what_waits_ahead_is_tried_as_soon_as_what_comes_to_wait_behind_it(s: Shared) {
+    queue(&s, vec![alert("a")], &["x", "y"]).await;
+    assert_eq!(claimed(&s, 10).await, [id("a", "x"), id("a", "y")]);
+    finish(&s, &id("a", "x"), at(11), waiting(5_000), Vec::new()).await.unwrap();
+    // One that is as urgent as the first: the first is tried at once, and goes first.
+    s.accept(arrival(update("b", &["a"]))).await.unwrap();
+    let due = |name: &str, endpoint: &str, due| NewDelivery { due_at: at(due), ..delivery(name, endpoint) };
+    s.route(&update("b", &["a"]).envelope, at(20), vec![due("b", "x", 20)], Vec::new()).await.unwrap();
+    assert_eq!(s.next_due(Lane::Routine).await.unwrap(), Some(at(20)));
+    assert_eq!(claimed(&s, 20).await, [id("a", "x")]);
+    finish(&s, &id("a", "x"), at(21), waiting(5_000), Vec::new()).await.unwrap();
+    // One that is more urgent: what it waits for is so too, also what is under way.
+    let mut c = update("c", &["b"]);
+    c.envelope.lane = Lane::Urgent;
+    s.accept(arrival(c.clone())).await.unwrap();
+    s.route(&c.envelope, at(30), vec![due("c", "x", 30), due("c", "y", 30)], Vec::new()).await.unwrap();
+    for name in ["a", "b", "c"] {
+        assert_eq!(s.delivery(&id(name, "x")).await.unwrap().unwrap().lane, Lane::Urgent, "{name}");
+    }
+    assert_eq!(s.next_due(Lane::Urgent).await.unwrap(), Some(at(30)));
+    let depth = s.depth().await.unwrap();
+    assert_eq!((depth.urgent, depth.routine), (5, 0));
+    let urgent = s.claim(Lane::Urgent, at(30), at(90), 9).await.unwrap();
+    assert_eq!(urgent.iter().map(|c| c.delivery.id.clone()).collect::<Vec<_>>(), [id("a", "x")]);
+    finish(&s, &id("a", "x"), at(31), delivered(), Vec::new()).await.unwrap();
+    finish(&s, &id("a", "y"), at(31), delivered(), Vec::new()).await.unwrap();
+    let urgent = s.claim(Lane::Urgent, at(31), at(90), 9).await.unwrap();
+    assert_eq!(
+        urgent.iter().map(|c| c.delivery.id.clone()).collect::<Vec<_>>(),
+        [id("b", "x"), id("c", "y")]
+    );
+}
+
 pub async fn a_final_state_makes_the_next_due_at_once(s: Shared) {
     s.accept(arrival(alert("a"))).await.unwrap();
     s.accept(arrival(update("b", &["a"]))).await.unwrap();

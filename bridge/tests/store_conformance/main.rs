@@ -88,6 +88,7 @@ macro_rules! suite {
                 deliveries: lanes_are_apart
                 deliveries: the_oldest_due_goes_first_and_the_limit_holds
                 deliveries: one_of_a_chain_is_under_way_per_endpoint_and_a_cancel_never_overtakes
+                deliveries: what_waits_ahead_is_tried_as_soon_as_what_comes_to_wait_behind_it
                 deliveries: a_final_state_makes_the_next_due_at_once
                 deliveries: each_end_is_stored_with_its_facts
                 deliveries: an_end_of_what_is_not_there_is_an_error

@@ -93,6 +93,9 @@ impl<'e> Draft<'e> {
         let id = entry.id.as_deref().ok_or(EntryError::Missing { element: "id" })?;
         let updated = entry.updated.ok_or(EntryError::Missing { element: "updated" })?;
         let written = entry.terms(STATUS).next().ok_or(EntryError::Missing { element: "status category" })?;
+        if let Some(other) = entry.terms(STATUS).find(|term| *term != written) {
+            return Err(EntryError::UnknownStatus { status: format!("{written} and {other}") });
+        }
         let status = STATUSES.into_iter().find(|s| *s == written);
         let status = status.ok_or_else(|| EntryError::UnknownStatus { status: written.to_owned() })?;
         if entry.title.0.is_empty() && entry.content.0.is_empty() {

@@ -52,11 +52,20 @@ pub(in crate::masas) fn ending(entry: &Entry, cap: &[u8], settings: &EntrySettin
     (ended && goes_on && is_revised(entry)).then_some(Ending::Ended)
 }
 
-/// The status of an entry that is no real event, where its alert says that it is one.
-fn demoted_to<'e>(entry: &'e Entry, alert: &Alert<'_>) -> Option<&'e str> {
-    let written =
-        entry.terms(document::STATUS).next().filter(|status| document::STATUSES.contains(status))?;
-    (written != "Actual" && alert.status == Code::Known(Status::Actual)).then_some(written)
+/// What an entry is that is no real event, or says no such thing of itself, where its alert says that it is one. Only an
+/// entry that is Actual and nothing else is believed to be.
+fn demoted_to(entry: &Entry, alert: &Alert<'_>) -> Option<&'static str> {
+    if alert.status != Code::Known(Status::Actual) {
+        return None;
+    }
+    let is_actual = |term: &&str| term.trim().eq_ignore_ascii_case("Actual");
+    let mut terms = entry.terms(document::STATUS).peekable();
+    if terms.peek().is_none() {
+        return Some("an entry without a status");
+    }
+    let other = terms.find(|term| !is_actual(term))?;
+    let known = document::STATUSES.into_iter().find(|status| status.eq_ignore_ascii_case(other.trim()));
+    Some(known.unwrap_or("something other than Actual"))
 }
 
 /// The entry and its alert as one document, each byte for byte.
@@ -206,24 +215,35 @@ mod tests {
         let later = "2026-03-02T18:00:00Z";
         let actual = CAP.replace(">Exercise<", ">Actual<");
         for (status, cap, expected) in [
-            ("Exercise", &actual, Some(Ending::Demoted)),
-            ("Draft", &actual, Some(Ending::Demoted)),
+            ("Exercise", &actual, Some("it Exercise")),
+            ("Draft", &actual, Some("it Draft")),
+            ("EXERCISE ", &actual, Some("it Exercise")),
+            ("Excercise", &actual, Some("it something other than Actual")),
+            ("", &actual, Some("it something other than Actual")),
+            ("Actual|Exercise", &actual, Some("it Exercise")),
+            ("Exercise|Actual", &actual, Some("it Exercise")),
+            ("none", &actual, Some("it an entry without a status")),
             ("Actual", &actual, None),
             ("actual", &actual, None),
             ("Test", &CAP.to_owned(), None),
             ("Test", &actual.replace(">Alert<", ">Cancel<"), None),
         ] {
-            let category = format!("<category scheme='masas:category:status' term='{status}'/></entry>");
+            let terms = status.split('|').filter(|term| *term != "none");
+            let category: String = terms
+                .map(|term| format!("<category scheme='masas:category:status' term='{term}'/>"))
+                .chain(["</entry>".to_owned()])
+                .collect();
             let entry = entry(later, later).replace("<expires", "<x").replace("expires>", "x>");
             let entry = entry.replace("</entry>", &category);
             let read = Entry::read(entry.as_bytes()).unwrap();
             let settings = EntrySettings::default();
-            assert_eq!(ending(&read, cap.as_bytes(), &settings), expected, "{status}");
-            if expected.is_some() {
+            let found = ending(&read, cap.as_bytes(), &settings);
+            assert_eq!(found, expected.map(|_| Ending::Demoted), "{status}");
+            if let Some(words) = expected {
                 let made = to_cancel(&both(entry.as_bytes(), cap.as_bytes()), &settings).unwrap();
                 let made = String::from_utf8(made.cap).unwrap();
                 assert!(made.contains("<status>Actual</status><msgType>Cancel</msgType>"), "{made}");
-                assert!(made.contains(&format!("made it {status} at")), "{made}");
+                assert!(made.contains(&format!("made {words} at")), "{made}");
             }
         }
     }

@@ -177,6 +177,45 @@ fn insert(tx: &Tx<'_>, envelope: &Envelope, queued_at: Timestamp, new: NewDelive
         ])?;
     if inserted > 0 {
         tx.count(lane_name(delivery.lane), 1);
+        if !head {
+            hasten(tx, &delivery)?;
+        }
+    }
+    Ok(())
+}
+
+/// What a delivery waits for is tried no later than the delivery itself would be, and is as urgent.
+fn hasten(tx: &Tx<'_>, newest: &Delivery) -> Result<(), Fault> {
+    let ahead: Vec<(i64, bool, String)> = tx
+        .prepare_cached(
+            "SELECT seq, head, delivery FROM deliveries WHERE endpoint = ? AND chain = ? AND final = 0 AND id <> ?",
+        )?
+        .query_map([&newest.endpoint.0, &newest.chain.0, &newest.id.0], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })?
+        .collect::<Result<_, _>>()?;
+    for (seq, head, text) in ahead {
+        let mut d: Delivery = serde_json::from_str(&text)?;
+        let (is_later, is_less) =
+            (d.due_at > newest.due_at, newest.lane == Lane::Urgent && d.lane != newest.lane);
+        let is_put_off = head && d.state == State::Waiting && is_later;
+        if is_less {
+            tx.count(lane_name(d.lane), -1);
+            tx.count(lane_name(newest.lane), 1);
+            d.lane = newest.lane;
+        }
+        if is_put_off {
+            d.due_at = newest.due_at;
+        }
+        if is_less || is_put_off {
+            tx.prepare_cached("UPDATE deliveries SET lane = ?2, due_at = ?3, delivery = ?4 WHERE seq = ?1")?
+                .execute(params![
+                    seq,
+                    lane_name(d.lane),
+                    d.due_at.as_millisecond(),
+                    serde_json::to_string(&d)?
+                ])?;
+        }
     }
     Ok(())
 }

@@ -112,8 +112,8 @@ families! {
     /// sorted set, one for each lane: heads that nobody attempts, by the time when they are due (ms). Writer: route,
     /// claim, finish, give_back, replay. Reader: claim, next_due. Until claimed. As the lines with unfinished deliveries.
     DUE = "due:";
-    /// sorted set, one for each lane: deliveries under way, by the end of their lease (ms). Writer: claim, extend,
-    /// finish, give_back. Reader: claim, next_due. Until the attempt ends. As the attempts under way.
+    /// sorted set, one for each lane: deliveries under way, by the end of their lease (ms). Writer: route, claim,
+    /// extend, finish, give_back. Reader: claim, next_due. Until the attempt ends. As the attempts under way.
     LEASED = "leased:";
     /// sorted set, one for each lane: unfinished deliveries in order of routing. Writer: route, finish, replay. Reader:
     /// depth. Until finished. As the unfinished deliveries.

@@ -1,4 +1,31 @@
 -- key, routed_at, group, how many more sources it was routed for, how many deliveries, then id, endpoint, rule, due_at, due_ms, give_up_at of each, events
+
+-- What a delivery waits for is tried no later than the delivery itself would be, and is as urgent.
+local function hasten(line, newest, lane, due_at, due_ms)
+  for _, id in ipairs(redis.call('ZRANGE', line, 0, -1)) do
+    if id == newest then break end
+    local d = redis.call('HMGET', DELIVERY .. id, 'lane', 'seq', 'state', 'head', 'due_ms')
+    local m = member(id, d[2])
+    if lane == 'urgent' and d[1] ~= lane then
+      redis.call('HSET', DELIVERY .. id, 'lane', lane)
+      redis.call('ZREM', OPEN .. d[1], id)
+      redis.call('ZADD', OPEN .. lane, d[2], id)
+      for _, set in ipairs({ DUE, LEASED }) do
+        local at = redis.call('ZSCORE', set .. d[1], m)
+        if at then
+          redis.call('ZREM', set .. d[1], m)
+          redis.call('ZADD', set .. lane, at, m)
+        end
+      end
+      d[1] = lane
+    end
+    if d[4] == '1' and d[3] == 'waiting' and tonumber(d[5]) > tonumber(due_ms) then
+      redis.call('HSET', DELIVERY .. id, 'due_at', due_at, 'due_ms', due_ms)
+      redis.call('ZADD', DUE .. d[1], due_ms, m)
+    end
+  end
+end
+
 local key = ARGV[1]
 local a = redis.call('HMGET', ALERT .. key, 'seq', 'chain', 'lane', 'waits', 'entry', 'over_ms', 'also')
 if not a[1] then return 'missing' end
@@ -18,7 +45,11 @@ for i = 6, events - 1, 6 do
     redis.call('ZADD', DELIVERIES, seq, id)
     redis.call('ZADD', DELIVERIES_OF .. key, seq, id)
     redis.call('ZADD', OPEN .. lane, seq, id)
-    if head then redis.call('ZADD', DUE .. lane, ARGV[i + 4], member(id, seq)) end
+    if head then
+      redis.call('ZADD', DUE .. lane, ARGV[i + 4], member(id, seq))
+    else
+      hasten(line, id, lane, ARGV[i + 3], ARGV[i + 4])
+    end
     redis.call('HSET', FOLLOWERS .. chain, endpoint, member(ARGV[i + 2], seq))
     open = open + 1
   end
