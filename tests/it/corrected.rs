@@ -140,6 +140,18 @@ async fn an_entry_that_is_made_an_exercise_around_its_alert_takes_the_alert_back
     eventually("the other has its end", LIMIT, async || (received_by(&other).len() == 2).then_some(()))
         .await
         .unwrap_or_else(|error| panic!("{error}: {:?}\n{}", received_by(&other), bridge.tail(20)));
+    // The exercise goes on: what was taken back once is not taken back again.
+    clock.advance(100);
+    hub.site.put_entry("other", &entry.id, drill.replace(DRILL, "zebra drill two").as_bytes()).unwrap();
+    eventually("the next version was read", LIMIT, async || {
+        let kept = bridge.list("/v1/quarantine").await.ok()?;
+        kept.iter().any(|k| k["times"].as_u64() > Some(1)).then_some(())
+    })
+    .await
+    .unwrap_or_else(|error| panic!("{error}\n{}", bridge.tail(20)));
+    stage.settled(&bridge, LIMIT).await;
+    gets(&stage.responder, &["Alert", "Cancel of C1-0"]).await;
+    assert_eq!(received_by(&other).len(), 2);
     for delivery in stage.responder.site.deliveries().iter().chain(&other.site.deliveries()) {
         assert!(!String::from_utf8_lossy(&delivery.body).contains(DRILL));
     }

@@ -41,7 +41,7 @@ pub(in crate::masas) fn ending(entry: &Entry, cap: &[u8], settings: &EntrySettin
         Code::Known(MsgType::Alert | MsgType::Update) => {}
         Code::Known(MsgType::Cancel | MsgType::Ack | MsgType::Error) | Code::Unknown(_) => return None,
     }
-    if demoted_to(entry, &alert).is_some() {
+    if is_demoted(entry, &alert) {
         return Some(Ending::Demoted);
     }
     let ended = entry.expires.is_some_and(|expires| expires.duration_since(updated) <= slack);
@@ -52,20 +52,12 @@ pub(in crate::masas) fn ending(entry: &Entry, cap: &[u8], settings: &EntrySettin
     (ended && goes_on && is_revised(entry)).then_some(Ending::Ended)
 }
 
-/// What an entry is that is no real event, or says no such thing of itself, where its alert says that it is one. Only an
-/// entry that is Actual and nothing else is believed to be.
-fn demoted_to(entry: &Entry, alert: &Alert<'_>) -> Option<&'static str> {
-    if alert.status != Code::Known(Status::Actual) {
-        return None;
-    }
-    let is_actual = |term: &&str| term.trim().eq_ignore_ascii_case("Actual");
+/// Whether an entry is no real event, or says no such thing of itself, where its alert says that it is one. Only an entry
+/// that is Actual and nothing else is believed to be.
+fn is_demoted(entry: &Entry, alert: &Alert<'_>) -> bool {
     let mut terms = entry.terms(document::STATUS).peekable();
-    if terms.peek().is_none() {
-        return Some("an entry without a status");
-    }
-    let other = terms.find(|term| !is_actual(term))?;
-    let known = document::STATUSES.into_iter().find(|status| status.eq_ignore_ascii_case(other.trim()));
-    Some(known.unwrap_or("something other than Actual"))
+    alert.status == Code::Known(Status::Actual)
+        && (terms.peek().is_none() || terms.any(|term| !term.trim().eq_ignore_ascii_case("Actual")))
 }
 
 /// The entry and its alert as one document, each byte for byte.
@@ -87,15 +79,19 @@ pub fn to_cancel(raw: &[u8], settings: &EntrySettings) -> Result<Made, EntryErro
     let updated = entry.updated.ok_or(EntryError::Missing { element: "updated" })?;
     let parsed = cap_schema::parse_owned(cap, &Limits::default()).map_err(|_| EntryError::NotBoth)?;
     let alert = &parsed.alert;
-    let sent = instant(&alert.sent).map_or(updated, |sent| shortly_after(sent, updated));
-    let at = cap_time(updated);
-    let words = match demoted_to(&entry, alert) {
-        Some(status) => {
-            format!("the author of {id} made it {status} at {at}, and the alert in it says Actual")
-        }
-        None => format!("the author of {id} ended it at {at}, and the alert in it goes on"),
+    let began = instant(&alert.sent).unwrap_or(updated);
+    let (name, sent, words) = if is_demoted(&entry, alert) {
+        // The same for each later version of the entry: what is taken back is taken back once.
+        let sent = began.saturating_add(SignedDuration::from_secs(1)).unwrap_or(began);
+        let words =
+            format!("the author of {id} says that it is no real event, and the alert in it says Actual");
+        (format!("{}-taken-back", document::name(id, began)), sent, words)
+    } else {
+        let at = cap_time(updated);
+        let words = format!("the author of {id} ended it at {at}, and the alert in it goes on");
+        (document::name(id, updated), shortly_after(began, updated), words)
     };
-    let cap = cancel(alert, &document::name(id, updated), sent, (settings.hub_host(), &words));
+    let cap = cancel(alert, &name, sent, (settings.hub_host(), &words));
     Ok(Made { cap, findings: vec![finding("masas.ended", format!("made a Cancel: {words}"))] })
 }
 
@@ -215,18 +211,18 @@ mod tests {
         let later = "2026-03-02T18:00:00Z";
         let actual = CAP.replace(">Exercise<", ">Actual<");
         for (status, cap, expected) in [
-            ("Exercise", &actual, Some("it Exercise")),
-            ("Draft", &actual, Some("it Draft")),
-            ("EXERCISE ", &actual, Some("it Exercise")),
-            ("Excercise", &actual, Some("it something other than Actual")),
-            ("", &actual, Some("it something other than Actual")),
-            ("Actual|Exercise", &actual, Some("it Exercise")),
-            ("Exercise|Actual", &actual, Some("it Exercise")),
-            ("none", &actual, Some("it an entry without a status")),
-            ("Actual", &actual, None),
-            ("actual", &actual, None),
-            ("Test", &CAP.to_owned(), None),
-            ("Test", &actual.replace(">Alert<", ">Cancel<"), None),
+            ("Exercise", &actual, true),
+            ("Draft", &actual, true),
+            ("EXERCISE ", &actual, true),
+            ("Excercise", &actual, true),
+            ("", &actual, true),
+            ("Actual|Exercise", &actual, true),
+            ("Exercise|Actual", &actual, true),
+            ("none", &actual, true),
+            ("Actual", &actual, false),
+            ("actual", &actual, false),
+            ("Test", &CAP.to_owned(), false),
+            ("Test", &actual.replace(">Alert<", ">Cancel<"), false),
         ] {
             let terms = status.split('|').filter(|term| *term != "none");
             let category: String = terms
@@ -238,12 +234,23 @@ mod tests {
             let read = Entry::read(entry.as_bytes()).unwrap();
             let settings = EntrySettings::default();
             let found = ending(&read, cap.as_bytes(), &settings);
-            assert_eq!(found, expected.map(|_| Ending::Demoted), "{status}");
-            if let Some(words) = expected {
-                let made = to_cancel(&both(entry.as_bytes(), cap.as_bytes()), &settings).unwrap();
-                let made = String::from_utf8(made.cap).unwrap();
-                assert!(made.contains("<status>Actual</status><msgType>Cancel</msgType>"), "{made}");
-                assert!(made.contains(&format!("made {words} at")), "{made}");
+            assert_eq!(found, expected.then_some(Ending::Demoted), "{status}");
+            if expected {
+                let made = |entry: &str| {
+                    String::from_utf8(
+                        to_cancel(&both(entry.as_bytes(), cap.as_bytes()), &settings).unwrap().cap,
+                    )
+                    .unwrap()
+                };
+                let first = made(&entry);
+                assert!(first.contains("<status>Actual</status><msgType>Cancel</msgType>"), "{first}");
+                assert!(first.contains("no real event"), "{first}");
+                // A later version takes nothing back that is not taken back.
+                assert_eq!(
+                    made(&entry.replace("<updated>2026-03-02T18:00:00Z", "<updated>2026-03-02T19:30:00Z")),
+                    first
+                );
+                assert!(entry.contains("<updated>2026-03-02T18:00:00Z"), "{entry}");
             }
         }
     }
