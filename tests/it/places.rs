@@ -130,10 +130,11 @@ fn bad_input_is_named_and_ends_with_the_exit_that_is_promised() {
     let mut flipped = std::fs::read(&out).unwrap();
     *flipped.last_mut().unwrap() ^= 1;
     let alert = put("alert.xml", message(true, "<circle>42.4,-83.0 10</circle>").as_bytes());
-    let cases: [(&str, Vec<&str>, &str); 6] = [
+    let cases: [(&str, Vec<&str>, &str); 7] = [
         ("a broken shapefile", vec!["geodata", "build", "--out", &out], "a.shp"),
         ("no usable input", vec!["geodata", "build", "--out", &out], "no input holds"),
         ("a missing input", vec!["geodata", "build", "--out", &out], "missing.geojson"),
+        ("swapped axes", vec!["geodata", "build", "--out", &out], "latitude stands before longitude"),
         ("another file", vec!["translate", "--to", "ipaws", &alert, "--geodata"], "not a boundary file"),
         ("a wrong checksum", vec!["translate", "--to", "ipaws", &alert, "--geodata"], "checksum"),
         ("a missing file", vec!["locate", "--circle", "42.4,-83.0 10", "--geodata"], "missing.bin"),
@@ -142,6 +143,7 @@ fn bad_input_is_named_and_ends_with_the_exit_that_is_promised() {
         put("a.shp", b"\0\0\x27\x0acut"),
         put("a.txt", b"nothing"),
         work.path().join("missing.geojson").to_str().unwrap().to_owned(),
+        put("swapped.geojson", flip(square).as_bytes()),
         put("x.bin", b"something else"),
         put("flipped.bin", &flipped),
         work.path().join("missing.bin").to_str().unwrap().to_owned(),
@@ -159,6 +161,31 @@ fn bad_input_is_named_and_ends_with_the_exit_that_is_promised() {
     assert!(!codes(&located, "sgc").is_empty(), "{said}");
 }
 
+/// Longitude and latitude the other way round.
+fn flip(geojson: &str) -> String {
+    let (head, rest) = geojson.split_once("[[[").unwrap();
+    let (ring, tail) = rest.split_once("]]]").unwrap();
+    let pairs = ring.split("],").map(|pair| pair.trim().trim_start_matches('['));
+    let flipped: Vec<String> =
+        pairs.map(|pair| pair.split_once(',').map(|(lon, lat)| format!("{lat},{lon}")).unwrap()).collect();
+    format!("{head}[[[{}]]]{tail}", flipped.join("],["))
+}
+
+#[test]
+fn what_locate_says_in_words_is_what_was_decided() {
+    for (arguments, exit, expected) in [
+        (["--circle", "-82.4,42.9 4"], 64, "longitude comes before latitude"),
+        (["--polygon", "-82.5,42.9 -82.5,43.1 -82.3,43.1 -82.5,42.9"], 64, "longitude comes before latitude"),
+        (["--polygon", "0,0 0,1 1,1 0,0"], 0, "no county and no census division is touched"),
+        (["--sgc", "3538"], 0, "the neighbours of that code"),
+        (["--circle", "42.9745,-82.4066 4"], 0, "SAME 026147  St. Clair"),
+    ] {
+        let (code, said, wrong) = run(&["locate", arguments[0], arguments[1]]);
+        assert_eq!(code, exit, "{arguments:?}: {said}{wrong}");
+        assert!(format!("{said}{wrong}").contains(expected), "{arguments:?}: {said}{wrong}");
+    }
+}
+
 #[test]
 fn what_is_not_to_be_sent_ends_with_exit_3_and_the_reason() {
     let work = tempfile::tempdir().unwrap();
@@ -169,6 +196,12 @@ fn what_is_not_to_be_sent_ends_with_exit_3_and_the_reason() {
         ("a test by its text", good.replace("<headline>", "<headline>TEST "), "2026-03-01T17:03:00Z", "test"),
         ("a draft", good.replace("Actual", "Draft"), "2026-03-01T17:03:00Z", "Draft"),
         ("far away", good.replace("42.4,-83.0", "52.4,-83.0"), "2026-03-01T17:03:00Z", "touches nothing"),
+        (
+            "longitude first",
+            good.replace("42.4,-83.0", "-83.0,42.4"),
+            "2026-03-01T17:03:00Z",
+            "longitude comes first",
+        ),
         ("unreadable", good.replace("42.4,-83.0", "92.4,-83.0"), "2026-03-01T17:03:00Z", "cannot be read"),
     ];
     for (what, text, at, why) in cases {

@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::{Format, SOFTWARE, USAGE, complain, say};
 use crate::telemetry::chain;
-use crate::translate::geography::{Boundaries, CodeSystem, Located};
+use crate::translate::geography::{Boundaries, CodeSystem, Located, is_longitude_first};
 
 #[derive(Args)]
 #[group(required = true, multiple = false)]
@@ -69,7 +69,7 @@ pub(super) fn locate(args: &LocateArgs) -> ExitCode {
         Ok(located) => {
             match args.format {
                 Format::Json => say(&serde_json::to_string(&located).unwrap_or_default()),
-                Format::Text => say(&words(&boundaries, &located)),
+                Format::Text => say(&words(&boundaries, &args.shape, &located)),
             }
             ExitCode::SUCCESS
         }
@@ -81,6 +81,13 @@ pub(super) fn locate(args: &LocateArgs) -> ExitCode {
 }
 
 fn find(boundaries: &Boundaries, shape: &Shape) -> Result<Located, String> {
+    for (name, text) in [("--polygon", &shape.polygon), ("--circle", &shape.circle)] {
+        if text.as_deref().is_some_and(is_longitude_first) {
+            return Err(format!(
+                "{name}: longitude comes before latitude; write it as in CAP, latitude first"
+            ));
+        }
+    }
     if let Some(text) = &shape.polygon {
         let points: Vec<Point> =
             Polygon::new(text.as_str()).points().map_err(|e| format!("--polygon: {e}"))?;
@@ -106,7 +113,8 @@ fn find(boundaries: &Boundaries, shape: &Shape) -> Result<Located, String> {
     Err("say what to locate: --polygon, --circle, --same, --sgc or --clc".into())
 }
 
-fn words(boundaries: &Boundaries, located: &Located) -> String {
+fn words(boundaries: &Boundaries, shape: &Shape, located: &Located) -> String {
+    let by_code = shape.polygon.is_none() && shape.circle.is_none();
     let mut lines = Vec::new();
     for code in &located.same {
         lines.push(format!("SAME {code}  {}", boundaries.county_name(code).unwrap_or("")));
@@ -117,7 +125,15 @@ fn words(boundaries: &Boundaries, located: &Located) -> String {
     lines.extend(located.ugc.iter().map(|code| format!("UGC  {code}")));
     lines.extend(located.clc.iter().map(|code| format!("CLC  {code}")));
     lines.extend(located.partial.iter().map(|note| format!("partial: {note}")));
-    lines.push(if located.exact {
+    if !located.whole {
+        lines.push("not all of the shape was looked at: too many points, or lines that cross".into());
+    }
+    if lines.is_empty() {
+        lines.push("no county and no census division is touched".into());
+    }
+    lines.push(if by_code {
+        "by tables: what is on the other side of the border are the neighbours of that code".into()
+    } else if located.exact {
         "decided on boundaries".into()
     } else {
         "approximate: Canadian boundaries come from a geodata file".into()

@@ -137,6 +137,9 @@ pub struct Located {
     /// CLC zones were decided on boundaries.
     #[serde(skip)]
     pub clc_exact: bool,
+    /// All of the shape was looked at: it has neither too many points nor too many lines that cross.
+    #[serde(skip)]
+    pub whole: bool,
     /// State numbers of SAME codes (of waters too) that a place of the shape can have.
     #[serde(skip)]
     regions: BTreeSet<String>,
@@ -224,8 +227,9 @@ impl Boundaries {
         if let Some(around) = shapes.envelope {
             found.regions.extend(self.facts.waters_at(around.lower(), around.upper()));
         }
+        let whole = shapes.whole;
         if shapes.is_empty() {
-            return found.into_located(&self.facts);
+            return Located { whole, ..found.into_located(&self.facts) };
         }
         for overlap in self.counties.overlaps(&shapes, COUNTS_KM2) {
             found.county(&overlap.feature.code, overlap.area_km2 >= COUNTS_KM2);
@@ -244,7 +248,7 @@ impl Boundaries {
             self.take_nearest(&shapes, in_canada_km2, &mut found);
         }
         self.zones_and_clc(&shapes, &mut found);
-        found.into_located(&self.facts)
+        Located { whole, ..found.into_located(&self.facts) }
     }
 
     fn zones_and_clc(&self, shapes: &Shapes, found: &mut Found) {
@@ -512,6 +516,7 @@ impl Found {
             exact: self.exact,
             marine: marine.into_iter().collect(),
             clc_exact: self.clc_exact,
+            whole: true,
             regions: self.regions,
         }
     }
@@ -527,10 +532,14 @@ fn county_ugc(same: &str, facts: &Facts) -> Option<String> {
 pub fn is_longitude_first(text: &str) -> bool {
     let pairs = || text.split_ascii_whitespace().filter_map(|pair| pair.split_once(','));
     let swapped = |(lat, lon): (&str, &str)| match (lat.parse::<f64>(), lon.parse::<f64>()) {
-        (Ok(lat), Ok(lon)) => (-180.0..=-50.0).contains(&lat) && (15.0..=84.0).contains(&lon),
+        (Ok(lat), Ok(lon)) => is_swapped(lat, lon),
         (Err(_), _) | (_, Err(_)) => false,
     };
     pairs().next().is_some() && pairs().all(swapped)
+}
+
+fn is_swapped(lat: f64, lon: f64) -> bool {
+    (-180.0..=-50.0).contains(&lat) && (15.0..=84.0).contains(&lon)
 }
 
 /// Whether any polygon or circle of the alert touches the coverage (closed or not), however little.

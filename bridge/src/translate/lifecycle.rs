@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use cap_schema::{Alert, Certainty, Code, Info, MsgType, ResponseType, Severity as CapSeverity, Urgency};
 
 use crate::envelope::Reference;
+use crate::pipeline::owned;
 
 use super::report::{Report, Rule};
 use super::{NotSent, Request, Target, identity};
@@ -26,7 +27,12 @@ pub(super) fn kind(request: &Request<'_>, report: &mut Report) -> Result<MsgType
             report.add(Rule::Ended, "msgType", detail);
             return Ok(MsgType::Cancel);
         }
+        MsgType::Alert if issued_before(request) => {
+            report.add(Rule::Reissued, "msgType", "Alert becomes Update");
+            return Ok(MsgType::Update);
+        }
         MsgType::Alert => {}
+        MsgType::Update if issued_before(request) => report.add(Rule::Reissued, "references", ""),
         // Receivers give Error no effect (ipaws page 4.3), so the message that its sender calls wrong must end.
         MsgType::Error if !has_none && speaks_of_its_own(request.alert) => {
             report.add(
@@ -48,6 +54,12 @@ pub(super) fn kind(request: &Request<'_>, report: &mut Report) -> Result<MsgType
     }
     report.add(Rule::KindKept, "msgType", kind_name(kind));
     Ok(kind)
+}
+
+/// Whether the destination has the very message from us, under a former identity.
+fn issued_before(request: &Request<'_>) -> bool {
+    let own = owned(&request.alert.reference());
+    request.issued.is_some_and(|issued| issued.iter().any(|(original, _)| *original == own))
 }
 
 /// The references that can be followed: with a time, and not to the message itself.

@@ -48,6 +48,9 @@ pub(super) fn place(
             area.extensions.clear();
             shapes::repair(request.target, area, &at(index), report);
         }
+        if request.target == Target::Ipaws && shapes::are_too_many(&areas) {
+            return Err(NotSent::TooManyPoints);
+        }
         // Codes are those of the original shapes: what simplifying takes away is in the alert all the same.
         let mut hits = Vec::with_capacity(areas.len());
         for (index, area) in areas.iter_mut().enumerate() {
@@ -200,6 +203,7 @@ impl FarCodes {
     fn of_shapes(target: Target, located: Located, far: &str, field: &str, report: &mut Report) -> Self {
         // US counties always have their boundaries; Canadian divisions only with an operator's file.
         let exact = target == Target::Ipaws || located.exact;
+        report.add_if(!located.whole, Rule::NotMeasured, field, "");
         let partial = located.partial.join(", ");
         report.add_if(!partial.is_empty(), Rule::PlacePartial, field, &partial);
         let found = match target {

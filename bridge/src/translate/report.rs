@@ -186,10 +186,14 @@ impl Report {
         self.lines.iter().map(|l| l.severity).max().unwrap_or(Severity::Note)
     }
 
-    /// The report in words, a line each.
+    /// The report in words, a line each: what needs a look comes first.
     pub fn to_words(&self) -> String {
-        let mut words = format!("translated for {}:\n", self.target);
-        for line in &self.lines {
+        let count = |severity: Severity| self.lines.iter().filter(|l| l.severity == severity).count();
+        let (alarms, warnings) = (count(Severity::Alarm), count(Severity::Warning));
+        let mut words = format!("translated for {}: {alarms} alarm(s), {warnings} warning(s)\n", self.target);
+        let mut lines: Vec<&Line> = self.lines.iter().collect();
+        lines.sort_by_key(|line| std::cmp::Reverse(line.severity));
+        for line in lines {
             let mark = match line.severity {
                 Severity::Note => "  ",
                 Severity::Warning => "! ",

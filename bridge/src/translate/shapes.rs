@@ -126,16 +126,25 @@ fn repaired(
     vec![Polygon::new(pairs.join(" "))]
 }
 
+fn count(polygon: &Polygon<'_>) -> usize {
+    polygon.as_str().split_ascii_whitespace().count()
+}
+
+fn points_of(areas: &[Area<'_>]) -> usize {
+    areas.iter().flat_map(|a| &a.polygon).map(count).sum()
+}
+
+/// Whether the polygons of an info have more points than can be simplified.
+pub(super) fn are_too_many(areas: &[Area<'_>]) -> bool {
+    points_of(areas) > MOST_POINTS
+}
+
 /// Takes points away until all polygons together have at most `limit`, each new polygon inside the old one, and says how
 /// much of the area went: whether any was taken away. `None` where that is not possible.
 pub(super) fn simplify(areas: &mut [Area<'static>], limit: usize, report: &mut Report) -> Option<bool> {
-    let count = |p: &Polygon<'_>| p.as_str().split_ascii_whitespace().count();
-    let total: usize = areas.iter().flat_map(|a| &a.polygon).map(count).sum();
+    let total = points_of(areas);
     if total <= limit {
         return Some(false);
-    }
-    if total > MOST_POINTS {
-        return None;
     }
     let polygons = areas.iter().map(|a| a.polygon.len()).sum::<usize>();
     if polygons * LEAST_POINTS > limit {

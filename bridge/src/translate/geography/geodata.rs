@@ -47,6 +47,9 @@ pub enum InputError {
     /// Coordinates that are not degrees, without a description that says what they are.
     #[error("coordinates are not degrees and the map projection is not known")]
     Projection,
+    /// Latitude before longitude.
+    #[error("latitude stands before longitude: as it is, it lies in Antarctica or off the Earth")]
+    Swapped,
     /// Ends too early.
     #[error("ends too early")]
     Truncated,
@@ -101,6 +104,14 @@ struct Drawing {
     features: Vec<Drawn>,
 }
 
+impl Drawing {
+    /// All of it lies in North America only if its longitudes are its latitudes.
+    fn is_swapped(&self) -> bool {
+        let mut points = self.arcs.iter().flatten().peekable();
+        points.peek().is_some() && points.all(|(lon, lat)| super::is_swapped(*lat, *lon))
+    }
+}
+
 #[derive(Debug, Default)]
 struct Drawn {
     /// By column in upper case.
@@ -124,6 +135,7 @@ pub fn build(inputs: &[(String, Vec<u8>)]) -> Result<(Vec<u8>, Summary), Geodata
         let ending = name.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase()).unwrap_or_default();
         match ending.as_str() {
             "json" | "geojson" | "topojson" => match drawing_of_json(bytes) {
+                Ok(drawing) if drawing.is_swapped() => return Err(failed(InputError::Swapped)),
                 Ok(drawing) => drawings.push((name.as_str(), drawing)),
                 // JSON of another kind may lie in the folder; JSON that is none may not.
                 Err(InputError::NotGeometry) => summary.unused.push(name.clone()),

@@ -32,6 +32,8 @@ pub(super) struct Shapes {
     pub(super) outlines: Vec<Vec<Coord<f64>>>,
     /// In square kilometres.
     pub(super) area_km2: f64,
+    /// Nothing was left out for its size.
+    pub(super) whole: bool,
     /// The box around everything, `None` when there is nothing.
     pub(super) envelope: Option<AABB<[f64; 2]>>,
 }
@@ -43,13 +45,19 @@ impl Shapes {
         let rings = polygons.iter().filter_map(|ring| polygon_ring(ring));
         let rings: Vec<_> =
             rings.chain(circles.iter().filter_map(|(center, km)| circle_ring(*center, *km))).collect();
-        let mut shapes =
-            Shapes { area: MultiPolygon(Vec::new()), outlines: Vec::new(), area_km2: 0.0, envelope: None };
+        let mut shapes = Shapes {
+            area: MultiPolygon(Vec::new()),
+            outlines: Vec::new(),
+            area_km2: 0.0,
+            whole: true,
+            envelope: None,
+        };
         let mut points = 0;
         let mut parts = Vec::new();
         for ring in rings.iter().flat_map(|ring| around_the_meridian(ring)) {
             points += ring.len();
             if points > MAX_POINTS {
+                shapes.whole = false;
                 break;
             }
             if ring.len() >= 3 {
@@ -58,6 +66,7 @@ impl Shapes {
                 } else if count_crossings(&ring, MOST_CROSSINGS) < MOST_CROSSINGS {
                     parts.extend(filled(&ring).0);
                 } else {
+                    shapes.whole = false;
                     continue;
                 }
             }
@@ -87,6 +96,7 @@ impl Shapes {
             area: MultiPolygon(Vec::new()),
             outlines: vec![vec![point]],
             area_km2: 0.0,
+            whole: true,
             envelope: Some(AABB::from_point([point.x, point.y])),
         }
     }

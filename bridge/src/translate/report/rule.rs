@@ -83,6 +83,9 @@ rules! {
     KindKept: "lifecycle.kept", Kept, Note, "CAP 1.2 msgType";
     /// An Update of something that the destination does not have becomes an Alert.
     FirstMessage: "lifecycle.first-message", Mapped, Warning, "IPAWS status 207 and 307; CAP-CP rule 12";
+    /// What the destination has from the bridge under a former identity (another COG, key or name) is issued again and takes
+    /// the place of that.
+    Reissued: "lifecycle.reissued", Mapped, Warning, "setting translation.edition; capbridge endpoints reissue";
     /// An Update whose infos all say that the alert has ended becomes a Cancel.
     Ended: "lifecycle.ended", Mapped, Note, "layer EC-MSC-SMC, Alert_Location_Status: ended, transitioned_out";
     /// A reference that names another sender means the sender's own message of that identifier.
@@ -137,6 +140,8 @@ rules! {
     CodesApproximate: "places.codes-approximate", Derived, Warning, "table ca_census_divisions: centroids and radii";
     /// The shapes touch no place on the far side.
     NoCodes: "places.no-codes", Derived, Warning, "boundaries: overlap of at least 0.5 square kilometres";
+    /// Shapes of more points, or of more lines that cross, than can be compared: codes of places are missing.
+    NotMeasured: "places.not-measured", Dropped, Alarm, "design: an alert may not hold the translator for minutes";
     /// Places that the shapes touch too little to count, or that are taken because they are nearest.
     PlacePartial: "places.partial", Derived, Warning, "boundaries: under 0.5 square kilometres, or nearest within 2 km over a river";
     /// Codes of the far side that the area already carries.

@@ -45,10 +45,25 @@ fn words_name_the_field_the_rule_and_the_row() {
     let words = report().to_words();
     assert_eq!(
         words,
-        "translated for ipaws:\n   identifier                   derived  The identifier is derived from the original's key \
+        "translated for ipaws: 0 alarm(s), 0 warning(s)\n   identifier                   derived  The identifier is derived from the original's key \
          and the target: the same on every instance and every retry. [identity.identifier]\n   eventCode                    \
          mapped   chemical → HMW [codes.table: row chemical of events_capcp]\n"
     );
+}
+
+#[test]
+fn what_needs_a_look_comes_first_in_words() {
+    let mut report = report();
+    report.add(Rule::NoCodes, "info[1]/area[1]/geocode", "");
+    report.add(Rule::ShapeSwapped, "info[1]/area[1]/polygon", "");
+    let words = report.to_words();
+    let ids: Vec<&str> = words
+        .lines()
+        .skip(1)
+        .map(|l| l.rsplit('[').next().unwrap().split([':', ']']).next().unwrap())
+        .collect();
+    assert_eq!(ids, ["shapes.swapped", "places.no-codes", "identity.identifier", "codes.table"]);
+    assert!(words.starts_with("translated for ipaws: 1 alarm(s), 1 warning(s)\n!! "), "{words}");
 }
 
 #[test]

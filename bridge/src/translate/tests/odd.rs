@@ -140,6 +140,28 @@ fn longitude_before_latitude_is_found_and_nothing_is_guessed() {
 }
 
 #[test]
+fn what_is_too_large_to_compare_is_said_and_never_simplified() {
+    let ring = |count: usize| {
+        let corner = |i: usize| {
+            let angle = std::f64::consts::TAU * (i % count) as f64 / count as f64;
+            format!("{:.6},{:.6}", 43.0 + 0.5 * angle.sin(), -82.4 + 0.5 * angle.cos())
+        };
+        (0..=count).map(corner).collect::<Vec<_>>().join(" ")
+    };
+    let polygons = |count: usize| format!("<polygon>{}</polygon>", ring(30_000)).repeat(count);
+    let text = |count: usize| {
+        RIVER.replace("<areaDesc>River</areaDesc>", &format!("<areaDesc>River</areaDesc>{}", polygons(count)))
+    };
+    let large = made(&text(4), Target::CapCp, AT).unwrap();
+    assert!(rules(&large).contains(&Rule::NotMeasured), "{:?}", large.report);
+    assert_eq!(large.report.severity(), Severity::Alarm);
+    assert!(!rules(&made(RIVER, Target::CapCp, AT).unwrap()).contains(&Rule::NotMeasured));
+    let large =
+        SARNIA.replace("<areaDesc>Sarnia</areaDesc>", &format!("<areaDesc>Sarnia</areaDesc>{}", polygons(2)));
+    assert_eq!(made(&large, Target::Ipaws, AT), Err(NotSent::TooManyPoints));
+}
+
+#[test]
 fn codes_are_those_of_the_original_shape_and_not_of_what_simplifying_left() {
     // A comb in Ontario with 110 broad teeth to the east, and one thin tooth over the river to Michigan.
     let mut points = vec!["42.6,-82.35".to_owned(), "42.6,-82.2".to_owned()];
