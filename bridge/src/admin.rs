@@ -25,6 +25,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use capbridge_adapters::endpoint::EndpointContext;
+use capbridge_adapters::passage::EndpointName;
 use capbridge_adapters::settings::Secret;
 use capbridge_adapters::source::{Acceptance, Clock, Received};
 use serde::Deserialize;
@@ -41,7 +42,9 @@ use crate::health::Health;
 use crate::pipeline::{Pardon, Pipeline};
 use crate::proving::Prover;
 use crate::registration::Live;
+use crate::relay::Relay;
 use crate::relay::dead_letter::{self, ReplayError};
+use crate::relay::reissue::ReissueError;
 use crate::settings::Bounds;
 use crate::store::{DeliveryId, Event, Page, State, Store, StoreError};
 use crate::telemetry::{ErrorChain, Metrics, chain};
@@ -88,6 +91,8 @@ pub struct AdminState {
     pub health: Arc<Health>,
     /// How long a source may be silent.
     pub contact_limit: Duration,
+    /// For what is issued again.
+    pub relay: Arc<Relay>,
     /// How long a replayed delivery is tried, seconds.
     pub replay_secs: u64,
     /// What endpoints are given, for tests.
@@ -134,6 +139,7 @@ fn routes() -> Vec<Route> {
         Route::get("/v1/alerts/{id}/journey", Need::See, journey),
         Route::get("/v1/deliveries", Need::See, deliveries),
         Route::post("/v1/deliveries/{id}/replay", Need::Operate, replay),
+        Route::post("/v1/endpoints/{name}/reissue", Need::Operate, reissue),
         Route::get("/v1/quarantine", Need::See, quarantine),
         Route::get("/v1/quarantine/{id}", Need::See, quarantined),
         Route::get("/v1/quarantine/{id}/document", Need::See, quarantined_document),
@@ -309,6 +315,20 @@ async fn replay(Ctx(state): Shared, Path(id): Path<String>, Json(decision): Json
         Ok(()) => Json(json!({"replayed": id})).into_response(),
         Err(error @ ReplayError::Superseded(_)) => problem(StatusCode::CONFLICT, &error.to_string()),
         Err(ReplayError::Store(error)) => failed(&error),
+    }
+}
+
+/// What is in force at an endpoint under a former identity is issued again.
+async fn reissue(Ctx(state): Shared, Path(name): Path<String>, Json(decision): Json<Decision>) -> Response {
+    if let Err(why) = decision.check() {
+        return problem(StatusCode::UNPROCESSABLE_ENTITY, why);
+    }
+    let by = dead_letter::By { operator: &decision.operator, reason: &decision.reason };
+    match state.relay.reissue(&EndpointName(name.clone()), &by, state.replay_secs).await {
+        Ok(queued) => Json(json!({"endpoint": name, "reissued": queued})).into_response(),
+        Err(error @ ReissueError::NoEndpoint) => problem(StatusCode::NOT_FOUND, &error.to_string()),
+        Err(error @ ReissueError::AsReceived) => problem(StatusCode::CONFLICT, &error.to_string()),
+        Err(ReissueError::Store(error)) => failed(&error),
     }
 }
 

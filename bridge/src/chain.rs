@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 
 use cap_schema::MsgType;
 use capbridge_adapters::source::Form;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::envelope::{AlertKey, ChainName, Envelope};
 use crate::store::Issued;
@@ -62,7 +62,7 @@ impl<'m> Lineage<'m> {
     }
 
     /// What of the issued is in force at an endpoint.
-    fn in_force<'i>(&self, issued: &'i [Issued]) -> Vec<&'i Issued> {
+    pub fn in_force<'i>(&self, issued: &'i [Issued]) -> Vec<&'i Issued> {
         let replacing = || issued.iter().map(|i| &i.original).filter(|o| is_replacing(o));
         let named = self.reach(replacing().flat_map(before));
         let is_over = |i: &Issued| {
@@ -91,25 +91,24 @@ impl<'m> Lineage<'m> {
     }
 
     /// Of what a message takes the place of, at most `most` to name: what is in force is all named, however many that
-    /// are, with the first and the last ones. What a later one took the place of is over at the endpoint already.
-    pub fn to_name(&self, taken: &[Issued], most: usize) -> Vec<Issued> {
+    /// are, with the first and the last ones, those before others that have not expired. What a later one took the place of
+    /// is over at the endpoint already.
+    pub fn to_name(&self, taken: &[Issued], most: usize, now: Timestamp) -> Vec<Issued> {
         if taken.len() <= most {
             return taken.to_vec();
         }
         let in_force: HashSet<&AlertKey> = self.in_force(taken).iter().map(|i| &i.original.key).collect();
-        let must = |place: usize, i: &Issued| place == 0 || in_force.contains(&i.original.key);
-        let needed = taken.iter().enumerate().filter(|(place, i)| must(*place, i)).count();
-        let mut spare = most.saturating_sub(needed);
-        let mut named: Vec<Issued> = Vec::with_capacity(most.max(needed));
-        for (place, one) in taken.iter().enumerate().rev() {
-            let is_needed = must(place, one);
-            if is_needed || spare > 0 {
-                spare = spare.saturating_sub(usize::from(!is_needed));
-                named.push(one.clone());
-            }
-        }
-        named.reverse();
-        named
+        let rank = |(place, one): (usize, &Issued)| {
+            let needed = place == 0 || in_force.contains(&one.original.key);
+            let lasting = one.original.expires_at.is_none_or(|at| at > now);
+            (needed, lasting, place)
+        };
+        let mut ranks: Vec<(bool, bool, usize)> = taken.iter().enumerate().map(rank).collect();
+        ranks.sort_unstable_by(|one, other| other.cmp(one));
+        let chosen = ranks.into_iter().enumerate().filter(|(count, (needed, ..))| *needed || *count < most);
+        let places: HashSet<usize> = chosen.map(|(_, (.., place))| place).collect();
+        let named = taken.iter().enumerate().filter(|(place, _)| places.contains(place));
+        named.map(|(_, one)| one.clone()).collect()
     }
 
     /// Of each message that an endpoint took: the first that took its place there. Nothing takes the place of a Cancel.
@@ -167,4 +166,4 @@ pub fn is_replacing(message: &Envelope) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -363,8 +363,7 @@ pub async fn start(mut config: Config, stop: CancellationToken) -> Result<Runnin
     let (token, replay_secs) = (config.admin_token.take(), config.relay.give_up_cap_secs);
     let (hosts, bounds) = (admin::Hosts::new(admin, &config.admin_hosts), config.admin_bounds);
     let credentials = Credentials::new(Arc::clone(&common.routes), Arc::clone(&common.metrics));
-    let reading_side = ReadingSide::new(&config);
-    let holding = Holding::new(&config.registration);
+    let (reading_side, holding) = (ReadingSide::new(&config), Holding::new(&config.registration));
     let Stages { pipeline, router, relay, live, accepted, routed } = build(config, facts, &common)?;
     live.refresh().await.map_err(StartError::Store)?;
     let readers = reading_side.open(&common, &stop).await?;
@@ -416,6 +415,7 @@ pub async fn start(mut config: Config, stop: CancellationToken) -> Result<Runnin
         token,
         live,
         contact_limit: Duration::from_secs(contact_secs),
+        relay,
         replay_secs,
         context,
         prover,

@@ -8,6 +8,7 @@ mod conclusion;
 pub mod dead_letter;
 pub mod expiry;
 pub mod gates;
+pub mod reissue;
 pub mod retry;
 pub mod stampings;
 pub mod under_way;

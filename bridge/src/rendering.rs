@@ -13,7 +13,7 @@ use capbridge_adapters::endpoint::{BodyForm, Profile, Wants};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::envelope::{Reference, StoredAlert};
+use crate::envelope::{AlertKey, Reference, StoredAlert};
 use crate::pipeline::owned;
 use crate::pipeline::rules::Rule;
 use crate::settings::BridgeTable;
@@ -196,6 +196,52 @@ impl Renderer {
             report: serde_json::to_value(&translated.report).unwrap_or(Value::Null),
             translated: true,
         })
+    }
+
+    /// The identifier that a message of ours for an original has today; `None` where the original goes out.
+    fn identifier(&self, wants: &Wants, original: &AlertKey) -> Option<String> {
+        let target = match wants.profile {
+            Profile::AsReceived => return None,
+            Profile::CapCp => Target::CapCp,
+            Profile::Ipaws => Target::Ipaws,
+        };
+        let settings = Settings { bridge_name: self.bridge.name.clone(), ..self.translation.clone() };
+        Some(translate::identity::identifier(&settings, &original.0, target))
+    }
+
+    /// Whether what goes to an endpoint is ours.
+    pub fn has_identity(&self, wants: &Wants) -> bool {
+        wants.profile != Profile::AsReceived
+    }
+
+    /// Whether a reference is one that a message of ours had under a former identity.
+    pub fn is_former(&self, wants: &Wants, original: &AlertKey, reference: &Reference) -> bool {
+        self.identifier(wants, original).is_some_and(|now| now != reference.identifier)
+    }
+
+    /// What a message takes the place of, also under the identity that it had before: at the endpoint that is a message of
+    /// its own. Of what is issued again itself, only the former one.
+    pub fn with_former(&self, wants: &Wants, taken: Vec<Issued>, own: &[Issued]) -> Vec<Issued> {
+        let both = |mut one: Issued| {
+            let is_former = |r: &Reference| self.is_former(wants, &one.original.key, r);
+            if is_former(&one.reference) {
+                return vec![one];
+            }
+            let former = self.former(wants, &one);
+            one.earlier.retain(|r| !is_former(r));
+            former.into_iter().chain([one]).collect()
+        };
+        let own = own.iter().filter_map(|own| self.former(wants, own));
+        taken.into_iter().flat_map(both).chain(own).collect()
+    }
+
+    /// A message of ours as the endpoint took it under the identity before that of today.
+    fn former(&self, wants: &Wants, one: &Issued) -> Option<Issued> {
+        let all = one.earlier.iter().chain([&one.reference]);
+        let mut earlier: Vec<Reference> =
+            all.filter(|r| self.is_former(wants, &one.original.key, r)).cloned().collect();
+        let reference = earlier.pop()?;
+        Some(Issued { reference, earlier, ..one.clone() })
     }
 
     fn settings(&self, wants: &Wants, rule: &Rule, class: Class) -> Settings {

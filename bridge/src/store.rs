@@ -106,6 +106,32 @@ impl State {
     }
 }
 
+/// Which deliveries an operator puts back in their queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Again {
+    /// Those that were given up: dead and expired ones.
+    GivenUp,
+    /// Delivered ones, to be issued again under a new identity.
+    Delivered,
+}
+
+impl Again {
+    fn takes(self, state: State) -> bool {
+        match state {
+            State::Queued | State::Attempting | State::Waiting => false,
+            State::Delivered => self == Again::Delivered,
+            State::Dead | State::Expired => self == Again::GivenUp,
+        }
+    }
+
+    fn what(self) -> &'static str {
+        match self {
+            Again::GivenUp => "dead or expired delivery",
+            Again::Delivered => "delivered delivery",
+        }
+    }
+}
+
 /// A delivery as stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delivery {
@@ -281,7 +307,7 @@ pub struct Event {
     /// When.
     pub at: Timestamp,
     /// What happened: `accepted`, `held`, `linked`, `loop`, `routed`, `withheld`, `delivered`, `waiting`, `dead`,
-    /// `expired`, `replayed`, `quarantined`, `released`, `started`, `stopped`, `gap`, `trimmed`.
+    /// `expired`, `replayed`, `reissued`, `quarantined`, `released`, `started`, `stopped`, `gap`, `trimmed`.
     pub what: String,
     /// The alert, if it is about one.
     pub alert: Option<AlertKey>,
@@ -460,10 +486,12 @@ pub trait Store: feeds::FeedStore + retention::Retention + Send + Sync + 'static
     /// Gives a claimed delivery back untried: due at `due_at`, attempt not counted.
     async fn give_back(&self, delivery: &Held, due_at: Timestamp) -> Result<(), StoreError>;
 
-    /// Puts a dead or expired delivery back in its queue, by an operator, with a new `give_up_at`.
+    /// Puts a delivery that ended back in its queue, by an operator, with a new `give_up_at`. What the endpoint took of it
+    /// stays among what was issued.
     async fn replay(
         &self,
         delivery: &DeliveryId,
+        again: Again,
         now: Timestamp,
         give_up_at: Timestamp,
         events: Vec<Event>,

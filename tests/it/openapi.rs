@@ -14,7 +14,7 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use crate::admin::{Said, send};
-use crate::stage::{On, Stage, message, now};
+use crate::stage::{On, Stage, endpoint, message, now};
 use document::{Document, Operation};
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -218,6 +218,9 @@ async fn endpoints(walk: &mut Walk, stage: &Stage, mail: &MailServer) {
     for what in ["pause", "resume"] {
         walk.expect(("post", &at("hook", what)), json!({"reason": "drill"}), 200).await;
     }
+    let decision = json!({"operator": "duty officer", "reason": "new key"});
+    walk.expect(("post", &at("hook", "reissue")), decision.clone(), 409).await;
+    walk.expect(("post", &at("translated", "reissue")), decision, 200).await;
     let settings = responder::Settings { proves_itself: false, ..responder::Settings::default() };
     let stranger = Responder::start(settings, Clock::system()).await.unwrap();
     let mute = order("mute", "webhook", json!({"url": stranger.url()}));
@@ -284,7 +287,8 @@ async fn each_operation_answers_as_the_published_document_says() {
     stage.network = "extra_roots_file = \"root.pem\"".to_owned();
     stage.tables =
         "[registration]\nkinds = [\"email\", \"feed\", \"webhook\"]\n[feeds]\nlisten = \"127.0.0.1:0\"\n"
-            .to_owned();
+            .to_owned()
+            + &endpoint("translated", &stage.responder, "cap-cp");
     let mut walk = walk(&stage).await;
     walk.refusals().await;
     alerts(&mut walk, &stage).await;

@@ -8,7 +8,7 @@ use super::*;
 use crate::envelope::{ChainKey, Lane, Reference, World};
 
 /// A message: its kind by the first letter of its name (A, U, C), sent some seconds after the beginning.
-fn message(name: &str, secs: i64, follows: &[&str]) -> Envelope {
+pub(crate) fn message(name: &str, secs: i64, follows: &[&str]) -> Envelope {
     let sent_at = Timestamp::from_second(1_750_000_000 + secs).unwrap();
     let reference = Reference { sender: "s".into(), identifier: name.into(), sent: sent_at.to_string() };
     Envelope {
@@ -50,7 +50,7 @@ fn message(name: &str, secs: i64, follows: &[&str]) -> Envelope {
     }
 }
 
-fn issued(original: &Envelope) -> Issued {
+pub(crate) fn issued(original: &Envelope) -> Issued {
     Issued {
         reference: original.reference.clone(),
         msg_type: original.msg_type,
@@ -166,8 +166,16 @@ fn of_a_long_chain_the_first_the_last_and_all_that_is_in_force_are_named() {
     let names = |named: &[Issued]| -> Vec<String> {
         named.iter().map(|i| i.original.reference.identifier.clone()).collect()
     };
-    assert_eq!(names(&lineage.to_name(&taken, 4)), ["A", "U396", "U398", "U400"]);
-    assert_eq!(names(&lineage.to_name(&taken, 201)), names(&taken));
+    let now = Timestamp::from_second(1_750_100_000).unwrap();
+    assert_eq!(names(&lineage.to_name(&taken, 4, now)), ["A", "U396", "U398", "U400"]);
+    assert_eq!(names(&lineage.to_name(&taken, 201, now)), names(&taken));
+    // What has expired goes before what has not, and what is in force stays whatever it is.
+    let mut some_over = taken.clone();
+    for one in some_over.iter_mut().skip(1) {
+        let lasts = one.original.reference.identifier == "U200";
+        one.original.expires_at = (!lasts).then_some(now);
+    }
+    assert_eq!(names(&lineage.to_name(&some_over, 4, now)), ["A", "U200", "U398", "U400"]);
     // 60 Alerts side by side, all in force: none may stay out of what ends them.
     let mut members: Vec<Envelope> = (0..60).map(|n| message(&format!("A{n}"), n, &[])).collect();
     let all: Vec<String> = members.iter().map(|m| m.reference.identifier.clone()).collect();
@@ -176,5 +184,5 @@ fn of_a_long_chain_the_first_the_last_and_all_that_is_in_force_are_named() {
     members.push(message("C", 100, &all));
     let lineage = Lineage::new(&members);
     let taken = lineage.taken_over(members.last().unwrap(), &there);
-    assert_eq!(names(&lineage.to_name(&taken, 10)), all);
+    assert_eq!(names(&lineage.to_name(&taken, 10, now)), all);
 }

@@ -107,6 +107,17 @@ pub(super) enum EndpointAction {
     /// Sends to it again, also after a 410.
     #[command(after_help = "Example:\n  capbridge endpoints resume windsor-hook --reason \"is back\"")]
     Resume(Decided),
+    /// Issues again what is in force there, after its COG or key changed and `translation.edition` was raised.
+    #[command(
+        after_help = "Example:\n  capbridge endpoints reissue ipaws --operator duty-officer --reason \"new key\""
+    )]
+    Reissue {
+        #[command(flatten)]
+        decided: Decided,
+        /// Who decides; it goes into the audit log.
+        #[arg(long)]
+        operator: String,
+    },
 }
 
 #[derive(Subcommand)]
@@ -212,6 +223,11 @@ pub(super) fn endpoints(admin: &AdminArgs, action: EndpointAction) -> ExitCode {
         EndpointAction::Rotate { name } => all.act(&name, "rotate", json!({})),
         EndpointAction::Pause(decided) => all.decide("pause", &decided),
         EndpointAction::Resume(decided) => all.decide("resume", &decided),
+        EndpointAction::Reissue { decided, operator } => {
+            let body = json!({"operator": operator, "reason": decided.reason});
+            let path = format!("{}/reissue", all.one(&decided.name));
+            show(admin, ask(admin, &path, Some(body)), reissued)
+        }
     }
 }
 
@@ -228,6 +244,18 @@ pub(super) fn subscriptions(admin: &AdminArgs, action: SubscriptionAction) -> Ex
 
 fn responder_line(responder: &Value) -> String {
     format!("{}  {}  from: {}", text(responder, "name"), text(responder, "title"), text(responder, "from"))
+}
+
+fn reissued(answer: &Value) -> String {
+    let queued = answer["reissued"].as_array().map_or(0, Vec::len);
+    let name = text(answer, "endpoint");
+    match queued {
+        0 => format!(
+            "nothing that {name} took under a former identity is in force (raise translation.edition first)"
+        ),
+        1 => format!("1 alert is issued again to {name}"),
+        _ => format!("{queued} alerts are issued again to {name}"),
+    }
 }
 
 fn endpoint_line(endpoint: &Value) -> String {

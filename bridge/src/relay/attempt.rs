@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use cap_schema::MsgType;
 use capbridge_adapters::class::{Clearance, Cleared, Exercise, Live, Relayable, Test};
 use capbridge_adapters::endpoint::{
     DeliveryError, EndpointContext, Message, Outbound, Prior, Receipt, Refusal,
@@ -165,4 +166,12 @@ pub fn prior(issued: &[crate::store::Issued]) -> Vec<Prior> {
         .iter()
         .map(|i| Prior { reference: i.reference.to_string(), location: i.location.clone() })
         .collect()
+}
+
+/// Whether a message can be the first of its chain at an endpoint.
+pub(super) fn may_begin_a_chain(kind: MsgType) -> bool {
+    match kind {
+        MsgType::Alert | MsgType::Update => true,
+        MsgType::Cancel | MsgType::Ack | MsgType::Error => false,
+    }
 }

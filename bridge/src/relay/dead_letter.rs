@@ -10,7 +10,7 @@ use tracing::error;
 
 use crate::chain::Lineage;
 use crate::envelope::Reference;
-use crate::store::{Delivery, DeliveryId, Event, Store, StoreError};
+use crate::store::{Again, Delivery, DeliveryId, Event, Store, StoreError};
 
 /// Tells the operator. The counter and the audit entry are made by the worker with the state.
 pub fn report(delivery: &Delivery, attempt: u32, reason: &str) {
@@ -77,5 +77,5 @@ pub async fn replay(
     facts.insert("reason".into(), json!(by.reason));
     let alert = delivery.map(|d| d.alert);
     let event = Event { at: now, what: "replayed".into(), alert, delivery: Some(id.clone()), facts };
-    Ok(store.replay(id, now, give_up_at, vec![event]).await?)
+    Ok(store.replay(id, Again::GivenUp, now, give_up_at, vec![event]).await?)
 }

@@ -19,13 +19,14 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::attempt::{Admission, NotAdmitted, admit_end, is_stale, prior};
+use super::attempt::{Admission, NotAdmitted, admit_end, is_stale, may_begin_a_chain, prior};
 use super::gates::{Change, Entry, Gates, Pass};
+use super::stampings::{self, Named};
 use super::under_way::UnderWay;
-use super::{conclusion, retry, stampings};
+use super::{conclusion, retry};
 use crate::chain::Lineage;
 use crate::clock::BridgeClock;
-use crate::envelope::{AlertKey, Lane, StoredAlert};
+use crate::envelope::{AlertKey, Lane, Reference, StoredAlert};
 use crate::patience::Patience;
 use crate::pipeline::rules::Rule;
 use crate::registration::Live;
@@ -330,15 +331,19 @@ impl Relay {
             let error = format!("superseded: the endpoint has {}", newer.original.reference);
             return Ok(AttemptEnd::Moot { error });
         }
-        let issued = lineage.taken_over(&stored.envelope, &issued);
-        let named = Named::of(&lineage, &issued, self.renderer.translation.max_references);
+        // What is issued again takes the place of itself under its former identity.
+        let (own, issued): (Vec<Issued>, Vec<Issued>) =
+            issued.into_iter().partition(|i| i.original.key == stored.envelope.key);
+        let taken = lineage.taken_over(&stored.envelope, &issued);
+        let taken = self.renderer.with_former(&endpoint.wants(), taken, &own);
+        let named = Named::of(&lineage, taken, self.renderer.translation.max_references, now);
         let part = if admission.is_end() { Part::End } else { Part::Whole };
         let rendering = match self.rendering(&claim, &stored, (endpoint, rule, part), now, &named).await? {
             Ok(rendering) => rendering,
             Err(not_sent) => return Ok(conclusion::without_message(&not_sent)),
         };
         *was_tried = true;
-        let answer = self.hand_over(admission, delivery, &rendering, &issued).await;
+        let answer = self.hand_over(admission, delivery, &rendering, &named.taken).await;
         let to = (endpoint, rule);
         let first = (answer, rendering);
         let (answer, rendering) = match self.with_other_references(&claim, &stored, to, first, &named).await?
@@ -396,14 +401,19 @@ impl Relay {
         named: &Named,
     ) -> Result<Result<(Answer, Rendering), NotRendered>, StoreError> {
         let (delivery, now) = (&claim.delivery, self.clock.now());
+        let is_former =
+            |i: &Issued| self.renderer.is_former(&endpoint.wants(), &i.original.key, &i.reference);
+        let way = (is_former, may_begin_a_chain(stored.envelope.msg_type));
+        let all_over =
+            matches!(&answer, Err(DeliveryError::Permanent { cause: Refusal::ExpiredReference { .. }, .. }));
         let ways = match &answer {
-            Err(DeliveryError::Permanent { cause, .. }) => stampings::instead(cause, &named.issued, now),
+            Err(DeliveryError::Permanent { cause, .. }) => stampings::instead(cause, named, way, now),
             Ok(_) | Err(DeliveryError::Temporary { .. }) => Vec::new(),
         };
         for other in ways {
             let wants = endpoint.wants();
             let previous = self.newest_with_infos(&other).await?;
-            let left_out = named.left_out;
+            let left_out = named.left_out(&other);
             let around = Around { issued: Some(&other), left_out, previous: previous.as_ref() };
             let making = Making { stored, wants: &wants, rule, now: self.clock.now(), around };
             let made = match rendering.part {
@@ -413,7 +423,7 @@ impl Relay {
             let mut fresh = match made {
                 Ok(fresh) => fresh,
                 // All that it would end is over at the endpoint.
-                Err(not_sent) if other.is_empty() => return Ok(Err(not_sent)),
+                Err(not_sent) if all_over && other.is_empty() => return Ok(Err(not_sent)),
                 Err(_) => break,
             };
             let Ok(admission) = admit_end(endpoint, &stored.envelope) else { break };
@@ -466,12 +476,16 @@ impl Relay {
             && !is_stale(kept.rendered_at, now, wants.fresh_for)
             // What the endpoint was entitled to when it was made may be withheld from it by now.
             && (kept.part == Part::End || part == Part::Whole)
+            // What is issued again has its new identity from its first attempt on.
+            && (claim.delivery.receipt.is_none()
+                || !self.renderer.is_former(&wants, &stored.envelope.key, &kept.reference))
         {
             return Ok(Ok(kept.clone()));
         }
-        let Named { issued, left_out } = named;
+        let issued = named.issued.as_slice();
         let previous = self.newest_with_infos(issued).await?;
-        let around = Around { issued: Some(issued), left_out: *left_out, previous: previous.as_ref() };
+        let left_out = named.left_out(issued);
+        let around = Around { issued: Some(issued), left_out, previous: previous.as_ref() };
         let making = Making { stored, wants: &wants, rule, now, around };
         let made = match part {
             Part::Whole => self.renderer.render(&making, &claim.delivery.id),
@@ -508,12 +522,12 @@ impl Relay {
         delivery: &Delivery,
         mut rendering: Rendering,
     ) -> Result<(), StoreError> {
-        if rendering.earlier.is_empty() {
-            return Ok(());
-        }
+        // Those under a former identity are of another message.
+        let same = |r: &Reference| r.identifier == rendering.reference.identifier;
+        let Some(first) = rendering.earlier.iter().position(same) else { return Ok(()) };
         // Which of several arrived is not known: the others are kept, for a later message that is refused for naming the
         // wrong one.
-        let first = rendering.earlier.remove(0);
+        let first = rendering.earlier.remove(first);
         rendering.earlier.push(std::mem::replace(&mut rendering.reference, first));
         self.store.render(&delivery.held(), rendering).await
     }
@@ -572,19 +586,6 @@ impl Relay {
         };
         let held = delivery.held();
         self.store.finish(Finish { held, ended_at: now, end, was_tried, events: vec![event] }).await
-    }
-}
-
-/// What a message names of what it takes the place of.
-struct Named {
-    issued: Vec<Issued>,
-    left_out: usize,
-}
-
-impl Named {
-    fn of(lineage: &Lineage<'_>, taken: &[Issued], most: u32) -> Self {
-        let issued = lineage.to_name(taken, usize::try_from(most).unwrap_or(usize::MAX));
-        Named { left_out: taken.len() - issued.len(), issued }
     }
 }
 

@@ -27,8 +27,8 @@ use tokio::sync::{Semaphore, oneshot};
 
 use super::registrations::{Draft, Registration};
 use super::{
-    Arrival, Claim, Delivery, DeliveryId, Depth, Event, Finish, Held, Issued, Journey, LogSpan, Logged,
-    NewDelivery, Page, Rendering, State, Store, StoreError, Stored,
+    Again, Arrival, Claim, Delivery, DeliveryId, Depth, Event, Finish, Held, Issued, Journey, LogSpan,
+    Logged, NewDelivery, Page, Rendering, State, Store, StoreError, Stored,
 };
 use crate::envelope::{AlertKey, ChainKey, ChainName, Envelope, Lane, Quarantined, Release, StoredAlert};
 
@@ -310,13 +310,14 @@ impl Store for EmbeddedStore {
     async fn replay(
         &self,
         delivery: &DeliveryId,
+        again: Again,
         now: Timestamp,
         give_up_at: Timestamp,
         events: Vec<Event>,
     ) -> Result<(), StoreError> {
         let delivery = delivery.clone();
         self.write("replay a delivery", move |tx| {
-            deliveries::replay(tx, &delivery, now, give_up_at)?;
+            deliveries::replay(tx, &delivery, again, now, give_up_at)?;
             record::append(tx, &events)
         })
         .await

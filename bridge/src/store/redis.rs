@@ -35,8 +35,8 @@ use self::scripts::{Program, Scripts};
 pub use self::settings::{RedisSettings, RedisTls};
 use super::registrations::{Draft, Registration};
 use super::{
-    Arrival, AttemptEnd, Claim, Delivery, DeliveryId, Depth, Event, Finish, Held, Issued, Journey, LogSpan,
-    Logged, NewDelivery, Page, Rendering, State, Store, StoreError, Stored,
+    Again, Arrival, AttemptEnd, Claim, Delivery, DeliveryId, Depth, Event, Finish, Held, Issued, Journey,
+    LogSpan, Logged, NewDelivery, Page, Rendering, State, Store, StoreError, Stored,
 };
 use crate::audit;
 use crate::envelope::{AlertKey, ChainKey, ChainName, Envelope, Lane, Quarantined, Release, StoredAlert};
@@ -105,7 +105,8 @@ impl RedisStore {
             "ok" => return Ok(()),
             "missing" => "delivery",
             "taken-over" => return Err(StoreError::TakenOver { id: id.0.clone() }),
-            "not-ended" => "dead or expired delivery",
+            "not-ended" => Again::GivenUp.what(),
+            "not-delivered" => Again::Delivered.what(),
             _ => return Err(engine(step, Fault::Shape("an outcome"))),
         };
         Err(StoreError::Missing { what, id: id.0.clone() })
@@ -338,13 +339,14 @@ impl Store for RedisStore {
     async fn replay(
         &self,
         delivery: &DeliveryId,
+        again: Again,
         now: Timestamp,
         give_up_at: Timestamp,
         events: Vec<Event>,
     ) -> Result<(), StoreError> {
         let mut call = self.scripts.replay.call();
         call.arg(&delivery.0).arg(now.to_string()).arg(ms(now)).arg(give_up_at.to_string());
-        call.arg(self.call_name());
+        call.arg(self.call_name()).arg(u8::from(again == Again::Delivered));
         add_events(&mut call, &events);
         self.about("replay a delivery", &self.scripts.replay, &call, Effect::Repeatable, delivery).await
     }

@@ -13,7 +13,7 @@ use capbridge::store::copy::{self, CopyError, Kind};
 use capbridge::store::embedded::EmbeddedStore;
 use capbridge::store::redis::RedisStore;
 use capbridge::store::registrations::{self, Draft};
-use capbridge::store::{AttemptEnd, Store, Stored};
+use capbridge::store::{Again, AttemptEnd, Store, Stored};
 use capbridge_harness::eventually;
 
 use crate::samples::{
@@ -108,7 +108,7 @@ async fn a_copy_holds_everything_and_goes_on_as_the_original_would() {
     );
     assert_eq!(store.keep(feeds::keeping("next")).await.unwrap(), 5);
     assert_eq!(store.sweep_feed(&endpoint("f"), at(3_601), 1).await.unwrap(), 1);
-    store.replay(&id("twin", "x"), at(401), at(900), Vec::new()).await.unwrap();
+    store.replay(&id("twin", "x"), Again::GivenUp, at(401), at(900), Vec::new()).await.unwrap();
     reopen_as_copied(store).await;
 }
 

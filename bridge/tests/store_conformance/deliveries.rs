@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use capbridge::envelope::{Lane, StoredAlert};
 use capbridge::store::{
-    AttemptEnd, Claim, DeliveryId, Finish, Held, NewDelivery, Page, State, Store, StoreError,
+    Again, AttemptEnd, Claim, DeliveryId, Finish, Held, NewDelivery, Page, State, Store, StoreError,
 };
 
 use crate::samples::{
@@ -288,7 +288,7 @@ pub async fn an_end_of_what_is_not_there_is_an_error(s: Shared) {
     let errors = [
         finish(&s, &nobody, at(1), dead(), Vec::new()).await.unwrap_err(),
         give_back(&s, &nobody, at(1)).await.unwrap_err(),
-        s.replay(&nobody, at(1), at(2), Vec::new()).await.unwrap_err(),
+        s.replay(&nobody, Again::GivenUp, at(1), at(2), Vec::new()).await.unwrap_err(),
         render(&s, &nobody, rendering("a")).await.unwrap_err(),
     ];
     for error in errors {
@@ -350,7 +350,7 @@ pub async fn a_dead_or_expired_delivery_can_be_replayed(s: Shared) {
         .unwrap();
     assert_eq!(s.depth().await.unwrap().dead, 1);
     for name in ["a", "b"] {
-        s.replay(&id(name, "x"), at(100), at(9_000), Vec::new()).await.unwrap();
+        s.replay(&id(name, "x"), Again::GivenUp, at(100), at(9_000), Vec::new()).await.unwrap();
         let d = s.delivery(&id(name, "x")).await.unwrap().unwrap();
         assert_eq!((d.state, d.due_at, d.give_up_at, d.ended_at), (State::Queued, at(100), at(9_000), None));
     }
@@ -359,9 +359,46 @@ pub async fn a_dead_or_expired_delivery_can_be_replayed(s: Shared) {
     assert_eq!(claimed(&s, 100).await, [id("a", "x"), id("b", "x")]);
     for name in ["a", "b"] {
         finish(&s, &id(name, "x"), at(101), delivered(), Vec::new()).await.unwrap();
-        let error = s.replay(&id(name, "x"), at(102), at(9_000), Vec::new()).await.unwrap_err();
+        let error =
+            s.replay(&id(name, "x"), Again::GivenUp, at(102), at(9_000), Vec::new()).await.unwrap_err();
         assert!(matches!(error, StoreError::Missing { .. }), "{error:?}");
     }
+}
+
+pub async fn a_delivered_delivery_can_be_issued_again(s: Shared) {
+    queue(&s, vec![alert("a"), update("b", &["a"])], &["x"]).await;
+    claimed(&s, 10).await;
+    render(&s, &id("a", "x"), rendering("a")).await.unwrap();
+    let error = s.replay(&id("a", "x"), Again::Delivered, at(11), at(9_000), Vec::new()).await.unwrap_err();
+    assert!(matches!(error, StoreError::Missing { .. }), "what is under way is not issued again: {error:?}");
+    finish(&s, &id("a", "x"), at(11), delivered(), Vec::new()).await.unwrap();
+    s.replay(&id("a", "x"), Again::Delivered, at(100), at(9_000), Vec::new()).await.unwrap();
+    let d = s.delivery(&id("a", "x")).await.unwrap().unwrap();
+    assert_eq!((d.state, d.due_at, d.give_up_at, d.ended_at), (State::Queued, at(100), at(9_000), None));
+    assert!(d.receipt.is_some(), "that it was taken stays known");
+    let depth = s.depth().await.unwrap();
+    assert_eq!((depth.dead, depth.routine), (0, 2));
+    // What the endpoint took stays among what was issued, whatever becomes of the other attempt.
+    let issued = async || {
+        let issued = s.issued(&endpoint("x"), &chain("a")).await.unwrap();
+        issued.iter().map(|i| (i.original.key.clone(), i.reference.clone())).collect::<Vec<_>>()
+    };
+    let former = vec![(key("a"), rendering("a").reference)];
+    assert_eq!(issued().await, former);
+    assert_eq!(claimed(&s, 101).await, [id("b", "x")]);
+    finish(&s, &id("b", "x"), at(102), dead(), Vec::new()).await.unwrap();
+    assert_eq!(claimed(&s, 103).await, [id("a", "x")]);
+    finish(&s, &id("a", "x"), at(104), dead(), Vec::new()).await.unwrap();
+    assert_eq!(issued().await, former);
+    s.replay(&id("a", "x"), Again::GivenUp, at(105), at(9_000), Vec::new()).await.unwrap();
+    assert_eq!(issued().await, former);
+    claimed(&s, 106).await;
+    finish(&s, &id("a", "x"), at(107), delivered(), Vec::new()).await.unwrap();
+    assert_eq!(issued().await, former);
+    assert_eq!(s.depth().await.unwrap().routine, 0);
+    let missing =
+        s.replay(&id("nothing", "x"), Again::Delivered, at(108), at(9_000), Vec::new()).await.unwrap_err();
+    assert!(matches!(missing, StoreError::Missing { .. }), "{missing:?}");
 }
 
 pub async fn a_replayed_delivery_waits_behind_what_is_under_way(s: Shared) {
@@ -369,7 +406,7 @@ pub async fn a_replayed_delivery_waits_behind_what_is_under_way(s: Shared) {
     claimed(&s, 10).await;
     finish(&s, &id("a", "x"), at(11), dead(), Vec::new()).await.unwrap();
     assert_eq!(claimed(&s, 12).await, [id("b", "x")]);
-    s.replay(&id("a", "x"), at(13), at(9_000), Vec::new()).await.unwrap();
+    s.replay(&id("a", "x"), Again::GivenUp, at(13), at(9_000), Vec::new()).await.unwrap();
     assert!(claimed(&s, 14).await.is_empty());
     finish(&s, &id("b", "x"), at(15), delivered(), Vec::new()).await.unwrap();
     assert_eq!(claimed(&s, 16).await, [id("a", "x")]);
@@ -408,7 +445,7 @@ pub async fn what_may_have_arrived_counts_as_issued_once_it_ended(s: Shared) {
         .unwrap();
     let issued = s.issued(&endpoint("x"), &chain("a")).await.unwrap();
     assert_eq!((issued.len(), issued[0].location.as_deref()), (1, None));
-    s.replay(&id("a", "x"), at(22), at(9_000), Vec::new()).await.unwrap();
+    s.replay(&id("a", "x"), Again::GivenUp, at(22), at(9_000), Vec::new()).await.unwrap();
     assert!(s.issued(&endpoint("x"), &chain("a")).await.unwrap().is_empty());
 }
 

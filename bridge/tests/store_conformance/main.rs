@@ -96,6 +96,7 @@ macro_rules! suite {
                 deliveries: an_original_that_goes_out_as_received_is_not_ours
                 deliveries: giving_back_undoes_the_claim
                 deliveries: a_dead_or_expired_delivery_can_be_replayed
+                deliveries: a_delivered_delivery_can_be_issued_again
                 deliveries: a_replayed_delivery_waits_behind_what_is_under_way
                 deliveries: what_was_issued_is_listed_per_endpoint_in_order
                 deliveries: what_may_have_arrived_counts_as_issued_once_it_ended

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use capbridge::envelope::{Lane, StoredAlert};
 use capbridge::store::redis::{RedisSettings, RedisStore};
-use capbridge::store::{AttemptEnd, DeliveryId, Finish, Held, Page, Store, Stored};
+use capbridge::store::{Again, AttemptEnd, DeliveryId, Finish, Held, Page, State, Store, Stored};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
@@ -378,10 +378,11 @@ async fn replay(both: &Both, model: &mut Model, n: u8, now: i64) {
         })
         .await;
     let before = found.unwrap().unwrap();
+    let again = if before.state == State::Delivered { Again::Delivered } else { Again::GivenUp };
     let done = both
         .call(|s| {
             let of = of.clone();
-            async move { s.replay(&of, at(now), at(now + 900), Vec::new()).await.ok() }
+            async move { s.replay(&of, again, at(now), at(now + 900), Vec::new()).await.ok() }
         })
         .await;
     if done.is_some() {

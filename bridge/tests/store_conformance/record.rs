@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use capbridge::envelope::Lane;
-use capbridge::store::{Arrival, AttemptEnd, Event, LogSpan, Logged, Page, Store, StoreError};
+use capbridge::store::{Again, Arrival, AttemptEnd, Event, LogSpan, Logged, Page, Store, StoreError};
 use capbridge_adapters::passage::Origin;
 
 use crate::samples::{
@@ -163,8 +163,8 @@ pub async fn what_a_step_says_is_recorded_with_it_and_only_if_it_changed_somethi
     let dead = || AttemptEnd::Dead { error: "gone".into() };
     finish(&s, &id("a", "x"), at(11), dead(), said("dead")).await.unwrap();
     finish(&s, &id("a", "x"), at(11), dead(), said("dead")).await.unwrap();
-    s.replay(&id("a", "x"), at(12), at(9_000), said("replayed")).await.unwrap();
-    assert!(s.replay(&id("a", "x"), at(12), at(9_000), said("replayed")).await.is_err());
+    s.replay(&id("a", "x"), Again::GivenUp, at(12), at(9_000), said("replayed")).await.unwrap();
+    assert!(s.replay(&id("a", "x"), Again::GivenUp, at(12), at(9_000), said("replayed")).await.is_err());
     assert_eq!(whats("a").await, ["accepted", "linked", "routed", "dead", "replayed"]);
     s.quarantine(quarantined("q"), Bytes::from_static(b"raw"), said("quarantined")).await.unwrap();
     s.release("q_q", release(), said("released")).await.unwrap();

@@ -11,7 +11,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::{Fault, Tx, record};
 use crate::envelope::{AlertKey, ChainKey, Envelope, Lane, Reference};
 use crate::store::{
-    AttemptEnd, Claim, Delivery, DeliveryId, Event, Finish, Held, Issued, NewDelivery, Page, Rendering, State,
+    Again, AttemptEnd, Claim, Delivery, DeliveryId, Event, Finish, Held, Issued, NewDelivery, Page,
+    Rendering, State,
 };
 
 pub(super) fn lane_name(lane: Lane) -> &'static str {
@@ -445,13 +446,14 @@ pub(super) fn give_back(tx: &Tx<'_>, held: &Held, due_at: Timestamp) -> Result<(
 pub(super) fn replay(
     tx: &Tx<'_>,
     id: &DeliveryId,
+    again: Again,
     now: Timestamp,
     give_up_at: Timestamp,
 ) -> Result<(), Fault> {
     let mut row = read(tx, id)?;
     let delivery = &mut row.delivery;
-    if !matches!(delivery.state, State::Dead | State::Expired) {
-        return Err(Fault::Missing { what: "dead or expired delivery", id: id.0.clone() });
+    if !again.takes(delivery.state) {
+        return Err(Fault::Missing { what: again.what(), id: id.0.clone() });
     }
     if delivery.state == State::Dead {
         tx.count("dead", -1);
@@ -468,9 +470,9 @@ pub(super) fn replay(
     Ok(())
 }
 
-/// What an endpoint took, or may have taken, of a chain.
+/// What an endpoint took, also where that is issued again, or may have taken, of a chain.
 const ISSUED: &str = "d.chain = ? AND d.endpoint = ? AND (d.state = 'delivered' OR
-  (d.final = 1 AND d.delivery ->> '$.maybe_delivered'))";
+  d.delivery ->> '$.receipt' IS NOT NULL OR (d.final = 1 AND d.delivery ->> '$.maybe_delivered'))";
 
 pub(super) fn issued(
     c: &Connection,
