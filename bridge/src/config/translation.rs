@@ -53,7 +53,7 @@ impl Default for TranslationTable {
             description_chars: None,
             instruction_chars: None,
             max_crossings: 1,
-            max_references: 1_000,
+            max_references: 50,
             masked: Kind::MASKED.map(|kind| kind.as_str().to_owned()).to_vec(),
             edition: 0,
         }
