@@ -22,7 +22,7 @@ pub(super) mod shape;
 mod tests;
 
 use facts::{Division, Facts, PairClass};
-use layer::{Feature, Layer, LayerKind};
+use layer::{Feature, Layer, LayerKind, Prepared};
 use shape::Shapes;
 
 /// An overlap of at least this counts (design 9).
@@ -231,11 +231,12 @@ impl Boundaries {
         if shapes.is_empty() {
             return Located { whole, ..found.into_located(&self.facts) };
         }
-        for overlap in self.counties.overlaps(&shapes, COUNTS_KM2) {
+        let prepared = Prepared::new(&shapes);
+        for overlap in self.counties.overlaps(&prepared, COUNTS_KM2) {
             found.county(&overlap.feature.code, overlap.area_km2 >= COUNTS_KM2);
         }
         let mut in_canada_km2 = 0.0;
-        for overlap in self.divisions.overlaps(&shapes, COUNTS_KM2) {
+        for overlap in self.divisions.overlaps(&prepared, COUNTS_KM2) {
             found.division(&overlap.feature.code, overlap.area_km2 >= COUNTS_KM2);
             in_canada_km2 += overlap.area_km2;
         }
@@ -247,19 +248,19 @@ impl Boundaries {
         if found.same.is_empty() && found.sgc.is_empty() {
             self.take_nearest(&shapes, in_canada_km2, &mut found);
         }
-        self.zones_and_clc(&shapes, &mut found);
+        self.zones_and_clc(&shapes, &prepared, &mut found);
         Located { whole, ..found.into_located(&self.facts) }
     }
 
-    fn zones_and_clc(&self, shapes: &Shapes, found: &mut Found) {
-        for overlap in self.zones.overlaps(shapes, COUNTS_KM2) {
+    fn zones_and_clc(&self, shapes: &Shapes, prepared: &Prepared<'_>, found: &mut Found) {
+        for overlap in self.zones.overlaps(prepared, COUNTS_KM2) {
             // Zones on land reach up to 0.4 km into Canada; the counties are nearer the border and decide.
             let code = &overlap.feature.code;
             if found.touches_state(code, &self.facts) || self.facts.marine_same(code).is_some() {
                 found.zone(code, overlap.area_km2 >= COUNTS_KM2);
             }
         }
-        for overlap in self.clc_zones.overlaps(shapes, COUNTS_KM2) {
+        for overlap in self.clc_zones.overlaps(prepared, COUNTS_KM2) {
             found.clc_zone(&overlap.feature.code, overlap.area_km2 >= COUNTS_KM2);
         }
         if self.clc_zones.is_empty() {

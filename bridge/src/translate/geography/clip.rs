@@ -11,6 +11,8 @@ use super::shape;
 
 /// A convex piece of more points is given a core of few, which decides most cases.
 const CORE_POINTS: usize = 12;
+/// Points of a ring that are looked at together.
+const BLOCK: usize = 32;
 
 /// A shape as convex pieces, counter-clockwise, none over another.
 #[derive(Clone, Debug)]
@@ -28,9 +30,11 @@ impl Pieces {
     /// Cuts a simple ring, without its closing point; `None` where it is not simple, or has too many
     /// points to know: that is for the general comparison.
     pub(super) fn new(ring: &[Coord<f64>]) -> Option<Self> {
-        if ring.len() < 3 || !shape::is_simple(ring) {
-            return None;
-        }
+        if ring.len() < 3 || !shape::is_simple(ring) { None } else { Self::of_simple(ring) }
+    }
+
+    /// The same for a ring that is known to be simple.
+    pub(super) fn of_simple(ring: &[Coord<f64>]) -> Option<Self> {
         let mut corners = ring.to_vec();
         if twice_area(&corners) < 0.0 {
             corners.reverse();
@@ -80,26 +84,66 @@ impl Piece {
     }
 }
 
-/// The ring without points that lie, with those around them, on one side of the box: nothing in the box changes.
-pub(super) fn beside(ring: &[Coord<f64>], envelope: &AABB<[f64; 2]>, into: &mut Vec<Coord<f64>>) {
-    let ([west, south], [east, north]) = (envelope.lower(), envelope.upper());
-    let sides = |p: &Coord<f64>| {
-        u8::from(p.x < west)
-            | u8::from(p.x > east) << 1
-            | u8::from(p.y < south) << 2
-            | u8::from(p.y > north) << 3
-    };
+/// The boxes around each `BLOCK` points of a ring, made once.
+pub(super) fn blocks(ring: &[Coord<f64>]) -> Vec<AABB<[f64; 2]>> {
+    ring.chunks(BLOCK).map(around).collect()
+}
+
+/// The ring without points that lie, with those around them, on one side of the box: nothing in the box changes. Of a
+/// block that lies on one side only its ends are looked at.
+pub(super) fn beside_by_blocks(
+    ring: &[Coord<f64>],
+    blocks: &[AABB<[f64; 2]>],
+    envelope: &AABB<[f64; 2]>,
+    into: &mut Vec<Coord<f64>>,
+) {
     into.clear();
-    let (mut before_last, mut last) = (0u8, 0u8);
-    for point in ring {
-        let here = sides(point);
-        if before_last & last & here != 0 && into.len() >= 2 {
-            into.pop();
+    let mut kept = Kept { envelope, before_last: 0, last: 0, into };
+    for (points, block) in ring.chunks(BLOCK).zip(blocks) {
+        if let ([first, .., last], true) = (points, is_beside(block, envelope)) {
+            kept.add(first);
+            kept.add(last);
         } else {
-            before_last = last;
+            points.iter().for_each(|point| kept.add(point));
         }
-        last = here;
-        into.push(*point);
+    }
+}
+
+fn beside(ring: &[Coord<f64>], envelope: &AABB<[f64; 2]>, into: &mut Vec<Coord<f64>>) {
+    into.clear();
+    let mut kept = Kept { envelope, before_last: 0, last: 0, into };
+    ring.iter().for_each(|point| kept.add(point));
+}
+
+/// Whether all of a box lies on one side of another.
+fn is_beside(block: &AABB<[f64; 2]>, envelope: &AABB<[f64; 2]>) -> bool {
+    let ([west, south], [east, north]) = (envelope.lower(), envelope.upper());
+    let ([left, bottom], [right, top]) = (block.lower(), block.upper());
+    right < west || left > east || top < south || bottom > north
+}
+
+/// What is kept of a ring so far, with the sides on which its last two points lie.
+struct Kept<'k> {
+    envelope: &'k AABB<[f64; 2]>,
+    before_last: u8,
+    last: u8,
+    into: &'k mut Vec<Coord<f64>>,
+}
+
+impl Kept<'_> {
+    fn add(&mut self, point: &Coord<f64>) {
+        let ([west, south], [east, north]) = (self.envelope.lower(), self.envelope.upper());
+        let here = u8::from(point.x < west)
+            | u8::from(point.x > east) << 1
+            | u8::from(point.y < south) << 2
+            | u8::from(point.y > north) << 3;
+        if self.before_last & self.last & here != 0 && self.into.len() >= 2 {
+            self.into.pop();
+        } else {
+            self.before_last = self.last;
+        }
+        self.last = here;
+        self.into.push(*point);
     }
 }
 
@@ -244,6 +288,33 @@ mod tests {
                         "{corners} {depth} at {lat}: {area} for {expected}"
                     );
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn by_blocks_nothing_changes_in_the_box() {
+        for points in [3, 31, 32, 33, 64, 1_000, 4_001] {
+            let ring = star(points, 45.0, -75.0, 0.6, 0.9);
+            let ring_blocks = blocks(&ring);
+            for (lat, lon, size) in
+                [(45.5, -75.2, 0.4), (45.0, -75.0, 0.1), (44.6, -74.5, 1.3), (48.0, -75.0, 0.2)]
+            {
+                let shape = star(9, lat, lon, size, 0.6);
+                let pieces = Pieces::new(&shape).unwrap();
+                let (mut room, mut one, mut other) = (Room::default(), Vec::new(), Vec::new());
+                beside(&ring, &around(&shape), &mut one);
+                beside_by_blocks(&ring, &ring_blocks, &around(&shape), &mut other);
+                let areas = [&ring, &one, &other].map(|r| pieces.area_km2(r, f64::INFINITY, &mut room));
+                assert!(
+                    areas.iter().all(|a| (a - areas[0]).abs() <= 1e-6 * areas[0].max(1.0)),
+                    "{points}: {areas:?}"
+                );
+                assert!(
+                    other.len() <= one.len() + 2 * ring_blocks.len(),
+                    "{points}: {} points left",
+                    other.len()
+                );
             }
         }
     }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use geo::{BooleanOps, Coord, LineString, MultiPolygon, Polygon};
 use rstar::{AABB, Envelope, RTree, RTreeObject};
 
-use super::clip::{Pieces, Room, beside};
+use super::clip::{Pieces, Room, beside_by_blocks, blocks};
 use super::shape::{self, KM_PER_DEGREE, Shapes};
 
 /// Lines that are quicker looked through than put into a tree.
@@ -67,6 +67,8 @@ struct Ring {
     envelope: AABB<[f64; 2]>,
     /// What it adds to its feature: less than 0 for a hole.
     area_km2: f64,
+    /// Around parts of its line.
+    blocks: Vec<AABB<[f64; 2]>>,
 }
 
 impl RTreeObject for Ring {
@@ -80,8 +82,57 @@ impl RTreeObject for Ring {
 /// Rings of one feature that must be cut, and the box around them.
 struct Cut<'a> {
     around: AABB<[f64; 2]>,
-    /// With whether it is a hole.
-    rings: Vec<(&'a [Coord<f64>], bool)>,
+    rings: Vec<(&'a [Coord<f64>], &'a Ring)>,
+}
+
+/// A shape made ready for comparison with several layers.
+pub(super) struct Prepared<'s>(Vec<Part<'s>>);
+
+impl<'s> Prepared<'s> {
+    pub(super) fn new(shapes: &'s Shapes) -> Self {
+        let parts = shapes.area.0.iter().filter(|part| !part.exterior().0.is_empty());
+        Prepared(parts.map(|part| Part::new(part, shapes.simple)).collect())
+    }
+}
+
+struct Part<'s> {
+    polygon: &'s Polygon<f64>,
+    envelope: AABB<[f64; 2]>,
+    lines: Vec<Line>,
+    /// A tree takes longer to make than few lines to look through.
+    tree: Option<RTree<Line>>,
+    /// Where it is simple.
+    pieces: Option<Pieces>,
+}
+
+impl<'s> Part<'s> {
+    fn new(polygon: &'s Polygon<f64>, is_simple: bool) -> Self {
+        let lines: Vec<Line> = own(polygon).flat_map(shape::edges).map(|(a, b)| Line { a, b }).collect();
+        let pieces = match (polygon.interiors().is_empty(), is_simple) {
+            (true, true) => Pieces::of_simple(&open(polygon.exterior())),
+            (true, false) => Pieces::new(&open(polygon.exterior())),
+            (false, _) => None,
+        };
+        Part {
+            polygon,
+            envelope: envelope_of(&polygon.exterior().0),
+            tree: (lines.len() > FEW_LINES).then(|| RTree::bulk_load(lines.clone())),
+            lines,
+            pieces,
+        }
+    }
+
+    fn comes_near(&self, ring: &AABB<[f64; 2]>) -> bool {
+        match &self.tree {
+            Some(tree) => tree.locate_in_envelope_intersecting(ring).next().is_some(),
+            None => self.lines.iter().any(|line| line.envelope().intersects(ring)),
+        }
+    }
+}
+
+/// The rings of a part of a shape.
+fn own(part: &Polygon<f64>) -> impl Iterator<Item = &[Coord<f64>]> {
+    std::iter::once(part.exterior()).chain(part.interiors()).map(|ring| ring.0.as_slice())
 }
 
 /// How a feature meets a shape.
@@ -116,7 +167,8 @@ impl Layer {
                 let around = around.map(|(_, (points, _))| points.as_slice());
                 let is_hole = points.first().is_some_and(|first| shape::inside(*first, around));
                 let area_km2 = shape::ring_area_km2(points).abs() * if is_hole { -1.0 } else { 1.0 };
-                rings.push(Ring { feature: number, ring, envelope: *envelope, area_km2 });
+                let blocks = blocks(points);
+                rings.push(Ring { feature: number, ring, envelope: *envelope, area_km2, blocks });
             }
         }
         Layer { features, tree: RTree::bulk_load(rings) }
@@ -154,9 +206,9 @@ impl Layer {
 
     /// The features that share an area with the shape, in the order of the layer. An area is as large as `enough_km2`, or
     /// larger, or it is the exact one: no more is looked for than decides.
-    pub(super) fn overlaps(&self, shapes: &Shapes, enough_km2: f64) -> Vec<Overlap<'_>> {
+    pub(super) fn overlaps(&self, shapes: &Prepared<'_>, enough_km2: f64) -> Vec<Overlap<'_>> {
         let mut common: BTreeMap<usize, f64> = BTreeMap::new();
-        for part in &shapes.area.0 {
+        for part in &shapes.0 {
             self.overlaps_of(part, enough_km2, &mut common);
         }
         let with_feature =
@@ -166,32 +218,20 @@ impl Layer {
 
     /// Adds what a part shares with each feature. A ring that no line of the part comes near lies wholly inside it or
     /// outside: only the others are cut.
-    fn overlaps_of(&self, part: &Polygon<f64>, enough_km2: f64, common: &mut BTreeMap<usize, f64>) {
-        if part.exterior().0.is_empty() {
-            return;
-        }
-        let envelope = envelope_of(&part.exterior().0);
-        let own = || std::iter::once(part.exterior()).chain(part.interiors()).map(|ring| ring.0.as_slice());
-        let lines: Vec<Line> = own().flat_map(shape::edges).map(|(a, b)| Line { a, b }).collect();
-        // A tree takes longer to make than few lines to look through.
-        let tree = (lines.len() > FEW_LINES).then(|| RTree::bulk_load(lines.clone()));
-        let comes_near = |ring: &AABB<[f64; 2]>| match &tree {
-            Some(tree) => tree.locate_in_envelope_intersecting(ring).next().is_some(),
-            None => lines.iter().any(|line| line.envelope().intersects(ring)),
-        };
-        let simple = if part.interiors().is_empty() { Pieces::new(&open(part.exterior())) } else { None };
+    fn overlaps_of(&self, part: &Part<'_>, enough_km2: f64, common: &mut BTreeMap<usize, f64>) {
+        let envelope = part.envelope;
         let mut holed = BTreeSet::new();
         let (mut room, mut near) = (Room::default(), Vec::new());
         let mut cut: BTreeMap<usize, Cut<'_>> = BTreeMap::new();
         for found in self.tree.locate_in_envelope_intersecting(&envelope) {
             let ring = self.features.get(found.feature).and_then(|feature| feature.rings.get(found.ring));
             let Some(ring) = ring.map(Vec::as_slice) else { continue };
-            if comes_near(&found.envelope) {
+            if part.comes_near(&found.envelope) {
                 let new = || Cut { around: found.envelope, rings: Vec::new() };
                 let feature = cut.entry(found.feature).or_insert_with(new);
                 feature.around.merge(&found.envelope);
-                feature.rings.push((ring, found.area_km2 < 0.0));
-            } else if ring.first().is_some_and(|point| shape::inside(*point, own())) {
+                feature.rings.push((ring, found));
+            } else if ring.first().is_some_and(|point| shape::inside(*point, own(part.polygon))) {
                 if found.area_km2 < 0.0 {
                     holed.insert(found.feature);
                 }
@@ -199,21 +239,21 @@ impl Layer {
             }
         }
         for (number, Cut { around, rings }) in cut {
-            let area_km2 = match &simple {
+            let area_km2 = match &part.pieces {
                 Some(pieces) => {
                     // With a hole, less may come after more.
-                    let holed = holed.contains(&number) || rings.iter().any(|(_, hole)| *hole);
+                    let holed =
+                        holed.contains(&number) || rings.iter().any(|(_, found)| found.area_km2 < 0.0);
                     let enough = if holed { f64::INFINITY } else { enough_km2 };
-                    let sign = |hole: bool| if hole { -1.0 } else { 1.0 };
-                    let areas = rings.iter().map(|(ring, hole)| {
-                        beside(ring, &envelope, &mut near);
-                        sign(*hole) * pieces.area_km2(&near, enough, &mut room)
+                    let areas = rings.iter().map(|(ring, found)| {
+                        beside_by_blocks(ring, &found.blocks, &envelope, &mut near);
+                        pieces.area_km2(&near, enough, &mut room).copysign(found.area_km2)
                     });
                     areas.sum::<f64>().max(0.0)
                 }
                 None => {
                     let rings: Vec<&[Coord<f64>]> = rings.iter().map(|(ring, _)| *ring).collect();
-                    common_km2(part, &envelope, &rings, &around)
+                    common_km2(part.polygon, &envelope, &rings, &around)
                 }
             };
             *common.entry(number).or_default() += area_km2;

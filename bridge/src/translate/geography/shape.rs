@@ -32,6 +32,8 @@ pub(super) struct Shapes {
     pub(super) outlines: Vec<Vec<Coord<f64>>>,
     /// In square kilometres.
     pub(super) area_km2: f64,
+    /// One ring that neither crosses nor touches itself.
+    pub(super) simple: bool,
     /// Nothing was left out for its size.
     pub(super) whole: bool,
     /// The box around everything, `None` when there is nothing.
@@ -50,10 +52,10 @@ impl Shapes {
             outlines: Vec::new(),
             area_km2: 0.0,
             whole: true,
+            simple: false,
             envelope: None,
         };
-        let mut points = 0;
-        let mut parts = Vec::new();
+        let (mut points, mut parts, mut simple) = (0, Vec::new(), true);
         for ring in rings.iter().flat_map(|ring| around_the_meridian(ring)) {
             points += ring.len();
             if points > MAX_POINTS {
@@ -65,6 +67,7 @@ impl Shapes {
                     parts.push(Polygon::new(LineString(ring.clone()), Vec::new()));
                 } else if count_crossings(&ring, MOST_CROSSINGS) < MOST_CROSSINGS {
                     parts.extend(filled(&ring).0);
+                    simple = false;
                 } else {
                     shapes.whole = false;
                     continue;
@@ -75,11 +78,13 @@ impl Shapes {
         if parts.len() > 1 {
             parts = parts.into_iter().map(wound_left).collect();
         }
+        let parts_count = parts.len();
         // All are wound alike by now, so what they cover together is what is wound around at all.
         shapes.area = match parts.len() {
             0 | 1 => MultiPolygon(parts),
             _ => MultiPolygon(parts).union_with_fill_rule(&MultiPolygon(Vec::new()), FillRule::NonZero),
         };
+        shapes.simple = simple && parts_count == 1;
         shapes.area_km2 = area_km2(&shapes.area);
         shapes.envelope = shapes.measured();
         shapes
@@ -97,6 +102,7 @@ impl Shapes {
             outlines: vec![vec![point]],
             area_km2: 0.0,
             whole: true,
+            simple: false,
             envelope: Some(AABB::from_point([point.x, point.y])),
         }
     }
