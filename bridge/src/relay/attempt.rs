@@ -14,8 +14,8 @@ use capbridge_adapters::passage::{Barred, Destination, EndPassage, Passage, Prov
 use capbridge_adapters::registry::{AnyEndpoint, Bound};
 
 use crate::chain::is_replacing;
-use crate::envelope::Envelope;
-use crate::store::Part;
+use crate::envelope::{Envelope, Lane};
+use crate::store::{Delivery, Part, Store, StoreError};
 
 /// An endpoint and the right to hand it one message.
 pub enum Admission<'e> {
@@ -173,5 +173,20 @@ pub(super) fn may_begin_a_chain(kind: MsgType) -> bool {
     match kind {
         MsgType::Alert | MsgType::Update => true,
         MsgType::Cancel | MsgType::Ack | MsgType::Error => false,
+    }
+}
+
+/// How urgent a delivery is after a failure: what is urgent may have come to wait behind it.
+pub(super) async fn lane_by_now(
+    store: &dyn Store,
+    delivery: &Delivery,
+    answer: &Result<Receipt, DeliveryError>,
+) -> Result<Lane, StoreError> {
+    match answer {
+        Err(DeliveryError::Temporary { .. }) => {
+            let now = store.delivery(&delivery.id).await?;
+            Ok(now.map_or(delivery.lane, |now| now.lane))
+        }
+        Ok(_) | Err(DeliveryError::Permanent { .. }) => Ok(delivery.lane),
     }
 }

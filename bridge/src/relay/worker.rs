@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::attempt::{Admission, NotAdmitted, admit_end, is_stale, may_begin_a_chain, prior};
+use super::attempt::{Admission, NotAdmitted, admit_end, is_stale, lane_by_now, may_begin_a_chain, prior};
 use super::gates::{Change, Entry, Gates, Pass};
 use super::stampings::{self, Named};
 use super::under_way::UnderWay;
@@ -359,13 +359,7 @@ impl Relay {
         {
             self.keep_earlier_stamp(delivery, rendering).await?;
         }
-        let lane = match &answer {
-            // What is urgent may have come to wait behind it.
-            Err(DeliveryError::Temporary { .. }) => {
-                self.store.delivery(&delivery.id).await?.map_or(delivery.lane, |now| now.lane)
-            }
-            Ok(_) | Err(DeliveryError::Permanent { .. }) => delivery.lane,
-        };
+        let lane = lane_by_now(&*self.store, delivery, &answer).await?;
         Ok(self.judge(delivery, lane, answer))
     }
 
